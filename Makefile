@@ -1,0 +1,54 @@
+# A thin list: what is longer than a line lives in scripts/ or in Rust. `make help` says what there is.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help setup fmt lint deny test test-long demo bench
+
+# Tools that setup installs are found even where the toolchain's folder is not on the path.
+export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin
+
+LARGESSE := cargo run --quiet --release -p largesse --bin largesse --
+WITH_SERVERS := target/release/testkit run --no-fsync --with postgres,redis,rabbitmq --
+
+help: ## what there is
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 12
+
+setup: ## install what is missing on a Debian 12 machine with a Rust toolchain
+	@scripts/setup.sh test
+
+fmt: ## format every crate
+	cargo fmt --all
+
+lint: ## format check, then clippy with warnings denied
+	cargo fmt --all --check
+	cargo clippy --release --workspace --all-targets -- -D warnings
+
+deny: ## licences, bans and sources of every package
+	@echo "deny: advisories need a network and are skipped"
+	cargo deny check --hide-inclusion-graph bans licenses sources
+
+# Cheap and quick to fail first: format, packages, house rules; then clippy; then servers and suites.
+test: setup ## everything CI runs: format, deny, tidy, clippy, and every suite with private servers
+	cargo fmt --all --check
+	@$(MAKE) --no-print-directory deny
+	cargo nextest run --release -p tidy
+	cargo clippy --release --workspace --all-targets -- -D warnings
+	cargo nextest run --release --workspace --no-run
+	$(WITH_SERVERS) cargo nextest run --release --workspace
+
+test-long: export LARGESSE_TEST_LONG := 1
+test-long: setup ## the same suites at full counts and durations
+	cargo nextest run --release --workspace --no-run
+	$(WITH_SERVERS) cargo nextest run --release --workspace --profile long
+
+demo: ## build, start everything embedded, replay the shipped sample, report
+	@scripts/setup.sh build
+	rm -rf target/demo
+	mkdir -p target/demo
+	$(LARGESSE) demo --data-dir target/demo --json target/demo/report.json
+
+bench: ## figures beside their yardsticks, in target/bench/report.json
+	@scripts/setup.sh build
+	mkdir -p target/bench
+	$(LARGESSE) bench --out target/bench/report.json

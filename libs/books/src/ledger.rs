@@ -1,0 +1,168 @@
+//! The general ledger: vouchers are zero, the trial balance is zero and is theirs, and control accounts equal the
+//! sub-ledgers they stand for.
+
+use crate::snapshot::{Schema, Snapshot};
+use crate::{Invariant, OFFENDERS_MAX};
+
+pub(crate) async fn prove(snapshot: &mut Snapshot) -> Result<Vec<Invariant>, sqlx::Error> {
+    let mut lines = Vec::new();
+    if snapshot.has(&[Schema::Settlement]) {
+        lines.push(earnings_equal_items(snapshot).await?);
+    }
+    if !snapshot.has(&[Schema::Clearing]) {
+        return Ok(lines);
+    }
+    lines.push(vouchers_are_zero(snapshot).await?);
+    lines.push(trial_balance_is_zero(snapshot).await?);
+    lines.push(trial_balance_equals_vouchers(snapshot).await?);
+    if snapshot.has(&[Schema::Wallet]) {
+        lines.push(control(snapshot, &coins_account("paid", "2205.01")).await?);
+        lines.push(control(snapshot, &coins_account("promo", "2205.02")).await?);
+    }
+    if snapshot.has(&[Schema::Cashier]) {
+        lines.push(control(snapshot, &channels()).await?);
+    }
+    if snapshot.has(&[Schema::Settlement]) {
+        for (account, payee_kind, name) in [
+            ("2241.01", 1, "earnings-of-streamers-equal-2241-01"),
+            ("2241.02", 2, "earnings-of-agencies-equal-2241-02"),
+            ("2221.01", 4, "tax-of-settlement-equals-2221-01"),
+        ] {
+            lines.push(control(snapshot, &earnings(account, payee_kind, name)).await?);
+        }
+    }
+    for (account, needs, name) in [
+        ("2206", [Schema::Wallet, Schema::Settlement], "gift-clearing-2206-is-zero"),
+        ("2207", [Schema::Cashier, Schema::Wallet], "recharge-clearing-2207-is-zero"),
+        ("2242", [Schema::Cashier, Schema::Wallet], "refund-clearing-2242-is-zero"),
+    ] {
+        if snapshot.has(&needs) {
+            let zero = "SELECT '0'".to_owned();
+            lines.push(
+                control(snapshot, &Control { account, name: name.to_owned(), sub_ledger: zero }).await?,
+            );
+        }
+    }
+    Ok(lines)
+}
+
+async fn vouchers_are_zero(snapshot: &mut Snapshot) -> Result<Invariant, sqlx::Error> {
+    let wrong = format!(
+        "SELECT format('voucher %s of partition %s (%s)', seq, partition, rule) FROM {{clearing}}.vouchers v
+         WHERE (SELECT sum(d::numeric) FROM unnest(v.debits) d)
+             IS DISTINCT FROM (SELECT sum(c::numeric) FROM unnest(v.credits) c)
+         ORDER BY partition, seq LIMIT {OFFENDERS_MAX}"
+    );
+    let detail = snapshot.lines(&wrong).await?;
+    let [vouchers, postings] = snapshot
+        .sums("SELECT count(*)::text, coalesce(sum(cardinality(accounts)), 0)::text FROM {clearing}.vouchers")
+        .await?;
+    let figure = format!("{vouchers} vouchers, {postings} postings");
+    Ok(Invariant::without_offenders("every-voucher-is-zero", figure, detail))
+}
+
+async fn trial_balance_is_zero(snapshot: &mut Snapshot) -> Result<Invariant, sqlx::Error> {
+    let [debit, credit] = snapshot
+        .sums(
+            "SELECT coalesce(sum(debit_micro), 0)::text, coalesce(sum(credit_micro), 0)::text
+             FROM {clearing}.account_days",
+        )
+        .await?;
+    let figure = format!("debits {debit} − credits {credit} = {}", debit - credit);
+    Ok(Invariant::of_equality("trial-balance-is-zero", figure, debit, credit))
+}
+
+async fn trial_balance_equals_vouchers(snapshot: &mut Snapshot) -> Result<Invariant, sqlx::Error> {
+    let wrong = format!(
+        "SELECT format('account %s on %s, partition %s', coalesce(p.account, d.account),
+                       coalesce(p.posted_day, d.posted_day), coalesce(p.partition, d.partition))
+         FROM (SELECT v.posted_day, l.account, v.partition, sum(l.debit) AS debit, sum(l.credit) AS credit
+               FROM {{clearing}}.vouchers v,
+                    LATERAL unnest(v.accounts, v.debits, v.credits) AS l (account, debit, credit)
+               GROUP BY v.posted_day, l.account, v.partition) p
+         FULL JOIN {{clearing}}.account_days d
+             ON d.posted_day = p.posted_day AND d.account = p.account AND d.partition = p.partition
+         WHERE p.debit IS DISTINCT FROM d.debit_micro::numeric OR p.credit IS DISTINCT FROM d.credit_micro::numeric
+         ORDER BY 1 LIMIT {OFFENDERS_MAX}"
+    );
+    let detail = snapshot.lines(&wrong).await?;
+    let [rows] = snapshot.sums("SELECT count(*)::text FROM {clearing}.account_days").await?;
+    let figure = format!("{rows} sums by account, day and partition");
+    Ok(Invariant::without_offenders("trial-balance-equals-vouchers", figure, detail))
+}
+
+/// A control account and the sub-ledger it stands for, both on the account's credit side, in micros.
+struct Control {
+    name: String,
+    account: &'static str,
+    /// One row, one column, as text.
+    sub_ledger: String,
+}
+
+/// Coins in wallets at the face value of the day on which they moved.
+fn coins_account(fund: &str, account: &'static str) -> Control {
+    let sub_ledger = format!(
+        "SELECT coalesce(sum(e.coins * (
+             SELECT f.micros_per_coin FROM {{clearing}}.face_values f
+             WHERE f.version = (SELECT max(version) FROM {{clearing}}.policies) AND f.from_day <= e.day
+             ORDER BY f.from_day DESC LIMIT 1)), 0)::text
+         FROM (SELECT day, sum({fund}_delta_coins + held_{fund}_delta_coins) AS coins
+               FROM {{wallet}}.entries GROUP BY day) e"
+    );
+    let name = format!("{fund}-coins-in-wallets-equal-{}", account.replace('.', "-"));
+    Control { name, account, sub_ledger }
+}
+
+/// What channels owe us stands on the debit side.
+fn channels() -> Control {
+    let sub_ledger =
+        "SELECT coalesce(sum(CASE kind WHEN 1 THEN -1 ELSE 1 END * amount_minor::numeric * 1000000), 0)
+         ::text FROM {cashier}.payments";
+    let name = "payments-of-channels-equal-1122".to_owned();
+    Control { name, account: "1122", sub_ledger: sub_ledger.to_owned() }
+}
+
+fn earnings(account: &'static str, payee_kind: i16, name: &str) -> Control {
+    let sub_ledger = format!(
+        "SELECT coalesce(sum(share_micro + clawback_micro), 0)::text FROM {{settlement}}.earnings
+         WHERE payee_kind = {payee_kind}"
+    );
+    Control { name: name.to_owned(), account, sub_ledger }
+}
+
+async fn control(snapshot: &mut Snapshot, control: &Control) -> Result<Invariant, sqlx::Error> {
+    let account = control.account;
+    let [balance] = snapshot
+        .sums(&format!(
+            "SELECT coalesce(sum(credit_micro - debit_micro), 0)::text FROM {{clearing}}.account_days
+             WHERE account = '{account}'"
+        ))
+        .await?;
+    let [sub_ledger] = snapshot.sums(&control.sub_ledger).await?;
+    let figure = format!("account {account} {balance}, sub-ledger {sub_ledger}");
+    Ok(Invariant::of_equality(&control.name, figure, balance, sub_ledger))
+}
+
+/// Netted earnings lose nothing of the items they net.
+async fn earnings_equal_items(snapshot: &mut Snapshot) -> Result<Invariant, sqlx::Error> {
+    let [s, a, p, t] = snapshot
+        .sums(
+            "SELECT coalesce(sum(streamer), 0)::text, coalesce(sum(agency), 0)::text,
+                    coalesce(sum(platform), 0)::text, coalesce(sum(tax), 0)::text FROM {settlement}.items",
+        )
+        .await?;
+    let of = |kind: u8| {
+        format!("coalesce(sum(share_micro + clawback_micro) FILTER (WHERE payee_kind = {kind}), 0)::text")
+    };
+    let earned: [i128; 4] = snapshot
+        .sums(&format!("SELECT {}, {}, {}, {} FROM {{settlement}}.earnings", of(1), of(2), of(3), of(4)))
+        .await?;
+    let whos = ["streamers", "agencies", "the platform", "tax"];
+    let pairs = whos.into_iter().zip(earned.into_iter().zip([s, a, p, t]));
+    let detail = pairs
+        .filter(|(_, (earned, of_items))| earned != of_items)
+        .map(|(who, (earned, of_items))| format!("{who}: earnings {earned}, items {of_items}"))
+        .collect();
+    let figure = format!("streamers {s}, agencies {a}, platform {p}, tax {t}");
+    Ok(Invariant::without_offenders("earnings-equal-items", figure, detail))
+}

@@ -1,0 +1,103 @@
+//! Coins: nothing is created or lost, every balance is the sum of its entries, none is negative.
+
+use crate::snapshot::{Schema, Snapshot};
+use crate::{Invariant, OFFENDERS_MAX};
+
+pub(crate) async fn prove(snapshot: &mut Snapshot) -> Result<Vec<Invariant>, sqlx::Error> {
+    if !snapshot.has(&[Schema::Wallet]) {
+        return Ok(Vec::new());
+    }
+    Ok(vec![
+        fund_is_conserved(snapshot, "paid").await?,
+        fund_is_conserved(snapshot, "promo").await?,
+        balances_are_sums(snapshot).await?,
+        snapshots_equal_entries(snapshot).await?,
+        none_is_negative(snapshot).await?,
+    ])
+}
+
+/// credited + returned = available + on hold + spent + expired + withdrawn, where what is available and on hold
+/// is what each account's last entry says, and everything else is what entries changed.
+async fn fund_is_conserved(snapshot: &mut Snapshot, fund: &str) -> Result<Invariant, sqlx::Error> {
+    let change = format!("{fund}_delta_coins + held_{fund}_delta_coins");
+    let of = |kinds: &str| format!("coalesce(sum({change}) FILTER (WHERE kind IN ({kinds})), 0)");
+    let [credited, returned, spent, expired, withdrawn] = snapshot
+        .sums(&format!(
+            "SELECT {}::text, {}::text, (-{})::text, (-{})::text, (-{})::text FROM {{wallet}}.entries",
+            of("1, 2, 3"),
+            of("9"),
+            of("4, 6"),
+            of("11"),
+            of("10"),
+        ))
+        .await?;
+    let [available, held] = snapshot
+        .sums(&format!(
+            "SELECT coalesce(sum({fund}_after_coins), 0)::text, coalesce(sum(held_{fund}_after_coins), 0)::text
+             FROM (SELECT DISTINCT ON (account_id) * FROM {{wallet}}.entries ORDER BY account_id, seq DESC) e"
+        ))
+        .await?;
+    let figure = format!(
+        "credited {credited} + returned {returned} = available {available} + on hold {held} + spent {spent} \
+         + expired {expired} + withdrawn {withdrawn}"
+    );
+    let (left, right) = (credited + returned, available + held + spent + expired + withdrawn);
+    Ok(Invariant::of_equality(&format!("{fund}-coins-are-conserved"), figure, left, right))
+}
+
+async fn balances_are_sums(snapshot: &mut Snapshot) -> Result<Invariant, sqlx::Error> {
+    let funds = ["paid", "promo", "held_paid", "held_promo"];
+    let differs = funds.map(|fund| {
+        format!("{fund}_after_coins <> coalesce(lag({fund}_after_coins) OVER w, 0) + {fund}_delta_coins")
+    });
+    let wrong = format!(
+        "SELECT format('account %s, entry %s of partition %s', account_id, seq, partition)
+         FROM (SELECT account_id, partition, seq, {} AS wrong FROM {{wallet}}.entries
+               WINDOW w AS (PARTITION BY account_id ORDER BY seq)) e
+         WHERE wrong ORDER BY partition, seq LIMIT {OFFENDERS_MAX}",
+        differs.join(" OR ")
+    );
+    let detail = snapshot.lines(&wrong).await?;
+    let [entries, accounts] = snapshot
+        .sums("SELECT count(*)::text, count(DISTINCT account_id)::text FROM {wallet}.entries")
+        .await?;
+    let figure = format!("{accounts} accounts, {entries} entries");
+    Ok(Invariant::without_offenders("every-balance-is-the-sum-of-its-entries", figure, detail))
+}
+
+async fn snapshots_equal_entries(snapshot: &mut Snapshot) -> Result<Invariant, sqlx::Error> {
+    let wrong = format!(
+        "SELECT format('account %s as of entry %s of partition %s', a.account_id, a.as_of_seq, a.partition)
+         FROM {{wallet}}.accounts a
+         LEFT JOIN LATERAL (
+             SELECT * FROM {{wallet}}.entries e WHERE e.account_id = a.account_id AND e.seq <= a.as_of_seq
+             ORDER BY e.seq DESC LIMIT 1) e ON true
+         WHERE (a.paid_coins, a.promo_coins, a.held_paid_coins, a.held_promo_coins)
+             IS DISTINCT FROM (coalesce(e.paid_after_coins, 0), coalesce(e.promo_after_coins, 0),
+                               coalesce(e.held_paid_after_coins, 0), coalesce(e.held_promo_after_coins, 0))
+         ORDER BY a.account_id LIMIT {OFFENDERS_MAX}"
+    );
+    let detail = snapshot.lines(&wrong).await?;
+    let [accounts] = snapshot.sums("SELECT count(*)::text FROM {wallet}.accounts").await?;
+    let figure = format!("{accounts} saved balances");
+    Ok(Invariant::without_offenders("every-saved-balance-equals-its-entries", figure, detail))
+}
+
+async fn none_is_negative(snapshot: &mut Snapshot) -> Result<Invariant, sqlx::Error> {
+    let negative = format!(
+        "SELECT format('account %s, entry %s of partition %s', account_id, seq, partition) FROM {{wallet}}.entries
+         WHERE least(paid_after_coins, promo_after_coins, held_paid_after_coins, held_promo_after_coins) < 0
+         UNION ALL
+         SELECT format('saved account %s', account_id) FROM {{wallet}}.accounts
+         WHERE least(paid_coins, promo_coins, held_paid_coins, held_promo_coins) < 0
+         LIMIT {OFFENDERS_MAX}"
+    );
+    let detail = snapshot.lines(&negative).await?;
+    let [least] = snapshot
+        .sums(
+            "SELECT coalesce(min(least(paid_after_coins, promo_after_coins, held_paid_after_coins,
+                held_promo_after_coins)), 0)::text FROM {wallet}.entries",
+        )
+        .await?;
+    Ok(Invariant::without_offenders("no-balance-is-negative", format!("the least was {least}"), detail))
+}

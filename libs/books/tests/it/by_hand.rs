@@ -1,0 +1,67 @@
+//! Books written by hand, in a database of their own.
+
+use books::{BooksDb, Report, check};
+use contracts::lane::Lane;
+use sqlx::PgPool;
+use sqlx::migrate::Migrator;
+
+static CASHIER: Migrator = sqlx::migrate!("../../migrations/cashier");
+static WALLET: Migrator = sqlx::migrate!("../../migrations/wallet");
+static GIFT: Migrator = sqlx::migrate!("../../migrations/gift");
+static SETTLEMENT: Migrator = sqlx::migrate!("../../migrations/settlement");
+static CLEARING: Migrator = sqlx::migrate!("../../migrations/clearing");
+
+pub struct Books {
+    pub pool: PgPool,
+    database: testkit::TestDatabase,
+}
+
+impl Books {
+    /// A database without any schema.
+    pub async fn empty() -> Books {
+        let database = testkit::postgres().await.fresh_database().await;
+        Books { pool: database.pool().await, database }
+    }
+
+    /// One account's day, whole in every schema.
+    pub async fn whole() -> Books {
+        let books = Books::empty().await;
+        for service in ["cashier", "wallet", "gift", "settlement", "clearing"] {
+            books.migrate(service).await;
+        }
+        books.run(include_str!("books.sql")).await;
+        books
+    }
+
+    pub async fn migrate(&self, service: &str) {
+        let own = match service {
+            "cashier" => &CASHIER,
+            "wallet" => &WALLET,
+            "gift" => &GIFT,
+            "settlement" => &SETTLEMENT,
+            _ => &CLEARING,
+        };
+        self.database.db(service, &Lane::Live, &[&seqlog::MIGRATOR, own]).await;
+    }
+
+    pub async fn run(&self, sql: &'static str) {
+        sqlx::raw_sql(sql).execute(&self.pool).await.expect("the statement runs");
+    }
+
+    pub fn source(&self) -> BooksDb {
+        BooksDb::new(self.pool.clone(), &Lane::Live)
+    }
+
+    pub async fn check(&self) -> Report {
+        check(&self.source()).await.expect("the books can be read")
+    }
+
+    /// The names of the invariants that do not hold.
+    pub async fn failures(&self) -> Vec<String> {
+        let report = self.check().await;
+        let failed = report.invariants.iter().filter(|line| !line.passed);
+        let names: Vec<String> = failed.map(|line| line.name.clone()).collect();
+        assert_eq!(report.passed, names.is_empty());
+        names
+    }
+}

@@ -1,0 +1,116 @@
+//! Invariant under test: each fault made by hand in the tables is named, and nothing that it does not touch is.
+
+use crate::by_hand::Books;
+
+macro_rules! faults {
+    ($($name:ident: $sql:literal => [$($invariant:literal),+];)*) => {$(
+        #[tokio::test]
+        async fn $name() {
+            let books = Books::whole().await;
+            books.run($sql).await;
+            assert_eq!(books.failures().await, [$($invariant),+]);
+        }
+    )*};
+}
+
+faults! {
+    a_reader_that_is_behind_is_named:
+        "UPDATE settlement.read_offsets SET seq = 4"
+        => ["readers-caught-up"];
+    an_order_that_is_not_decided_is_named:
+        "INSERT INTO gift.pending_orders VALUES (5, 12, '01900000-0000-7000-8000-0000000000ee', 1, 'a', now(), now(),
+            false, '{}')"
+        => ["readers-caught-up"];
+    a_refusal_that_vanished_leaves_a_gap:
+        "DELETE FROM wallet.entries WHERE seq = 9"
+        => ["no-gap-in-wallet-entries"];
+    a_doubled_row_is_named:
+        "UPDATE wallet.entries SET seq = 8 WHERE seq = 9"
+        => ["no-gap-in-wallet-entries"];
+    a_head_past_its_rows_is_named:
+        "UPDATE cashier.log_heads SET last_seq = 3; UPDATE clearing.read_offsets SET seq = 3
+            WHERE reader = 'clearing.payments'"
+        => ["no-gap-in-cashier-payments"];
+    a_missing_voucher_leaves_a_gap_and_moves_its_accounts:
+        "DELETE FROM clearing.vouchers WHERE seq = 8"
+        => ["no-gap-in-clearing-vouchers", "trial-balance-equals-vouchers"];
+    coins_from_nowhere_are_not_conserved:
+        "UPDATE wallet.entries SET paid_delta_coins = paid_delta_coins + 1 WHERE seq = 1"
+        => ["paid-coins-are-conserved", "every-balance-is-the-sum-of-its-entries",
+            "paid-coins-in-wallets-equal-2205-01"];
+    promotional_coins_from_nowhere_are_not_conserved:
+        "UPDATE wallet.entries SET promo_delta_coins = promo_delta_coins + 1 WHERE seq = 10"
+        => ["promo-coins-are-conserved", "every-balance-is-the-sum-of-its-entries",
+            "promo-coins-in-wallets-equal-2205-02"];
+    a_balance_that_is_not_the_sum_of_its_entries_is_named:
+        "UPDATE wallet.entries SET paid_after_coins = 901 WHERE seq = 4"
+        => ["every-balance-is-the-sum-of-its-entries"];
+    a_saved_balance_that_differs_is_named:
+        "UPDATE wallet.accounts SET paid_coins = 801"
+        => ["every-saved-balance-equals-its-entries"];
+    a_negative_balance_is_named:
+        "ALTER TABLE wallet.entries DROP CONSTRAINT entries_balance_not_negative;
+         UPDATE wallet.entries SET promo_after_coins = -1 WHERE seq = 9"
+        => ["every-balance-is-the-sum-of-its-entries", "no-balance-is-negative"];
+    a_debit_without_an_order_is_named:
+        "DELETE FROM gift.orders WHERE seq = 2"
+        => ["no-gap-in-gift-orders", "each-accepted-debit-has-one-order", "each-undelivered-order-came-back-once",
+            "entries-agree-with-orders"];
+    a_debit_with_two_orders_is_named:
+        "DROP INDEX gift.orders_end_once;
+         INSERT INTO gift.orders SELECT partition, 6, epoch, decided_at, minute, day, origin_seq, order_id, kind,
+            viewer_id, room_id, streamer_id, gift_id, quantity, paid_coins, promo_coins FROM gift.orders WHERE seq = 2;
+         UPDATE gift.log_heads SET last_seq = 6; UPDATE settlement.read_offsets SET seq = 6"
+        => ["each-accepted-debit-has-one-order", "each-undelivered-order-came-back-once",
+            "entries-agree-with-orders"];
+    an_order_without_an_item_is_named:
+        "UPDATE settlement.items SET order_id = '01900000-0000-7000-8000-0000000000ee' WHERE seq = 1"
+        => ["each-delivered-order-has-one-item", "orders-agree-with-items"];
+    a_refund_that_was_not_paid_is_named:
+        "UPDATE wallet.entries SET origin_id = '01900000-0000-7000-8000-0000000000ee' WHERE seq = 4"
+        => ["each-refunded-order-has-one-refund", "entries-agree-with-orders"];
+    a_refunded_item_that_was_not_reversed_is_named:
+        "UPDATE settlement.items SET order_id = '01900000-0000-7000-8000-0000000000ee' WHERE seq = 3"
+        => ["each-refund-of-an-item-has-one-reversal", "orders-agree-with-items"];
+    an_order_with_other_coins_is_named:
+        "UPDATE gift.orders SET paid_coins = 199 WHERE seq = 2"
+        => ["entries-agree-with-orders"];
+    an_item_with_other_coins_is_named:
+        "UPDATE settlement.items SET promo_coins = 51 WHERE seq = 1"
+        => ["orders-agree-with-items"];
+    earnings_that_are_not_their_items_are_named:
+        "UPDATE settlement.earnings SET share_micro = share_micro + 1 WHERE payee_kind = 3"
+        => ["earnings-equal-items"];
+    a_voucher_that_is_not_zero_is_named:
+        "ALTER TABLE clearing.vouchers DROP CONSTRAINT vouchers_sum_to_zero;
+         UPDATE clearing.vouchers SET debits = '{1000001,0}' WHERE seq = 8;
+         UPDATE clearing.account_days SET debit_micro = debit_micro + 1 WHERE account = '2205.02'"
+        => ["every-voucher-is-zero", "trial-balance-is-zero", "promo-coins-in-wallets-equal-2205-02"];
+    a_trial_balance_that_is_not_zero_is_named:
+        "UPDATE clearing.account_days SET debit_micro = debit_micro + 1 WHERE account = '6401.01'"
+        => ["trial-balance-is-zero", "trial-balance-equals-vouchers"];
+    a_payment_that_channels_do_not_owe_is_named:
+        "UPDATE cashier.payments SET amount_minor = 101 WHERE seq = 1"
+        => ["payments-of-channels-equal-1122"];
+    streamers_who_are_owed_something_else_are_named:
+        "UPDATE settlement.earnings SET share_micro = share_micro + 1 WHERE payee_kind = 1"
+        => ["earnings-equal-items", "earnings-of-streamers-equal-2241-01"];
+    agencies_that_are_owed_something_else_are_named:
+        "UPDATE settlement.earnings SET clawback_micro = clawback_micro - 1 WHERE payee_kind = 2"
+        => ["earnings-equal-items", "earnings-of-agencies-equal-2241-02"];
+    tax_that_is_owed_differently_is_named:
+        "UPDATE settlement.earnings SET share_micro = share_micro + 1 WHERE payee_kind = 4"
+        => ["earnings-equal-items", "tax-of-settlement-equals-2221-01"];
+    gifts_that_were_spent_and_not_settled_are_named:
+        "UPDATE clearing.account_days SET credit_micro = credit_micro + 7 WHERE account = '2206';
+         UPDATE clearing.account_days SET debit_micro = debit_micro + 7 WHERE account = '6001'"
+        => ["trial-balance-equals-vouchers", "gift-clearing-2206-is-zero"];
+    money_that_never_became_coins_is_named:
+        "UPDATE clearing.account_days SET credit_micro = credit_micro + 7 WHERE account = '2207';
+         UPDATE clearing.account_days SET debit_micro = debit_micro + 7 WHERE account = '6601'"
+        => ["trial-balance-equals-vouchers", "recharge-clearing-2207-is-zero"];
+    coins_taken_back_without_money_are_named:
+        "UPDATE clearing.account_days SET credit_micro = credit_micro + 7 WHERE account = '2242';
+         UPDATE clearing.account_days SET debit_micro = debit_micro + 7 WHERE account = '6601'"
+        => ["trial-balance-equals-vouchers", "refund-clearing-2242-is-zero"];
+}

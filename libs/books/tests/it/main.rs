@@ -1,0 +1,5 @@
+//! The proof against small books written by hand: whole ones pass, and each fault is named.
+
+mod by_hand;
+mod faults;
+mod whole;

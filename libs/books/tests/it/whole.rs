@@ -1,0 +1,58 @@
+//! Invariant under test: books that are whole pass, with the figures they have; what is not there is said.
+
+use crate::by_hand::Books;
+use books::{BooksError, catch_up_gaps, check};
+
+#[tokio::test]
+async fn whole_books_pass_with_a_figure_in_each_line() {
+    let books = Books::whole().await;
+    let report = books.check().await;
+    let failed: Vec<_> = report.invariants.iter().filter(|line| !line.passed).collect();
+    assert!(report.passed, "{failed:#?}");
+    assert_eq!(report.skipped, Vec::<String>::new());
+    let figure = |name: &str| {
+        let line = report.invariants.iter().find(|line| line.name == name);
+        line.unwrap_or_else(|| panic!("there is no line {name}")).figure.clone()
+    };
+    assert_eq!(
+        figure("paid-coins-are-conserved"),
+        "credited 1000 + returned 500 = available 400 + on hold 100 + spent 600 + expired 0 + withdrawn 400"
+    );
+    assert_eq!(figure("no-gap-in-wallet-entries"), "11 rows in 1 partitions");
+    assert_eq!(figure("each-accepted-debit-has-one-order"), "3 accepted debits, 3 orders");
+    assert_eq!(figure("entries-agree-with-orders"), "5 facts of 1150 coins");
+    assert_eq!(
+        figure("paid-coins-in-wallets-equal-2205-01"),
+        "account 2205.01 50000000, sub-ledger 50000000"
+    );
+    assert_eq!(figure("trial-balance-is-zero"), "debits 512000000 − credits 512000000 = 0");
+    assert!(report.invariants.iter().all(|line| !line.figure.is_empty()));
+}
+
+#[tokio::test]
+async fn a_schema_that_is_not_there_is_skipped_and_said_so() {
+    let books = Books::empty().await;
+    books.migrate("wallet").await;
+    let report = books.check().await;
+    assert!(report.passed);
+    assert_eq!(report.skipped, ["cashier", "gift", "settlement", "clearing"]);
+    assert_eq!(report.invariants.len(), 7);
+}
+
+#[tokio::test]
+async fn no_books_at_all_are_not_in_order() {
+    let books = Books::empty().await;
+    assert!(matches!(check(&books.source()).await, Err(BooksError::NoBooks)));
+}
+
+#[tokio::test]
+async fn a_reader_that_never_saw_a_partition_lags_by_all_of_it() {
+    let books = Books::whole().await;
+    books
+        .run("INSERT INTO wallet.log_heads VALUES ('wallet.entries', 6, 1, 40, now(), now(), 0, 'a', now())")
+        .await;
+    let gaps = catch_up_gaps(&books.source()).await.expect("reads");
+    let behind: Vec<_> =
+        gaps.iter().filter(|gap| gap.lag_rows > 0).map(|gap| (&*gap.reader, gap.lag_rows)).collect();
+    assert_eq!(behind, [("gift.entries", 40), ("clearing.entries", 40)]);
+}

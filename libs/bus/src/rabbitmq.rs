@@ -1,0 +1,83 @@
+//! The broker of production: RabbitMQ 3.10 or later.
+//!
+//! Owns the shapes on the broker: a durable fanout exchange per topic, and per group a durable quorum queue
+//! with one active consumer and a bounded length that drops its oldest. Connects again by itself, publishing
+//! and consuming apart, so that a blocked publisher stops no reader. Must not know what a message says.
+
+mod link;
+mod publishing;
+mod reading;
+
+use crate::{Broker, BusError, Subscription};
+use bytes::Bytes;
+use lapin::uri::AMQPUri;
+use link::Link;
+use publishing::Publisher;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long one operation may take before it counts as failed: connecting, declaring, a confirm.
+pub const OPERATION_WAIT_MAX: Duration = Duration::from_secs(5);
+
+/// How often both sides prove that they live; two missed beats end a connection.
+const HEARTBEAT_S: u16 = 10;
+
+/// RabbitMQ behind the [`Broker`] trait.
+pub struct RabbitMq {
+    publisher: Publisher,
+    reading: Arc<Link>,
+}
+
+impl RabbitMq {
+    /// A broker that connects on its first use.
+    ///
+    /// # Errors
+    /// [`BusError::BadUrl`]; the message never carries the URL, which may hold a password.
+    pub fn try_new(url: &str) -> Result<RabbitMq, BusError> {
+        let mut uri: AMQPUri = url.parse().map_err(BusError::BadUrl)?;
+        uri.query.heartbeat = uri.query.heartbeat.or(Some(HEARTBEAT_S));
+        let wait_max_ms = u64::try_from(OPERATION_WAIT_MAX.as_millis()).unwrap_or(u64::MAX);
+        uri.query.connection_timeout =
+            Some(uri.query.connection_timeout.unwrap_or(wait_max_ms).min(wait_max_ms));
+        let reading = Arc::new(Link::new(uri.clone(), "largesse reading"));
+        Ok(RabbitMq { publisher: Publisher::new(Link::new(uri, "largesse publishing")), reading })
+    }
+
+    /// A broker that was reached.
+    ///
+    /// # Errors
+    /// [`BusError::BadUrl`]; [`BusError::Unreachable`] within [`OPERATION_WAIT_MAX`].
+    pub async fn connect(url: &str) -> Result<RabbitMq, BusError> {
+        let broker = RabbitMq::try_new(url)?;
+        broker.publisher.check().await?;
+        Ok(broker)
+    }
+}
+
+#[async_trait::async_trait]
+impl Broker for RabbitMq {
+    async fn publish(&self, topic: &str, payload: Bytes) -> Result<(), BusError> {
+        self.publisher.publish(topic, &payload).await
+    }
+
+    async fn subscribe(&self, topic: &str, group: &str) -> Result<Subscription, BusError> {
+        reading::join(Arc::clone(&self.reading), topic, group).await
+    }
+}
+
+/// Waits for one operation, at most [`OPERATION_WAIT_MAX`].
+async fn bounded<T>(
+    what: &str,
+    operation: impl Future<Output = Result<T, lapin::Error>>,
+) -> Result<T, BusError> {
+    match tokio::time::timeout(OPERATION_WAIT_MAX, operation).await {
+        Ok(Ok(done)) => Ok(done),
+        Ok(Err(error)) => Err(BusError::Unreachable(format!("{what}: {error}"))),
+        Err(_) => Err(BusError::Unreachable(format!("{what}: no answer in {OPERATION_WAIT_MAX:?}"))),
+    }
+}
+
+/// A name as the protocol carries it.
+fn short(name: &str) -> Result<lapin::types::ShortString, BusError> {
+    lapin::types::ShortString::try_new(name).map_err(|_| BusError::BadName(name.len()))
+}

@@ -1,0 +1,223 @@
+//! The handle: a store, a lane, and a bound on the time of every act.
+
+use crate::in_process::InProcess;
+use crate::redis_store::RedisStore;
+use crate::{CacheError, Feed, FeedId, Store};
+use bytes::Bytes;
+use contracts::lane::Lane;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+use uuid::Uuid;
+
+/// What the keys of this product begin with, before the lane's own prefix.
+const PRODUCT_PREFIX: &str = "largesse:";
+
+/// Bounds on what a cache may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CacheSettings {
+    /// The longest any act may take.
+    pub act_timeout: Duration,
+    /// How long a feed lives after its last event.
+    pub feed_ttl: Duration,
+    /// How long a rank lives after its last change.
+    pub rank_ttl: Duration,
+    /// The longest a key of a shadow run lives, whatever else is asked.
+    pub shadow_ttl_max: Duration,
+}
+
+impl Default for CacheSettings {
+    fn default() -> CacheSettings {
+        CacheSettings {
+            act_timeout: Duration::from_millis(250),
+            feed_ttl: Duration::from_secs(24 * 60 * 60),
+            rank_ttl: Duration::from_secs(48 * 60 * 60),
+            shadow_ttl_max: Duration::from_secs(60 * 60),
+        }
+    }
+}
+
+/// The cache of one lane. Clones share the store.
+#[derive(Clone)]
+pub struct Cache {
+    store: Arc<dyn Store>,
+    prefix: Arc<str>,
+    lane: Lane,
+    settings: CacheSettings,
+}
+
+impl Cache {
+    /// A cache over any store; two lanes may share one.
+    pub fn new(store: Arc<dyn Store>, lane: &Lane, settings: CacheSettings) -> Cache {
+        let prefix = format!("{PRODUCT_PREFIX}{}", lane.prefix());
+        Cache { store, prefix: prefix.into(), lane: lane.clone(), settings }
+    }
+
+    /// A cache inside this process, for the embedded default and tests.
+    pub fn in_process(lane: &Lane) -> Cache {
+        Cache::new(Arc::new(InProcess::default()), lane, CacheSettings::default())
+    }
+
+    /// A cache in Redis. A server that is not there now is no error: acts fail until it is.
+    ///
+    /// # Errors
+    /// [`CacheError::BadUrl`].
+    pub async fn connect(url: &str, lane: &Lane) -> Result<Cache, CacheError> {
+        Cache::connect_with(url, lane, CacheSettings::default()).await
+    }
+
+    /// As [`Cache::connect`], with settings.
+    ///
+    /// # Errors
+    /// [`CacheError::BadUrl`].
+    pub async fn connect_with(url: &str, lane: &Lane, settings: CacheSettings) -> Result<Cache, CacheError> {
+        let store = RedisStore::try_new(url, settings.act_timeout)?;
+        let cache = Cache::new(Arc::new(store), lane, settings);
+        if let Err(error) = cache.ping().await {
+            tracing::warn!(%error, "the cache does not answer yet; going on without it");
+        }
+        Ok(cache)
+    }
+
+    /// The same store for another lane.
+    pub fn for_lane(&self, lane: &Lane) -> Cache {
+        Cache::new(Arc::clone(&self.store), lane, self.settings)
+    }
+
+    pub fn lane(&self) -> &Lane {
+        &self.lane
+    }
+
+    /// Appends events to a room's feed, in order, and gives their places. Keeps about
+    /// [`crate::FEED_LEN_MAX`] of them.
+    ///
+    /// # Errors
+    /// [`CacheError`]; some events may have been appended.
+    pub async fn feed_append(&self, room: Uuid, payloads: Vec<Bytes>) -> Result<Vec<FeedId>, CacheError> {
+        if payloads.is_empty() {
+            return Ok(Vec::new());
+        }
+        let ttl = self.ttl(self.settings.feed_ttl);
+        self.in_time("feed_append", self.store.feed_append(&self.feed_key(room), &payloads, ttl)).await
+    }
+
+    /// Events of a room after a place (from the oldest kept without one), in order, at most `limit`.
+    ///
+    /// # Errors
+    /// [`CacheError`].
+    pub async fn feed_read_after(
+        &self,
+        room: Uuid,
+        after: Option<FeedId>,
+        limit: usize,
+    ) -> Result<Vec<(FeedId, Bytes)>, CacheError> {
+        if limit == 0 {
+            return Ok(Vec::new());
+        }
+        self.in_time("feed_read_after", self.store.feed_read_after(&self.feed_key(room), after, limit)).await
+    }
+
+    /// Events of a room from now on.
+    ///
+    /// # Errors
+    /// [`CacheError`]: there is no subscription.
+    pub async fn feed_subscribe(&self, room: Uuid) -> Result<Feed, CacheError> {
+        self.in_time("feed_subscribe", self.store.feed_subscribe(&self.feed_key(room))).await
+    }
+
+    /// Adds to one member's score. Scores are exact up to 2^53.
+    ///
+    /// # Errors
+    /// [`CacheError`]; the score may have been added.
+    pub async fn rank_add(&self, key: &str, member: &str, by: i64) -> Result<(), CacheError> {
+        self.rank_add_all(key, &[(member.to_owned(), by)]).await
+    }
+
+    /// Adds to the scores of many members in one round trip.
+    ///
+    /// # Errors
+    /// [`CacheError`]; some scores may have been added.
+    pub async fn rank_add_all(&self, key: &str, scores: &[(String, i64)]) -> Result<(), CacheError> {
+        if scores.is_empty() {
+            return Ok(());
+        }
+        let ttl = self.ttl(self.settings.rank_ttl);
+        self.in_time("rank_add", self.store.rank_add(&self.key("rank", key), scores, ttl)).await
+    }
+
+    /// The highest scores; of equal ones the last member in byte order comes first.
+    ///
+    /// # Errors
+    /// [`CacheError`].
+    pub async fn rank_top(&self, key: &str, len: usize) -> Result<Vec<(String, i64)>, CacheError> {
+        if len == 0 {
+            return Ok(Vec::new());
+        }
+        self.in_time("rank_top", self.store.rank_top(&self.key("rank", key), len)).await
+    }
+
+    /// Adds to a counter and gives its value. Its `ttl` starts with its first addition.
+    ///
+    /// # Errors
+    /// [`CacheError`]; it may have been added.
+    pub async fn incr(&self, key: &str, by: i64, ttl: Duration) -> Result<i64, CacheError> {
+        self.in_time("incr", self.store.incr(&self.key("count", key), by, self.ttl(ttl))).await
+    }
+
+    /// # Errors
+    /// [`CacheError`].
+    pub async fn get(&self, key: &str) -> Result<Option<Bytes>, CacheError> {
+        self.in_time("get", self.store.get(&self.key("value", key))).await
+    }
+
+    /// Keeps a value for `ttl`.
+    ///
+    /// # Errors
+    /// [`CacheError`]; it may have been kept.
+    pub async fn set(&self, key: &str, value: &[u8], ttl: Duration) -> Result<(), CacheError> {
+        self.in_time("set", self.store.set(&self.key("value", key), value, self.ttl(ttl))).await
+    }
+
+    /// Forgets a value.
+    ///
+    /// # Errors
+    /// [`CacheError`]; it may be forgotten.
+    pub async fn remove(&self, key: &str) -> Result<(), CacheError> {
+        self.in_time("remove", self.store.remove(&self.key("value", key))).await
+    }
+
+    /// Whether the store answers: for readiness and status pages.
+    ///
+    /// # Errors
+    /// [`CacheError`].
+    pub async fn ping(&self) -> Result<(), CacheError> {
+        self.in_time("ping", self.store.ping()).await
+    }
+
+    fn key(&self, kind: &str, key: &str) -> String {
+        format!("{}{kind}:{key}", self.prefix)
+    }
+
+    fn feed_key(&self, room: Uuid) -> String {
+        format!("{}feed:{room}", self.prefix)
+    }
+
+    /// Redis refuses a time to live of zero, and a shadow run must not leave keys behind.
+    fn ttl(&self, asked: Duration) -> Duration {
+        let asked = asked.max(Duration::from_millis(1));
+        match self.lane {
+            Lane::Live => asked,
+            Lane::Shadow(_) => asked.min(self.settings.shadow_ttl_max),
+        }
+    }
+
+    async fn in_time<T>(
+        &self,
+        act: &'static str,
+        work: impl Future<Output = Result<T, CacheError>>,
+    ) -> Result<T, CacheError> {
+        tokio::time::timeout(self.settings.act_timeout, work)
+            .await
+            .unwrap_or(Err(CacheError::TimedOut { act }))
+    }
+}

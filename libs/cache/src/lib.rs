@@ -1,0 +1,23 @@
+//! Cache, ranks and room feeds: Redis, or the same trait in one process.
+//!
+//! Owns the only knowledge of Redis. A handle cannot be had without a lane, and every act ends in time. The
+//! cache is a weak dependency: nothing in it is the truth, and callers go on without it when it fails.
+
+mod error;
+mod feed;
+mod handle;
+mod in_process;
+mod redis_feeds;
+mod redis_store;
+mod store;
+
+pub use error::CacheError;
+pub use feed::{BadFeedId, Feed, FeedEvent, FeedId, FeedLoss};
+pub use handle::{Cache, CacheSettings};
+pub use store::Store;
+
+/// Entries a room's feed keeps (Redis may keep up to a node of a stream more).
+pub const FEED_LEN_MAX: usize = 1_000;
+
+/// Events a slow subscriber may be behind before it loses some and is told so.
+pub const FEED_BACKLOG_MAX: usize = 1_024;

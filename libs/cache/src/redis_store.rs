@@ -1,0 +1,179 @@
+//! The store in Redis: one multiplexed connection that heals itself, and one more for feeds.
+
+use crate::redis_feeds::RedisFeeds;
+use crate::{CacheError, FEED_LEN_MAX, Feed, FeedId, Store};
+use bytes::Bytes;
+use redis::aio::{ConnectionManager, ConnectionManagerConfig};
+use redis::streams::{StreamId, StreamRangeReply};
+use redis::{Client, ErrorKind, FromRedisValue, Pipeline, RedisError, Script};
+use std::time::Duration;
+
+/// The field of a stream entry that holds the payload.
+const PAYLOAD_FIELD: &str = "p";
+
+/// The longest pause between two attempts to connect again.
+const RECONNECT_DELAY_MAX: Duration = Duration::from_secs(1);
+
+pub(crate) struct RedisStore {
+    connection: ConnectionManager,
+    feeds: RedisFeeds,
+    incr: Script,
+}
+
+impl RedisStore {
+    /// Connects on first use. Must run within a Tokio runtime.
+    pub fn try_new(url: &str, act_timeout: Duration) -> Result<RedisStore, CacheError> {
+        let client = Client::open(url).map_err(|_| CacheError::BadUrl)?;
+        let config = ConnectionManagerConfig::new()
+            .set_connection_timeout(Some(act_timeout))
+            .set_response_timeout(Some(act_timeout))
+            .set_max_delay(RECONNECT_DELAY_MAX);
+        let connection = ConnectionManager::new_lazy_with_config(client.clone(), config)
+            .map_err(|_| CacheError::BadUrl)?;
+        // One round trip, and no counter can be left behind without an end. The value is read as text: a
+        // number of Lua is exact only up to 2^53.
+        let incr = Script::new(
+            "redis.call('INCRBY', KEYS[1], ARGV[1]) \
+             if redis.call('PTTL', KEYS[1]) < 0 then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end \
+             return redis.call('GET', KEYS[1])",
+        );
+        Ok(RedisStore { connection, feeds: RedisFeeds::new(client), incr })
+    }
+
+    async fn run<T: FromRedisValue>(&self, act: &'static str, pipeline: &Pipeline) -> Result<T, CacheError> {
+        let mut connection = self.connection.clone();
+        pipeline.query_async(&mut connection).await.map_err(|error| failed(act, &error))
+    }
+}
+
+/// A failure in our words. The text of Redis never holds a password.
+pub(crate) fn failed(act: &'static str, error: &RedisError) -> CacheError {
+    if error.is_timeout() {
+        return CacheError::TimedOut { act };
+    }
+    match error.kind() {
+        ErrorKind::Parse | ErrorKind::UnexpectedReturnType | ErrorKind::Extension => {
+            CacheError::BadReply { act, reason: error.to_string() }
+        }
+        ErrorKind::Server(redis::ServerErrorKind::ResponseError) => {
+            CacheError::BadReply { act, reason: error.to_string() }
+        }
+        _ => CacheError::Unreachable { reason: error.to_string() },
+    }
+}
+
+fn millis(ttl: Duration) -> u64 {
+    u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX).max(1)
+}
+
+/// One entry of a stream as an event.
+pub(crate) fn event_of(act: &'static str, entry: &StreamId) -> Result<(FeedId, Bytes), CacheError> {
+    let bad = |reason: &str| CacheError::BadReply { act, reason: reason.to_owned() };
+    let id = entry.id.parse().map_err(|_| bad("an entry with an odd id"))?;
+    let payload: Vec<u8> = entry.get(PAYLOAD_FIELD).ok_or_else(|| bad("an entry without a payload"))?;
+    Ok((id, Bytes::from(payload)))
+}
+
+#[async_trait::async_trait]
+impl Store for RedisStore {
+    async fn feed_append(
+        &self,
+        key: &str,
+        payloads: &[Bytes],
+        ttl: Duration,
+    ) -> Result<Vec<FeedId>, CacheError> {
+        let mut pipeline = redis::pipe();
+        for payload in payloads {
+            pipeline.cmd("XADD").arg(key).arg("MAXLEN").arg("~").arg(FEED_LEN_MAX).arg("*");
+            pipeline.arg(PAYLOAD_FIELD).arg(&payload[..]);
+        }
+        pipeline.cmd("PEXPIRE").arg(key).arg(millis(ttl)).ignore();
+        let ids: Vec<String> = self.run("feed_append", &pipeline).await?;
+        let read = |id: String| {
+            id.parse()
+                .map_err(|_| CacheError::BadReply { act: "feed_append", reason: format!("the id {id}") })
+        };
+        ids.into_iter().map(read).collect()
+    }
+
+    async fn feed_read_after(
+        &self,
+        key: &str,
+        after: Option<FeedId>,
+        limit: usize,
+    ) -> Result<Vec<(FeedId, Bytes)>, CacheError> {
+        let start = after.map_or_else(|| "-".to_owned(), |after| format!("({after}"));
+        let mut pipeline = redis::pipe();
+        pipeline.cmd("XRANGE").arg(key).arg(start).arg("+").arg("COUNT").arg(limit);
+        let (reply,): (StreamRangeReply,) = self.run("feed_read_after", &pipeline).await?;
+        reply.ids.iter().map(|entry| event_of("feed_read_after", entry)).collect()
+    }
+
+    async fn feed_subscribe(&self, key: &str) -> Result<Feed, CacheError> {
+        let feeds = &self.feeds;
+        if let Some(feed) = feeds.join(key) {
+            return Ok(feed);
+        }
+        // Where the feed ends now: everything after this place reaches the subscriber.
+        let mut pipeline = redis::pipe();
+        pipeline.cmd("XREVRANGE").arg(key).arg("+").arg("-").arg("COUNT").arg(1);
+        let (reply,): (StreamRangeReply,) = self.run("feed_subscribe", &pipeline).await?;
+        let last = match reply.ids.first() {
+            Some(entry) => event_of("feed_subscribe", entry)?.0,
+            None => FeedId::default(),
+        };
+        Ok(feeds.start(key, last))
+    }
+
+    async fn rank_add(&self, key: &str, scores: &[(String, i64)], ttl: Duration) -> Result<(), CacheError> {
+        let mut pipeline = redis::pipe();
+        for (member, by) in scores {
+            pipeline.cmd("ZINCRBY").arg(key).arg(*by).arg(member).ignore();
+        }
+        pipeline.cmd("PEXPIRE").arg(key).arg(millis(ttl)).ignore();
+        self.run("rank_add", &pipeline).await
+    }
+
+    async fn rank_top(&self, key: &str, len: usize) -> Result<Vec<(String, i64)>, CacheError> {
+        let mut pipeline = redis::pipe();
+        pipeline.cmd("ZREVRANGE").arg(key).arg(0).arg(len.saturating_sub(1)).arg("WITHSCORES");
+        let (scores,): (Vec<(String, String)>,) = self.run("rank_top", &pipeline).await?;
+        let read = |(member, score): (String, String)| match score.parse() {
+            Ok(score) => Ok((member, score)),
+            Err(_) => Err(CacheError::BadReply { act: "rank_top", reason: format!("the score {score}") }),
+        };
+        scores.into_iter().map(read).collect()
+    }
+
+    async fn incr(&self, key: &str, by: i64, ttl: Duration) -> Result<i64, CacheError> {
+        let mut connection = self.connection.clone();
+        let mut call = self.incr.key(key);
+        let call = call.arg(by).arg(millis(ttl));
+        call.invoke_async(&mut connection).await.map_err(|error| failed("incr", &error))
+    }
+
+    async fn get(&self, key: &str) -> Result<Option<Bytes>, CacheError> {
+        let mut pipeline = redis::pipe();
+        pipeline.cmd("GET").arg(key);
+        let (value,): (Option<Vec<u8>>,) = self.run("get", &pipeline).await?;
+        Ok(value.map(Bytes::from))
+    }
+
+    async fn set(&self, key: &str, value: &[u8], ttl: Duration) -> Result<(), CacheError> {
+        let mut pipeline = redis::pipe();
+        pipeline.cmd("SET").arg(key).arg(value).arg("PX").arg(millis(ttl)).ignore();
+        self.run("set", &pipeline).await
+    }
+
+    async fn remove(&self, key: &str) -> Result<(), CacheError> {
+        let mut pipeline = redis::pipe();
+        pipeline.cmd("DEL").arg(key).ignore();
+        self.run("remove", &pipeline).await
+    }
+
+    async fn ping(&self) -> Result<(), CacheError> {
+        let mut pipeline = redis::pipe();
+        pipeline.cmd("PING").ignore();
+        self.run("ping", &pipeline).await
+    }
+}

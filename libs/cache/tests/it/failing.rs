@@ -1,0 +1,82 @@
+//! Invariant under test: a cache that is missing or mute costs its caller a bounded time and a typed error.
+
+use bytes::Bytes;
+use cache::{Cache, CacheError, CacheSettings};
+use contracts::class::{Classed, ErrorClass};
+use contracts::lane::{Lane, RunName};
+use std::time::{Duration, Instant};
+use uuid::Uuid;
+
+#[tokio::test]
+async fn a_mute_server_is_given_up_in_time() {
+    let mute = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let url = format!("redis://{}", mute.local_addr().expect("bound"));
+    let settings = CacheSettings { act_timeout: Duration::from_millis(50), ..CacheSettings::default() };
+    let cache = Cache::connect_with(&url, &Lane::Live, settings).await.expect("the URL is fine");
+    let started = Instant::now();
+    let error = cache.get("anything").await.expect_err("nobody answers");
+    assert_eq!((error.class(), error.slug()), (ErrorClass::Transient, "cache-unavailable"));
+    assert!(cache.feed_append(Uuid::now_v7(), vec![Bytes::from_static(b"x")]).await.is_err());
+    assert!(cache.feed_subscribe(Uuid::now_v7()).await.is_err());
+    assert!(started.elapsed() < Duration::from_secs(5));
+}
+
+#[tokio::test]
+async fn a_missing_server_is_no_reason_not_to_start_and_is_found_when_it_comes() {
+    let port = {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+        listener.local_addr().expect("bound").port()
+    };
+    let url = format!("redis://127.0.0.1:{port}");
+    let cache = Cache::connect(&url, &Lane::Live).await.expect("a missing server is no bad URL");
+    assert!(cache.ping().await.is_err());
+    // The server comes: a stand-in that passes bytes on to the real one.
+    let real = testkit::redis_url().await.trim_start_matches("redis://").to_owned();
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await.expect("still free");
+    tokio::spawn(async move {
+        while let Ok((mut near, _)) = listener.accept().await {
+            let real = real.clone();
+            tokio::spawn(async move {
+                let mut far = tokio::net::TcpStream::connect(real).await.expect("the real server");
+                let _ = tokio::io::copy_bidirectional(&mut near, &mut far).await;
+            });
+        }
+    });
+    let found = async {
+        while cache.ping().await.is_err() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), found).await.expect("the cache heals by itself");
+}
+
+#[tokio::test]
+async fn a_text_that_is_no_url_is_refused_without_repeating_its_password() {
+    for url in ["", "http://127.0.0.1", "redis:///\u{0}", "ann:secret@host"] {
+        let Err(error) = Cache::connect(url, &Lane::Live).await else { panic!("{url:?} was taken") };
+        assert_eq!(error, CacheError::BadUrl);
+        assert!(!error.to_string().contains("secret"));
+    }
+}
+
+#[tokio::test]
+async fn a_shadow_run_leaves_nothing_behind() {
+    let run = RunName::try_from("brief".to_owned()).expect("a good name");
+    let settings = CacheSettings { shadow_ttl_max: Duration::from_millis(30), ..CacheSettings::default() };
+    let live = Cache::in_process(&Lane::Live);
+    let shadow = {
+        let url = testkit::redis_url().await;
+        Cache::connect_with(&url, &Lane::Shadow(run), settings).await.expect("a Redis URL")
+    };
+    let key = Uuid::now_v7().to_string();
+    let hour = Duration::from_secs(3600);
+    shadow.set(&key, b"short", hour).await.expect("kept");
+    live.set(&key, b"long", hour).await.expect("kept");
+    let gone = async {
+        while shadow.get(&key).await.expect("read").is_some() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), gone).await.expect("the run's own limit holds");
+    assert!(live.get(&key).await.expect("read").is_some());
+}

@@ -1,0 +1,95 @@
+//! What one process puts around its router: keys, limits, readiness, metrics, documents.
+
+use crate::standard::StandardLayer;
+use crate::{KeyAge, Problem, Readiness, TokenKeys, docs, health};
+use axum::Router;
+use contracts::lane::Lane;
+use guard::{Admission, FixedLimit, Priority};
+use http::{Method, StatusCode};
+use lane::LaneKey;
+use std::sync::Arc;
+
+/// The largest body taken, unless a route says otherwise with `axum::extract::DefaultBodyLimit`.
+pub const BODY_LEN_MAX: usize = 64 * 1024;
+
+/// Requests in flight at once, where nobody chose another admission.
+const IN_FLIGHT_MAX: usize = 4_096;
+
+/// The edge of one process. Set the fields that differ from the default, then [`Edge::finish`] the router.
+#[derive(Clone)]
+pub struct Edge {
+    pub tokens: TokenKeys,
+    pub key_age: KeyAge,
+    pub admission: Arc<dyn Admission>,
+    /// The class of a request by its method and matched path, for the admission.
+    pub classify: fn(&Method, &str) -> Priority,
+    pub readiness: Readiness,
+    /// Renders `/metrics`.
+    pub render_metrics: Arc<dyn Fn() -> String + Send + Sync>,
+    pub body_len_max: usize,
+    /// The lane that the router behind this edge works in. A request of another lane is refused.
+    pub lane: Lane,
+    /// Checks lane headers; without it every request with such a header is refused.
+    pub lane_key: Option<LaneKey>,
+    /// The OpenAPI document served at `/openapi.json` and, as a page, at `/docs`.
+    pub openapi: Option<utoipa::openapi::OpenApi>,
+}
+
+impl Edge {
+    /// An edge with default limits, no documents, and empty metrics.
+    pub fn new(tokens: TokenKeys) -> Edge {
+        Edge {
+            tokens,
+            key_age: KeyAge::default(),
+            admission: Arc::new(FixedLimit::new(IN_FLIGHT_MAX)),
+            classify,
+            readiness: Readiness::default(),
+            render_metrics: Arc::new(String::new),
+            body_len_max: BODY_LEN_MAX,
+            lane: Lane::Live,
+            lane_key: None,
+            openapi: None,
+        }
+    }
+
+    /// Puts the standard layers around a router and adds `/healthz`, `/readyz`, `/metrics` and, with a
+    /// document, `/openapi.json` and `/docs`. Call it once, on the merged router: it sets the fallbacks.
+    pub fn finish(self, router: Router) -> Router {
+        let own = health::routes(&self);
+        let router = match &self.openapi {
+            Some(document) => router.merge(docs::docs_routes(document)),
+            None => router,
+        };
+        let edge = Arc::new(self);
+        router
+            .method_not_allowed_fallback(wrong_method)
+            .fallback(no_such_address)
+            .layer(StandardLayer::new(edge))
+            .merge(own)
+            // Endpoints become routes here, once, and not for every connection.
+            .with_state(())
+    }
+}
+
+async fn no_such_address() -> Problem {
+    Problem::not_found("no-such-address", "Nothing is served at this address.")
+}
+
+pub(crate) async fn wrong_method() -> Problem {
+    Problem::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "method-not-allowed",
+        "This address does not take this method; the header Allow says which it takes.",
+    )
+}
+
+/// Callbacks and other nodes are systems; whoever else changes something pays; the rest looks.
+fn classify(method: &Method, path: &str) -> Priority {
+    if path.starts_with("/internal/") || path.contains("/callbacks") {
+        Priority::System
+    } else if *method == Method::GET || *method == Method::HEAD {
+        Priority::Browsing
+    } else {
+        Priority::Paying
+    }
+}

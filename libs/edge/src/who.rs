@@ -1,0 +1,79 @@
+//! Who asks: extractors that admit a role or answer 401 or 403.
+
+use crate::edge::Edge;
+use crate::{Claims, Problem, Role, TokenError, cookies};
+use axum::extract::FromRequestParts;
+use http::header;
+use http::request::Parts;
+use ids::{Uuid, ViewerId};
+use std::sync::Arc;
+
+/// A viewer, acting for themselves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Viewer(pub ViewerId);
+
+/// Somebody of finance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Finance {
+    pub sub: Uuid,
+}
+
+/// An SRE.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sre {
+    pub sub: Uuid,
+}
+
+/// Somebody of finance, or an SRE.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FinanceOrSre {
+    pub sub: Uuid,
+    pub role: Role,
+}
+
+/// Anybody with a valid token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AnyRole(pub Claims);
+
+/// The claims of a request: of its bearer token, or of its session cookie if the request proves by its
+/// method or its CSRF header that it came from our pages.
+fn claims_of(parts: &Parts) -> Result<Claims, TokenError> {
+    let edge = parts.extensions.get::<Arc<Edge>>().ok_or(TokenError::NoEdge)?;
+    let Some(value) = parts.headers.get(header::AUTHORIZATION) else {
+        return cookies::session_claims(&parts.method, &parts.headers, &edge.tokens);
+    };
+    let (scheme, token) =
+        value.to_str().ok().and_then(|text| text.split_once(' ')).ok_or(TokenError::Invalid)?;
+    if scheme.eq_ignore_ascii_case("bearer") {
+        edge.tokens.verify(token.trim())
+    } else {
+        Err(TokenError::Invalid)
+    }
+}
+
+fn claims_of_role(parts: &Parts, roles: &[Role]) -> Result<Claims, TokenError> {
+    let claims = claims_of(parts)?;
+    if roles.contains(&claims.role) { Ok(claims) } else { Err(TokenError::RoleNotAllowed) }
+}
+
+macro_rules! admits {
+    ($($who:ty: |$parts:ident| $claims:expr => |$found:ident| $made:expr;)*) => {$(
+        impl<S: Send + Sync> FromRequestParts<S> for $who {
+            type Rejection = Problem;
+
+            async fn from_request_parts($parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
+                let $found = $claims?;
+                Ok($made)
+            }
+        }
+    )*};
+}
+
+admits! {
+    Viewer: |parts| claims_of_role(parts, &[Role::Viewer]) => |found| Viewer(ViewerId::from_uuid(found.sub));
+    Finance: |parts| claims_of_role(parts, &[Role::Finance]) => |found| Finance { sub: found.sub };
+    Sre: |parts| claims_of_role(parts, &[Role::Sre]) => |found| Sre { sub: found.sub };
+    FinanceOrSre: |parts| claims_of_role(parts, &[Role::Finance, Role::Sre])
+        => |found| FinanceOrSre { sub: found.sub, role: found.role };
+    AnyRole: |parts| claims_of(parts) => |found| AnyRole(found);
+}

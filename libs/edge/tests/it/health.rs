@@ -1,0 +1,28 @@
+//! Health: alive at once, ready when every part is, metrics as rendered.
+
+use crate::wire::{answer, get, keys};
+use axum::Router;
+use edge::Edge;
+use std::sync::Arc;
+
+#[tokio::test]
+async fn a_node_is_ready_when_every_part_says_so() {
+    let edge = Edge { render_metrics: Arc::new(|| "largesse_up 1\n".to_owned()), ..Edge::new(keys()) };
+    let readiness = edge.readiness.clone();
+    let wallet = readiness.flag("wallet");
+    readiness.check("database", || Err("the schema is being migrated".to_owned()));
+    let router = edge.finish(Router::new());
+    insta::assert_snapshot!("alive", answer(&router, get("/healthz")).await);
+    insta::assert_snapshot!("not_ready", answer(&router, get("/readyz")).await);
+    wallet.set();
+    assert!(!answer(&router, get("/readyz")).await.contains("wallet"));
+    insta::assert_snapshot!("metrics", answer(&router, get("/metrics")).await);
+
+    let edge = Edge::new(keys());
+    let wallet = edge.readiness.flag("wallet");
+    wallet.set();
+    let router = edge.finish(Router::new());
+    insta::assert_snapshot!("ready", answer(&router, get("/readyz")).await);
+    wallet.clear();
+    assert!(answer(&router, get("/readyz")).await.starts_with("503"));
+}

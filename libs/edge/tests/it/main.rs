@@ -1,0 +1,12 @@
+//! Invariant under test: what the edge says on the wire, byte by byte, and whom it lets in.
+
+mod bodies;
+mod docs;
+mod health;
+mod keys;
+mod overload_and_lanes;
+mod problems;
+mod served;
+mod tokens;
+mod wire;
+mod zz_speed;

@@ -1,0 +1,253 @@
+//! Heads: who writes a partition, and how far it is. The only SQL on `log_heads` and `log_epochs`.
+//!
+//! Lock order: heads lock in partition order, always. A head that does not advance means that the writer was
+//! deposed. Taking over raises the epoch, commits, and only then reads.
+
+use chrono::{DateTime, Utc};
+use contracts::log::{Epoch, EpochStart, HeadMark, LogName, Seq};
+use ids::Partition;
+use pg::Db;
+use sqlx::{PgConnection, Row};
+
+/// One partition as its writer knows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Head {
+    pub partition: Partition,
+    pub epoch: Epoch,
+    /// Where this epoch began.
+    pub epoch_start: EpochStart,
+    pub last_seq: Seq,
+    pub last_decided_at: DateTime<Utc>,
+    pub closed_until: DateTime<Utc>,
+    pub relayed_seq: Seq,
+}
+
+impl Head {
+    /// The partition's own time: it never runs back, not at a takeover and not with a wrong clock.
+    pub fn now(&self, clock: DateTime<Utc>) -> DateTime<Utc> {
+        clock.max(self.last_decided_at).max(self.closed_until)
+    }
+
+    /// What is published about this head.
+    pub fn mark(&self) -> HeadMark {
+        HeadMark {
+            partition: self.partition,
+            epoch: self.epoch,
+            last_seq: self.last_seq,
+            closed_until: self.closed_until,
+        }
+    }
+}
+
+/// How a takeover ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TakeOver {
+    Taken(Head),
+    /// Another owner's lease still runs.
+    Leased,
+    /// The epoch this writer held is no longer the newest.
+    Deposed,
+}
+
+/// When a takeover may happen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum When {
+    /// Another owner's lease is respected.
+    LeaseIsFree,
+    /// Only if this writer still holds `0`'s epoch: the way back from an unknown COMMIT.
+    StillMine(Epoch),
+}
+
+const TAKE_OVER: &str = "
+INSERT INTO {s}.log_heads AS h
+    (log, partition, epoch, last_seq, last_decided_at, closed_until, relayed_seq, owner, leased_until)
+VALUES ($1, $2, 1, 0, to_timestamp(0), to_timestamp(0), 0, $3, clock_timestamp() + $4)
+ON CONFLICT (log, partition) DO UPDATE SET
+    epoch = h.epoch + 1, owner = $3, leased_until = clock_timestamp() + $4
+WHERE CASE WHEN $5::bigint IS NULL THEN h.owner = $3 OR h.leased_until < clock_timestamp() ELSE h.epoch = $5 END
+RETURNING epoch, last_seq, last_decided_at, closed_until, relayed_seq";
+
+const BEGIN_EPOCH: &str = "
+INSERT INTO {s}.log_epochs (log, partition, epoch, first_seq, owner) VALUES ($1, $2, $3, $4, $5)";
+
+/// Raises one partition's epoch, and commits. Waits for any transaction of the deposed writer, so that what
+/// is read afterwards includes it or will never include it.
+pub(crate) async fn take_over(
+    db: &Db,
+    log: LogName,
+    partition: Partition,
+    owner: &str,
+    lease: std::time::Duration,
+    when: When,
+) -> Result<TakeOver, sqlx::Error> {
+    let still_mine = match when {
+        When::LeaseIsFree => None,
+        When::StillMine(epoch) => Some(epoch),
+    };
+    let mut tx = db.begin().await?;
+    let row = sqlx::query(db.sql(TAKE_OVER))
+        .bind(log.as_str())
+        .bind(partition.number())
+        .bind(owner)
+        .bind(lease)
+        .bind(still_mine)
+        .fetch_optional(&mut *tx)
+        .await?;
+    let Some(row) = row else {
+        tx.rollback().await?;
+        return Ok(if still_mine.is_some() { TakeOver::Deposed } else { TakeOver::Leased });
+    };
+    let (epoch, last_seq): (Epoch, Seq) = (row.try_get("epoch")?, row.try_get("last_seq")?);
+    sqlx::query(db.sql(BEGIN_EPOCH))
+        .bind(log.as_str())
+        .bind(partition.number())
+        .bind(epoch)
+        .bind(last_seq + 1)
+        .bind(owner)
+        .execute(&mut *tx)
+        .await?;
+    tx.commit().await?;
+    Ok(TakeOver::Taken(Head {
+        partition,
+        epoch,
+        epoch_start: EpochStart { epoch, first_seq: last_seq + 1 },
+        last_seq,
+        last_decided_at: row.try_get("last_decided_at")?,
+        closed_until: row.try_get("closed_until")?,
+        relayed_seq: row.try_get("relayed_seq")?,
+    }))
+}
+
+/// One head's step forward in an append.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Advance {
+    pub partition: Partition,
+    pub epoch: Epoch,
+    pub expected_seq: Seq,
+    pub last_seq: Seq,
+    pub last_decided_at: DateTime<Utc>,
+}
+
+const ADVANCE: &str = "
+WITH wanted AS (
+    SELECT * FROM unnest($2::smallint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::timestamptz[])
+        AS w (partition, epoch, expected_seq, last_seq, last_decided_at)
+), mine AS (
+    SELECT h.partition, w.last_seq, w.last_decided_at
+    FROM {s}.log_heads h JOIN wanted w ON w.partition = h.partition
+    WHERE h.log = $1 AND h.epoch = w.epoch AND h.last_seq = w.expected_seq
+    ORDER BY h.partition FOR UPDATE OF h
+)
+UPDATE {s}.log_heads h SET last_seq = m.last_seq, last_decided_at = m.last_decided_at
+FROM mine m WHERE h.log = $1 AND h.partition = m.partition
+RETURNING h.partition";
+
+/// Advances heads in partition order; returns the partitions whose head did not advance: this writer was
+/// deposed there, and the transaction must be rolled back.
+pub(crate) async fn advance_in_tx(
+    tx: &mut PgConnection,
+    db: &Db,
+    log: LogName,
+    advances: &[Advance],
+) -> Result<Vec<Partition>, sqlx::Error> {
+    let column = |of: fn(&Advance) -> i64| advances.iter().map(of).collect::<Vec<_>>();
+    let advanced = sqlx::query_scalar::<_, i16>(db.sql(ADVANCE))
+        .bind(log.as_str())
+        .bind(advances.iter().map(|a| a.partition.number()).collect::<Vec<_>>())
+        .bind(column(|a| a.epoch))
+        .bind(column(|a| a.expected_seq))
+        .bind(column(|a| a.last_seq))
+        .bind(advances.iter().map(|a| a.last_decided_at).collect::<Vec<_>>())
+        .fetch_all(tx)
+        .await?;
+    let lost = advances.iter().map(|a| a.partition).filter(|p| !advanced.contains(&p.number()));
+    Ok(lost.collect())
+}
+
+const SAVE_MARKS: &str = "
+WITH wanted AS (
+    SELECT * FROM unnest($2::smallint[], $3::bigint[], $4::timestamptz[], $5::bigint[])
+        AS w (partition, epoch, closed_until, relayed_seq)
+), mine AS (
+    SELECT h.partition, w.closed_until, w.relayed_seq
+    FROM {s}.log_heads h JOIN wanted w ON w.partition = h.partition
+    WHERE h.log = $1 AND h.epoch = w.epoch
+    ORDER BY h.partition FOR UPDATE OF h
+)
+UPDATE {s}.log_heads h SET
+    closed_until = greatest(h.closed_until, m.closed_until),
+    relayed_seq = greatest(h.relayed_seq, least(m.relayed_seq, h.last_seq)),
+    leased_until = clock_timestamp() + $6
+FROM mine m WHERE h.log = $1 AND h.partition = m.partition
+RETURNING h.partition";
+
+/// Saves closed times, relayed seqs and the lease of all heads in one statement; returns the lost ones.
+pub(crate) async fn save_marks(
+    db: &Db,
+    log: LogName,
+    heads: &[Head],
+    lease: std::time::Duration,
+) -> Result<Vec<Partition>, sqlx::Error> {
+    let saved = sqlx::query_scalar::<_, i16>(db.sql(SAVE_MARKS))
+        .bind(log.as_str())
+        .bind(heads.iter().map(|head| head.partition.number()).collect::<Vec<_>>())
+        .bind(heads.iter().map(|head| head.epoch).collect::<Vec<_>>())
+        .bind(heads.iter().map(|head| head.closed_until).collect::<Vec<_>>())
+        .bind(heads.iter().map(|head| head.relayed_seq).collect::<Vec<_>>())
+        .bind(lease)
+        .fetch_all(db.pool())
+        .await?;
+    Ok(heads.iter().map(|head| head.partition).filter(|p| !saved.contains(&p.number())).collect())
+}
+
+const RELEASE: &str = "
+UPDATE {s}.log_heads SET leased_until = clock_timestamp() WHERE log = $1 AND owner = $2";
+
+/// Ends the leases of `owner`, so that the next one need not wait.
+pub(crate) async fn release(db: &Db, log: LogName, owner: &str) -> Result<(), sqlx::Error> {
+    sqlx::query(db.sql(RELEASE)).bind(log.as_str()).bind(owner).execute(db.pool()).await?;
+    Ok(())
+}
+
+const FIND_HEAD: &str = "
+SELECT epoch, last_seq, closed_until FROM {s}.log_heads WHERE log = $1 AND partition = $2";
+
+/// The head as saved, for a pull; nothing written yet is seq 0 of epoch 0.
+pub(crate) async fn find_mark(db: &Db, log: LogName, partition: Partition) -> Result<HeadMark, sqlx::Error> {
+    let row = sqlx::query(db.sql(FIND_HEAD))
+        .bind(log.as_str())
+        .bind(partition.number())
+        .fetch_optional(db.pool())
+        .await?;
+    let mut mark = HeadMark { partition, epoch: 0, last_seq: 0, closed_until: DateTime::UNIX_EPOCH };
+    if let Some(row) = row {
+        mark.epoch = row.try_get("epoch")?;
+        mark.last_seq = row.try_get("last_seq")?;
+        mark.closed_until = row.try_get("closed_until")?;
+    }
+    Ok(mark)
+}
+
+const LIST_EPOCHS: &str = "
+SELECT epoch, first_seq FROM {s}.log_epochs WHERE log = $1 AND partition = $2
+    AND first_seq >= (SELECT coalesce(max(first_seq), 0) FROM {s}.log_epochs
+                      WHERE log = $1 AND partition = $2 AND first_seq <= $3)
+ORDER BY epoch";
+
+/// The epoch in force at `after`, and every later one.
+pub(crate) async fn list_epochs(
+    db: &Db,
+    log: LogName,
+    partition: Partition,
+    after: Seq,
+) -> Result<Vec<EpochStart>, sqlx::Error> {
+    let rows = sqlx::query(db.sql(LIST_EPOCHS))
+        .bind(log.as_str())
+        .bind(partition.number())
+        .bind(after)
+        .fetch_all(db.pool())
+        .await?;
+    rows.iter()
+        .map(|row| Ok(EpochStart { epoch: row.try_get("epoch")?, first_seq: row.try_get("first_seq")? }))
+        .collect()
+}

@@ -1,0 +1,7 @@
+//! The log against a real PostgreSQL, and its pure parts against chance.
+
+mod cursor;
+mod echo;
+mod faults;
+mod notes;
+mod writers;

@@ -1,0 +1,85 @@
+//! Invariant under test: a partition has one writer, its rows have no gap, and a deposed writer says so.
+
+use crate::echo::{Bench, append, last_seq, partitions, settings};
+use crate::notes::{Notes, note};
+use chrono::Utc;
+use seqlog::{AppendError, Appender, AppenderSettings, TakeOver};
+use std::time::Duration;
+
+#[tokio::test]
+async fn a_deposed_writer_that_wakes_up_can_write_nothing_and_says_so() {
+    let bench = Bench::open().await;
+    let first = partitions()[0];
+    let mut old = bench.writer("old").await;
+    append(&bench, &mut old, vec![note(first, 1)]).await.expect("old holds the partition");
+    let mut new = bench.writer("new").await;
+    let refused = append(&bench, &mut old, vec![note(first, 2)]).await;
+    assert!(matches!(&refused, Err(AppendError::Deposed(lost)) if *lost == [first]), "{refused:?}");
+    append(&bench, &mut new, vec![note(first, 3)]).await.expect("new holds the partition");
+    assert_eq!(last_seq(&new, first), 2);
+    let lost = old.save_marks().await.expect("the statement runs");
+    assert_eq!(lost, partitions(), "saving marks finds out as well");
+}
+
+#[tokio::test]
+async fn a_running_lease_is_respected_and_its_owner_may_come_back_at_once() {
+    let bench = Bench::open().await;
+    let long = |owner: &str| AppenderSettings { lease: Duration::from_secs(60), ..settings(owner) };
+    let appender = |owner| Appender::new(bench.notes_db.clone(), Notes, bench.bus.clone(), long(owner));
+    let partition = partitions()[0];
+    let (mut ann, mut ben, mut ann_again) = (appender("ann"), appender("ben"), appender("ann"));
+    assert!(matches!(ann.take_over(partition).await, Ok(TakeOver::Taken(_))));
+    assert!(matches!(ben.take_over(partition).await, Ok(TakeOver::Leased)));
+    assert!(matches!(ann_again.take_over(partition).await, Ok(TakeOver::Taken(head)) if head.epoch == 2));
+    ann_again.release().await.expect("the lease ends");
+    assert!(matches!(ben.take_over(partition).await, Ok(TakeOver::Taken(head)) if head.epoch == 3));
+}
+
+#[tokio::test]
+async fn recovering_from_an_unknown_commit_learns_whether_it_happened() {
+    let bench = Bench::open().await;
+    let partition = partitions()[0];
+    let mut writer = bench.writer("ann").await;
+    for happened in [true, false] {
+        let before = last_seq(&writer, partition);
+        let mut tx = bench.notes_db.begin().await.expect("a transaction");
+        writer.append_in_tx(&mut tx, vec![note(partition, 5)]).await.expect("ann holds the partition");
+        if happened {
+            tx.commit().await.expect("the commit whose answer gets lost");
+        } else {
+            drop(tx);
+        }
+        let lost = writer.recover(&[partition]).await.expect("the database is there");
+        assert!(lost.is_empty());
+        assert_eq!(last_seq(&writer, partition), before + i64::from(happened));
+        append(&bench, &mut writer, vec![note(partition, 6)]).await.expect("and writing goes on");
+    }
+}
+
+#[tokio::test]
+async fn a_partitions_time_never_runs_back() {
+    let bench = Bench::open().await;
+    let partition = partitions()[0];
+    let mut writer = bench.writer("ann").await;
+    let later = Utc::now() + chrono::Duration::minutes(10);
+    let mut ahead = note(partition, 1);
+    ahead.stamp.decided_at = later;
+    append(&bench, &mut writer, vec![ahead]).await.expect("ann holds the partition");
+    let until = later + chrono::Duration::minutes(1);
+    writer.close(partition, until);
+    writer.save_marks().await.expect("the marks are saved");
+    let next = bench.writer("ben").await;
+    let head = next.head(partition).expect("ben holds the partition");
+    assert!(head.now(Utc::now()) >= until - chrono::Duration::microseconds(1), "{head:?}");
+}
+
+#[tokio::test]
+async fn a_constraint_error_moves_no_head() {
+    let bench = Bench::open().await;
+    let partition = partitions()[0];
+    let mut writer = bench.writer("ann").await;
+    let refused = append(&bench, &mut writer, vec![note(partition, 1), note(partition, -1)]).await;
+    assert!(matches!(&refused, Err(AppendError::Db(error)) if pg::is_constraint(error)), "{refused:?}");
+    append(&bench, &mut writer, vec![note(partition, 2)]).await.expect("the head still stands");
+    assert_eq!(last_seq(&writer, partition), 1);
+}

@@ -1,0 +1,76 @@
+//! A private PostgreSQL: its own cluster, on the loopback address, with a password of its own.
+
+use crate::TestkitError;
+use crate::free_port::free_port;
+use crate::server::{Fsync, command_as, log_to, own_folder, run_to_end, wait_ready};
+use crate::watchdog::{StopSignal, Watchdog};
+use std::path::{Path, PathBuf};
+
+const USER: &str = "postgres";
+/// Many test processes share one server, each with small pools.
+const CONNECTIONS_MAX: u32 = 400;
+
+/// Makes a cluster and starts it; gives the superuser's URL to the maintenance database.
+pub(crate) fn start(watchdog: &Watchdog, fsync: Fsync) -> Result<String, TestkitError> {
+    let programs = program_folder()?;
+    let home = watchdog.dir().join("postgres");
+    own_folder(USER, &home)?;
+    let password = uuid::Uuid::now_v7().simple().to_string();
+    let password_file = watchdog.dir().join("password");
+    std::fs::write(&password_file, &password).map_err(TestkitError::io("write a password file"))?;
+    let cluster = home.join("cluster");
+    let program = |name: &str| programs.join(name).display().to_string();
+    run_to_end(
+        command_as(USER, &program("initdb"))
+            .current_dir(&home)
+            .args(["--no-sync", "--encoding=UTF8", "--locale=C.UTF-8", "--username=postgres"])
+            .args(["--auth=password", "--no-instructions"])
+            .arg(format!("--pwfile={}", password_file.display()))
+            .arg(format!("--pgdata={}", cluster.display())),
+    )?;
+    let port = free_port()?;
+    let mut command = command_as(USER, &program("postgres"));
+    command.current_dir(&home).arg("-D").arg(&cluster).arg("-p").arg(port.to_string());
+    for setting in settings(fsync) {
+        command.arg("-c").arg(setting);
+    }
+    log_to(watchdog, &mut command)?;
+    let process = watchdog.spawn(&mut command, StopSignal::Int)?;
+    wait_ready(watchdog, "postgres", process, || {
+        let mut ask = command_as(USER, &program("pg_isready"));
+        ask.args(["-q", "-h", "127.0.0.1", "-t", "5", "-p", &port.to_string()]);
+        ask.status().is_ok_and(|status| status.success())
+    })?;
+    Ok(format!("postgres://postgres:{password}@127.0.0.1:{port}/postgres"))
+}
+
+fn settings(fsync: Fsync) -> Vec<String> {
+    let mut settings = vec![
+        "listen_addresses=127.0.0.1".to_owned(),
+        "unix_socket_directories=".to_owned(),
+        format!("max_connections={CONNECTIONS_MAX}"),
+        "shared_buffers=128MB".to_owned(),
+        "max_wal_size=4GB".to_owned(),
+        "log_min_messages=warning".to_owned(),
+    ];
+    if fsync == Fsync::Off {
+        settings.extend(["fsync=off", "synchronous_commit=off", "full_page_writes=off"].map(str::to_owned));
+    }
+    settings
+}
+
+/// The programs of the newest PostgreSQL that Debian installed.
+fn program_folder() -> Result<PathBuf, TestkitError> {
+    let versions = std::fs::read_dir("/usr/lib/postgresql").map(|found| found.flatten().collect::<Vec<_>>());
+    let newest = versions
+        .unwrap_or_default()
+        .into_iter()
+        .filter_map(|entry| entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()))
+        .filter(|version| folder_of(*version).join("initdb").exists())
+        .max();
+    newest.map(folder_of).ok_or_else(|| TestkitError::Missing { program: "PostgreSQL".to_owned() })
+}
+
+fn folder_of(version: u32) -> PathBuf {
+    Path::new("/usr/lib/postgresql").join(version.to_string()).join("bin")
+}

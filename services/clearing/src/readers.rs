@@ -1,0 +1,3 @@
+//! Readers of other services' logs.
+
+pub mod on_source;

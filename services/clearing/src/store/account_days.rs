@@ -1,0 +1,72 @@
+//! What each account moved on each day: kept with the vouchers, read for the trial balance.
+
+use chrono::NaiveDate;
+use contracts::voucher::Voucher;
+use pg::Db;
+use sqlx::PgConnection;
+use std::collections::BTreeMap;
+
+const ADD: &str = "
+INSERT INTO {s}.account_days AS a (posted_day, account, partition, debit_micro, credit_micro)
+SELECT * FROM unnest($1::date[], $2::text[], $3::smallint[], $4::bigint[], $5::bigint[])
+ON CONFLICT (posted_day, account, partition) DO UPDATE SET
+    debit_micro = a.debit_micro + excluded.debit_micro, credit_micro = a.credit_micro + excluded.credit_micro";
+
+/// Adds the postings of new vouchers, in the transaction that appends them.
+///
+/// # Errors
+/// Whatever the database says; a sum that does not fit is refused by it.
+pub async fn add_in_tx(tx: &mut PgConnection, db: &Db, vouchers: &[Voucher]) -> Result<(), sqlx::Error> {
+    let mut sums: BTreeMap<(NaiveDate, &str, i16), (i64, i64)> = BTreeMap::new();
+    for voucher in vouchers {
+        for line in &voucher.postings {
+            let key = (voucher.posted_day, line.account.as_str(), voucher.stamp.partition.number());
+            let sum = sums.entry(key).or_default();
+            let add = |sum: i64, more: i64| {
+                sum.checked_add(more).ok_or_else(|| sqlx::Error::Encode("a day's sum does not fit".into()))
+            };
+            *sum = (add(sum.0, line.debit.get())?, add(sum.1, line.credit.get())?);
+        }
+    }
+    if sums.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(db.sql(ADD))
+        .bind(sums.keys().map(|key| key.0).collect::<Vec<_>>())
+        .bind(sums.keys().map(|key| key.1).collect::<Vec<_>>())
+        .bind(sums.keys().map(|key| key.2).collect::<Vec<_>>())
+        .bind(sums.values().map(|sum| sum.0).collect::<Vec<_>>())
+        .bind(sums.values().map(|sum| sum.1).collect::<Vec<_>>())
+        .execute(tx)
+        .await?;
+    Ok(())
+}
+
+const TRIAL_BALANCE: &str = "
+SELECT a.code, a.name, a.side, coalesce(sum(d.debit_micro), 0)::bigint, coalesce(sum(d.credit_micro), 0)::bigint
+FROM {s}.accounts a LEFT JOIN {s}.account_days d
+    ON d.account = a.code AND ($1::date IS NULL OR d.posted_day <= $1)
+WHERE a.version = (SELECT max(version) FROM {s}.policies)
+GROUP BY a.code, a.name, a.side ORDER BY a.code";
+
+/// One account as summed: code, name, side, debit, credit.
+pub type AccountSum = (String, String, i16, i64, i64);
+
+/// Every account of the chart with what it moved up to and including `day`, or ever.
+///
+/// # Errors
+/// Whatever the database says.
+pub async fn list_sums(db: &Db, day: Option<NaiveDate>) -> Result<Vec<AccountSum>, sqlx::Error> {
+    sqlx::query_as(db.sql(TRIAL_BALANCE)).bind(day).fetch_all(db.pool()).await
+}
+
+const STRANGERS: &str = "
+SELECT DISTINCT account FROM {s}.account_days WHERE account <> ALL ($1) ORDER BY account LIMIT 20";
+
+/// Accounts that have moved and are not among `codes`.
+///
+/// # Errors
+/// Whatever the database says.
+pub async fn list_outside(db: &Db, codes: &[&str]) -> Result<Vec<String>, sqlx::Error> {
+    sqlx::query_scalar(db.sql(STRANGERS)).bind(codes).fetch_all(db.pool()).await
+}

@@ -1,0 +1,62 @@
+//! Invariant under test: however many instances there are, each row is posted once.
+
+use crate::database::{Bench, balances};
+use crate::ledger::{payment, stamp};
+use contracts::payment::PaymentKind;
+
+fn push_recharges(bench: &Bench, count: u8) {
+    for number in 0..count {
+        bench.payments.push(payment(stamp(number % 64, 0), PaymentKind::Recharge, 1));
+    }
+}
+
+#[tokio::test]
+async fn a_second_instance_waits_and_takes_over_when_the_first_stops() {
+    let bench = Bench::open().await;
+    let config = clearing::Config { lease_ms: 400, ..bench.config() };
+    let first = bench.start_with("a", config.clone()).await;
+    push_recharges(&bench, 100);
+    bench.until_applied(100).await;
+    let second = bench.start_with("b", config).await;
+    push_recharges(&bench, 100);
+    bench.until_applied(200).await;
+    assert_eq!(bench.count("SELECT count(*) FROM {s}.log_heads WHERE owner = 'b'").await, 0);
+    first.shutdown().await;
+    push_recharges(&bench, 100);
+    bench.until_applied(300).await;
+    assert_eq!(bench.count("SELECT count(*) FROM {s}.log_heads WHERE owner = 'b'").await, 64);
+    assert_eq!(balances(&second).await.get("1122"), Some(&300_000_000));
+    second.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_deposed_instance_that_wakes_up_posts_nothing_twice() {
+    let bench = Bench::open().await;
+    let slow = clearing::Config { lease_ms: 3_600_000, ..bench.config() };
+    let first = bench.start_with("a", slow).await;
+    push_recharges(&bench, 64);
+    bench.until_applied(64).await;
+    let expire = bench.db.sql("UPDATE {s}.log_heads SET leased_until = now() - interval '1 hour'");
+    let quick = clearing::Config { lease_ms: 400, ..bench.config() };
+    sqlx::query(expire).execute(bench.db.pool()).await.expect("expires");
+    let second = bench.start_with("b", quick).await;
+    push_recharges(&bench, 200);
+    bench.until_applied(264).await;
+    assert_eq!(balances(&second).await.get("1122"), Some(&264_000_000));
+    first.shutdown().await;
+    second.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_restart_with_the_same_files_adds_no_policy_and_a_changed_one_does() {
+    let bench = Bench::open().await;
+    let versions = || bench.count("SELECT count(*) FROM {s}.policies");
+    bench.start("a").await.shutdown().await;
+    bench.start("a").await.shutdown().await;
+    assert_eq!(versions().await, 1);
+    let mut config = bench.config();
+    config.face_values[0].micros_per_coin = money::Micros::new(90_000);
+    bench.start_with("a", config).await.shutdown().await;
+    assert_eq!(versions().await, 2);
+    assert_eq!(bench.count("SELECT count(*) FROM {s}.accounts WHERE version = 2").await, 13);
+}

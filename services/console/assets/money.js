@@ -1,0 +1,33 @@
+// Amounts for people to read. Exact: whole coins are integers, fiat comes as integers in strings.
+
+const WHOLE = new Intl.NumberFormat("en");
+
+/** Coins with thousands apart. */
+export function coins(amount) {
+  return WHOLE.format(amount);
+}
+
+/** A signed change of coins. */
+export function change(amount) {
+  return amount > 0 ? `+${coins(amount)}` : amount < 0 ? `−${coins(-amount)}` : "0";
+}
+
+/** Minor units as yuan. */
+export function yuanOfMinor(minor) {
+  return yuanOfMicros(BigInt(minor) * 1_000_000n);
+}
+
+/** Millionths of a minor unit as yuan: two decimals, more only where they are not zero. */
+export function yuanOfMicros(micros) {
+  const amount = BigInt(micros);
+  const positive = amount < 0n ? -amount : amount;
+  const whole = positive / 100_000_000n;
+  let rest = String(positive % 100_000_000n).padStart(8, "0").replace(/0+$/, "");
+  rest = rest.padEnd(2, "0");
+  return `${amount < 0n ? "−" : ""}¥${WHOLE.format(whole)}.${rest}`;
+}
+
+/** Parses JSON whose `…_micro` members may be larger than a number holds exactly: they become strings. */
+export function parseMicros(text) {
+  return JSON.parse(text.replace(/("\w+_micro"\s*:\s*)(-?\d+)/g, '$1"$2"'));
+}

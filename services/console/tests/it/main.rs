@@ -1,0 +1,11 @@
+//! Invariants under test: pages show what the API says and nothing more, everybody in a room sees a gift, and
+//! whatever happens to a connection, a gift is charged once. Browser steps take a base URL (`steps.rs`), so that
+//! they also run against the real thing; here the API behind the pages is a stand-in (`stub.rs`).
+
+mod browsers;
+mod cutter;
+mod markup;
+mod pictures;
+mod sample;
+mod steps;
+mod stub;

@@ -1,0 +1,9 @@
+//! One file per act.
+
+pub mod find_order;
+pub mod ranks;
+pub mod refund_order;
+pub mod send_gift;
+pub mod shelf;
+pub mod show;
+pub mod stage;

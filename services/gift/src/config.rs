@@ -1,0 +1,61 @@
+//! Settings of gift; the defaults are `gift.default.toml`, where each is explained.
+
+use edge::KeyAge;
+use figment::Figment;
+use figment::providers::{Format, Toml};
+use seqlog::ReaderSettings;
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// The commented defaults, as shipped.
+pub const DEFAULTS: &str = include_str!("../gift.default.toml");
+
+/// Every setting of gift.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    pub key_age_max_s: u64,
+    pub key_future_max_s: u64,
+    pub combo_gap_ms: u32,
+    pub combo_sessions_max: usize,
+    pub delivery_deadline_s: u64,
+    pub report_grace_s: u64,
+    pub node_lease_ms: u64,
+    pub report_resend_ms: u64,
+    pub report_wait_ms: u64,
+    pub gather_ms: u64,
+    pub batch_rows_max: usize,
+    pub look_every_ms: u64,
+    pub keeper_lease_s: u64,
+    pub refund_retry_ms: u64,
+    pub shelf_poll_ms: u64,
+    pub room_subscribers_max: usize,
+    pub subscribers_max: usize,
+    pub heartbeat_s: u64,
+    pub ranks_len_max: usize,
+}
+
+impl Config {
+    /// The defaults alone.
+    ///
+    /// # Errors
+    /// Never with the file as shipped; a test holds it to that.
+    pub fn defaults() -> Result<Config, Box<figment::Error>> {
+        Figment::from(Toml::string(DEFAULTS)).extract().map_err(Box::new)
+    }
+
+    pub(crate) fn key_age(&self) -> KeyAge {
+        KeyAge {
+            key_age_max: Duration::from_secs(self.key_age_max_s),
+            key_future_max: Duration::from_secs(self.key_future_max_s),
+        }
+    }
+
+    pub(crate) fn reader(&self) -> ReaderSettings {
+        ReaderSettings {
+            gather: Duration::from_millis(self.gather_ms.max(1)),
+            batch_rows_max: self.batch_rows_max.max(1),
+            ..ReaderSettings::default()
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! Timers and long-running tasks.
+
+pub mod keep_orders;
+pub mod lease;
+pub mod orphans;
+pub mod refunds;
+pub mod teller;

@@ -1,0 +1,41 @@
+//! gift: catalogue, rooms, sending, showing, orders.
+//!
+//! Promises:
+//! - A gift costs one call of the wallet and no database access here; the charge is the server's alone.
+//! - An accepted gift ends exactly once, delivered or refunded, and its room or its viewer is told.
+//! - `gift.orders` has one row per accepted debit that says how it ended, one more if its coins came back.
+//!
+//! Must not move coins: the wallet does, and gift asks it.
+
+mod app;
+mod config;
+mod domain;
+mod http;
+mod jobs;
+mod readers;
+mod run;
+mod store;
+
+pub use app::find_order::{OrderState, OrderView};
+pub use app::ranks::{Rank, RanksView};
+pub use app::send_gift::{SendBody, Sent};
+pub use app::shelf::CatalogueFile;
+pub use app::stage::{GiftEvent, RoomEvent};
+pub use config::{Config, DEFAULTS};
+pub use domain::blind_box::{DrawSeed, draw};
+pub use domain::combo::{ComboKey, Combos};
+pub use domain::ending::{Deadline, Late, NodeState, Step, decide};
+pub use http::openapi;
+pub use jobs::keep_orders::KeeperStatus;
+pub use readers::on_entries::READER_NAME;
+pub use run::{Deps, Running, ShelfReading, StartError, start};
+pub use store::orders::OrdersTable;
+
+/// The service's name: its schema's, too.
+pub const SERVICE: &str = "gift";
+
+/// gift's own tables; `seqlog::MIGRATOR` comes before it.
+pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations/gift");
+
+/// The catalogue that ships with the product, as JSON.
+pub const DEFAULT_CATALOGUE: &str = include_str!("../gift.catalogue.json");

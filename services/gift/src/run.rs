@@ -1,0 +1,312 @@
+//! Starting and stopping: who is built from whom, and in which order they end.
+
+use crate::app::ranks::Ranks;
+use crate::app::send_gift::Sender;
+use crate::app::shelf::{CatalogueFile, Shelf, ShelfError};
+use crate::app::show::{self, ShowParts, ShowQueue};
+use crate::app::stage::{SeatLimits, Stage};
+use crate::config::Config;
+use crate::domain::blind_box::DrawSeed;
+use crate::domain::combo::Combos;
+use crate::http::{self, State};
+use crate::jobs::keep_orders::{KeepOrders, KeeperStatus};
+use crate::jobs::lease::{self, Identity};
+use crate::jobs::orphans::AdoptOrphans;
+use crate::jobs::{refunds, teller};
+use crate::readers::desk::{DESK_LEN_MAX, ReportDesk};
+use crate::readers::on_entries::{Keeper, KeeperParts, KeeperSettings};
+use crate::store::orders::OrdersTable;
+use axum::Router;
+use bus::Bus;
+use cache::Cache;
+use contracts::catalogue::{Gift, Room};
+use contracts::entry::Entry;
+use contracts::log::AccountingZone;
+use contracts::order::Order;
+use contracts::show::ShowReports;
+use contracts::wallet::Wallet;
+use pg::Db;
+use seqlog::{Appender, AppenderSettings, LogSource, Relaying, TableSource};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{Notify, mpsc, watch};
+use tokio::task::JoinHandle;
+
+/// Batches of committed rows waiting to be told before they are dropped.
+const TOLD_LEN_MAX: usize = 1_024;
+
+/// What gift is built from.
+pub struct Deps {
+    /// The schema [`crate::SERVICE`], migrated.
+    pub db: Db,
+    pub bus: Bus,
+    pub cache: Cache,
+    pub wallet: Arc<dyn Wallet>,
+    /// `wallet.entries`, for pulls.
+    pub entries: Arc<dyn LogSource<Entry>>,
+    /// The secret of blind boxes; any length, kept for the life of the data.
+    pub draw_secret: Vec<u8>,
+    /// The catalogue an empty database begins with; [`crate::DEFAULT_CATALOGUE`] ships with the product.
+    pub catalogue: String,
+    pub config: Config,
+    pub zone: AccountingZone,
+    /// The node's name: unique among live nodes, the same after a restart.
+    pub node: String,
+}
+
+/// Why gift did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("the catalogue file cannot be read")]
+    Catalogue(#[from] serde_json::Error),
+    #[error("the catalogue cannot be used")]
+    Shelf(#[from] ShelfError),
+    #[error("gift's tables cannot be read")]
+    Db(#[from] sqlx::Error),
+}
+
+/// A running service.
+pub struct Running {
+    router: Router,
+    shelf: Arc<Shelf>,
+    orders: TableSource<OrdersTable>,
+    reports: Arc<dyn ShowReports>,
+    status: watch::Receiver<KeeperStatus>,
+    show: ShowQueue,
+    /// Ends requests' streams and the jobs; the lease ends only after what was accepted has been shown.
+    stop: watch::Sender<bool>,
+    stop_keeper: watch::Sender<bool>,
+    stop_lease: watch::Sender<bool>,
+    jobs: Vec<JoinHandle<()>>,
+    keeper: JoinHandle<()>,
+    teller: JoinHandle<()>,
+    lease: JoinHandle<()>,
+}
+
+/// What is opened before any task runs.
+struct Opened {
+    shelf: Arc<Shelf>,
+    identity: Arc<Identity>,
+    stage: Arc<Stage>,
+    ranks: Arc<Ranks>,
+    desk: Arc<ReportDesk>,
+    node_lease: Duration,
+}
+
+async fn open(deps: &Deps) -> Result<Opened, StartError> {
+    let config = &deps.config;
+    let seed: Vec<Gift> = serde_json::from_str::<CatalogueFile>(&deps.catalogue)?.gifts;
+    let shelf_poll = Duration::from_millis(config.shelf_poll_ms.max(10));
+    let shelf = Arc::new(Shelf::begin(deps.db.clone(), &seed, shelf_poll).await?);
+    let node_lease = Duration::from_millis(config.node_lease_ms.max(100));
+    let identity = Arc::new(Identity::begin(&deps.db, &deps.node, node_lease).await?);
+    let limits = SeatLimits {
+        room_subscribers_max: config.room_subscribers_max,
+        subscribers_max: config.subscribers_max,
+    };
+    let stage = Arc::new(Stage::new(deps.cache.clone(), limits));
+    let ranks = Arc::new(Ranks::new(deps.cache.clone(), deps.zone, config.ranks_len_max));
+    ranks.rebuild(&deps.db).await?;
+    let desk = Arc::new(ReportDesk::new(deps.db.clone(), DESK_LEN_MAX));
+    Ok(Opened { shelf, identity, stage, ranks, desk, node_lease })
+}
+
+/// Starts every part of gift. Returns when it may take requests.
+///
+/// # Errors
+/// [`StartError`]; nothing keeps running then.
+pub async fn start(deps: Deps) -> Result<Running, StartError> {
+    let config = deps.config.clone();
+    let Opened { shelf, identity, stage, ranks, desk, node_lease } = open(&deps).await?;
+    let (stop, stopped) = watch::channel(false);
+    let (stop_keeper, keeper_stopped) = watch::channel(false);
+    let (stop_lease, lease_stopped) = watch::channel(false);
+    let reports: Arc<dyn ShowReports> = desk.clone();
+    let show_parts = ShowParts {
+        stage: Arc::clone(&stage),
+        identity: Arc::clone(&identity),
+        desk: Arc::clone(&desk),
+        reports: Arc::clone(&reports),
+        resend_after: Duration::from_millis(config.report_resend_ms.max(10)),
+    };
+    let (show, mut jobs) = show::start(show_parts, stopped.clone());
+    let (told, telling) = mpsc::channel(TOLD_LEN_MAX);
+    let (status_in, status) = watch::channel(KeeperStatus::default());
+    let keeping = keep_orders(&deps, status_in);
+    let reader = keeping.begin(keeper(&deps, desk, show.clone(), told)).await?;
+    let keeper = tokio::spawn(keeping.run(reader, keeper_stopped));
+    let lease = tokio::spawn(lease::run(Arc::clone(&identity), deps.db.clone(), node_lease, lease_stopped));
+    let refunds_due = Arc::new(Notify::new());
+    let telling = teller::run(telling, Arc::clone(&stage), Arc::clone(&ranks), Arc::clone(&refunds_due));
+    let teller = tokio::spawn(telling);
+    let retry = Duration::from_millis(config.refund_retry_ms.max(10));
+    let wallet = Arc::clone(&deps.wallet);
+    jobs.push(tokio::spawn(refunds::run(deps.db.clone(), wallet, refunds_due, retry, stopped.clone())));
+    let adopting = AdoptOrphans {
+        db: deps.db.clone(),
+        wallet: Arc::clone(&deps.wallet),
+        orphans: Arc::default(),
+        identity: Arc::clone(&identity),
+        show: show.clone(),
+        age_max: Duration::from_secs(config.delivery_deadline_s),
+    };
+    let orphans = Arc::clone(&adopting.orphans);
+    jobs.push(tokio::spawn(adopting.run(stopped.clone())));
+    let combos = Arc::new(Combos::new(i64::from(config.combo_gap_ms), config.combo_sessions_max));
+    let sweep_every = Duration::from_millis(u64::from(config.combo_gap_ms).max(1_000));
+    jobs.push(tokio::spawn(sweep_combos(Arc::clone(&combos), sweep_every, stopped.clone())));
+    let shelf_read = Arc::clone(&shelf);
+    let sender = Sender {
+        shelf: Arc::clone(&shelf),
+        wallet: Arc::clone(&deps.wallet),
+        combos,
+        identity,
+        show: show.clone(),
+        orphans,
+        seed: DrawSeed::new(&deps.draw_secret),
+        key_age: config.key_age(),
+        id_version: deps.db.lane().id_version(),
+    };
+    let heartbeat = Duration::from_secs(config.heartbeat_s.max(1));
+    let orders = TableSource::new(deps.db.clone(), OrdersTable);
+    let Deps { db, wallet, .. } = deps;
+    let router = http::router(Arc::new(State {
+        db,
+        wallet,
+        shelf,
+        sender,
+        stage,
+        ranks,
+        heartbeat,
+        shutdown: stopped,
+    }));
+    Ok(Running {
+        router,
+        shelf: shelf_read,
+        orders,
+        reports,
+        status,
+        show,
+        stop,
+        stop_keeper,
+        stop_lease,
+        jobs,
+        keeper,
+        teller,
+        lease,
+    })
+}
+
+fn keeper_lease(deps: &Deps) -> Duration {
+    Duration::from_secs(deps.config.keeper_lease_s.max(1))
+}
+
+fn keeper(deps: &Deps, desk: Arc<ReportDesk>, show: ShowQueue, told: mpsc::Sender<Vec<Order>>) -> Keeper {
+    let config = &deps.config;
+    let lease = keeper_lease(deps);
+    let settings = AppenderSettings { owner: deps.node.clone(), lease, relaying: Relaying::On };
+    Keeper::new(KeeperParts {
+        db: deps.db.clone(),
+        appender: Appender::new(deps.db.clone(), OrdersTable, deps.bus.clone(), settings),
+        desk,
+        show,
+        told,
+        settings: KeeperSettings {
+            delivery_deadline: Duration::from_secs(config.delivery_deadline_s),
+            report_grace: Duration::from_secs(config.report_grace_s),
+            look_every: Duration::from_millis(config.look_every_ms.max(10)),
+        },
+    })
+}
+
+fn keep_orders(deps: &Deps, status: watch::Sender<KeeperStatus>) -> KeepOrders {
+    KeepOrders {
+        db: deps.db.clone(),
+        bus: deps.bus.clone(),
+        entries: Arc::clone(&deps.entries),
+        owner: deps.node.clone(),
+        reader: deps.config.reader(),
+        report_wait: Duration::from_millis(deps.config.report_wait_ms),
+        take_over_every: keeper_lease(deps),
+        status,
+    }
+}
+
+async fn sweep_combos(combos: Arc<Combos>, every: Duration, mut shutdown: watch::Receiver<bool>) {
+    while !*shutdown.borrow() {
+        tokio::select! {
+            _ = shutdown.changed() => return,
+            () = tokio::time::sleep(every) => combos.sweep(chrono::Utc::now().timestamp_millis()),
+        }
+    }
+}
+
+/// The shelf as pages read it.
+#[derive(Clone)]
+pub struct ShelfReading(Arc<Shelf>);
+
+impl ShelfReading {
+    /// Every room, live or closed.
+    pub fn rooms(&self) -> Vec<Room> {
+        self.0.view().value.rooms.values().map(|room| Room::clone(room)).collect()
+    }
+
+    /// Every gift, also those off the shelf.
+    pub fn gifts(&self) -> Vec<Gift> {
+        self.0.view().value.gifts.values().map(|gift| Gift::clone(gift)).collect()
+    }
+}
+
+impl Running {
+    /// Every route of gift, for the edge to finish.
+    pub fn router(&self) -> Router {
+        self.router.clone()
+    }
+
+    /// Rooms and gifts as of the latest snapshot, from memory.
+    pub fn shelf(&self) -> ShelfReading {
+        ShelfReading(Arc::clone(&self.shelf))
+    }
+
+    /// `gift.orders`, for pulls.
+    pub fn orders(&self) -> TableSource<OrdersTable> {
+        self.orders.clone()
+    }
+
+    /// Where other gift nodes report what their rooms saw.
+    pub fn reports(&self) -> Arc<dyn ShowReports> {
+        Arc::clone(&self.reports)
+    }
+
+    /// How far the orders keeper is.
+    pub fn status(&self) -> watch::Receiver<KeeperStatus> {
+        self.status.clone()
+    }
+
+    /// Reports the orders keeper has not acknowledged yet.
+    pub fn unacknowledged_len(&self) -> usize {
+        self.show.unacknowledged_len()
+    }
+
+    /// Stops: what was accepted is shown, the keeper finishes its turn, then leases end. Call it after the
+    /// last request has been answered.
+    pub async fn shutdown(self) {
+        let Running { stop, stop_keeper, stop_lease, jobs, keeper, teller, lease, .. } = self;
+        // `send_replace` also works when nobody listens any more.
+        stop.send_replace(true);
+        for job in jobs {
+            ended("a job", job).await;
+        }
+        stop_keeper.send_replace(true);
+        ended("the orders keeper", keeper).await;
+        ended("the teller", teller).await;
+        stop_lease.send_replace(true);
+        ended("the lease", lease).await;
+    }
+}
+
+async fn ended(what: &'static str, task: JoinHandle<()>) {
+    if let Err(error) = task.await {
+        tracing::error!(what, %error, "a task of gift ended badly");
+    }
+}

@@ -1,0 +1,7 @@
+//! The only SQL of gift.
+
+pub mod nodes;
+pub mod orders;
+pub mod pending;
+pub mod refunds;
+pub mod shelf;

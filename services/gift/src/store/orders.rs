@@ -1,0 +1,166 @@
+//! The table of `gift.orders`: inserted in bulk, never changed.
+
+use chrono::NaiveDate;
+use contracts::log::{LogName, Seq, Stamp};
+use contracts::order::{Order, OrderKind};
+use ids::{OrderId, Partition, RoomId, StreamerId, Uuid, ViewerId};
+use money::Coins;
+use pg::Db;
+use seqlog::LogTable;
+use sqlx::postgres::PgRow;
+use sqlx::{PgConnection, Row};
+
+/// `gift.orders` as a log.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct OrdersTable;
+
+const INSERT: &str = "
+INSERT INTO {s}.orders (partition, seq, epoch, decided_at, minute, day, origin_seq, order_id, kind, viewer_id,
+    room_id, streamer_id, gift_id, quantity, paid_coins, promo_coins)
+SELECT * FROM unnest($1::smallint[], $2::bigint[], $3::bigint[], $4::timestamptz[], $5::integer[], $6::date[],
+    $7::bigint[], $8::uuid[], $9::smallint[], $10::uuid[], $11::uuid[], $12::uuid[], $13::bigint[], $14::bigint[],
+    $15::bigint[], $16::bigint[])";
+
+const READ_AFTER: &str = "
+SELECT * FROM {s}.orders WHERE partition = $1 AND seq > $2 ORDER BY seq LIMIT $3";
+
+impl LogTable for OrdersTable {
+    type Row = Order;
+
+    async fn insert_in_tx(&self, tx: &mut PgConnection, db: &Db, rows: &[Order]) -> Result<(), sqlx::Error> {
+        let uuids = |of: fn(&Order) -> Uuid| rows.iter().map(of).collect::<Vec<_>>();
+        let numbers = |of: fn(&Order) -> i64| rows.iter().map(of).collect::<Vec<_>>();
+        sqlx::query(db.sql(INSERT))
+            .bind(rows.iter().map(|row| row.stamp.partition.number()).collect::<Vec<_>>())
+            .bind(numbers(|row| row.stamp.seq))
+            .bind(numbers(|row| row.stamp.epoch))
+            .bind(rows.iter().map(|row| row.stamp.decided_at).collect::<Vec<_>>())
+            .bind(rows.iter().map(|row| row.stamp.minute).collect::<Vec<_>>())
+            .bind(rows.iter().map(|row| row.stamp.day).collect::<Vec<_>>())
+            .bind(numbers(|row| row.stamp.origin_seq))
+            .bind(uuids(|row| row.order_id.uuid()))
+            .bind(rows.iter().map(|row| row.kind.code()).collect::<Vec<_>>())
+            .bind(uuids(|row| row.viewer_id.uuid()))
+            .bind(uuids(|row| row.room_id.uuid()))
+            .bind(uuids(|row| row.streamer_id.uuid()))
+            .bind(numbers(|row| i64::from(row.gift_id)))
+            .bind(numbers(|row| i64::from(row.quantity)))
+            .bind(numbers(|row| row.paid_coins.get()))
+            .bind(numbers(|row| row.promo_coins.get()))
+            .execute(tx)
+            .await?;
+        Ok(())
+    }
+
+    async fn read_after(
+        &self,
+        db: &Db,
+        partition: Partition,
+        after: Seq,
+        limit: i64,
+    ) -> Result<Vec<Order>, sqlx::Error> {
+        let rows = sqlx::query(db.sql(READ_AFTER))
+            .bind(partition.number())
+            .bind(after)
+            .bind(limit)
+            .fetch_all(db.pool())
+            .await?;
+        rows.iter().map(order_of).collect()
+    }
+}
+
+fn order_of(row: &PgRow) -> Result<Order, sqlx::Error> {
+    let partition: i16 = row.try_get("partition")?;
+    let kind: i16 = row.try_get("kind")?;
+    let coins = |column: &str| Coins::try_new(row.try_get(column)?).map_err(decode);
+    let number = |column: &str| u32::try_from(row.try_get::<i64, _>(column)?).map_err(decode);
+    Ok(Order {
+        stamp: Stamp {
+            partition: Partition::try_from(partition).map_err(decode)?,
+            seq: row.try_get("seq")?,
+            epoch: row.try_get("epoch")?,
+            decided_at: row.try_get("decided_at")?,
+            minute: row.try_get("minute")?,
+            day: row.try_get("day")?,
+            origin_seq: row.try_get("origin_seq")?,
+        },
+        order_id: OrderId::from_uuid(row.try_get("order_id")?),
+        kind: OrderKind::of_code(kind).ok_or_else(|| decode(format!("no order kind has code {kind}")))?,
+        viewer_id: ViewerId::from_uuid(row.try_get("viewer_id")?),
+        room_id: RoomId::from_uuid(row.try_get("room_id")?),
+        streamer_id: StreamerId::from_uuid(row.try_get("streamer_id")?),
+        gift_id: number("gift_id")?,
+        quantity: number("quantity")?,
+        paid_coins: coins("paid_coins")?,
+        promo_coins: coins("promo_coins")?,
+    })
+}
+
+fn decode(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> sqlx::Error {
+    sqlx::Error::Decode(error.into())
+}
+
+const FIND: &str = "SELECT * FROM {s}.orders WHERE order_id = $1 AND kind IN (1, 2)
+UNION ALL SELECT * FROM {s}.orders WHERE order_id = $1 AND kind IN (3, 4) ORDER BY kind";
+
+/// Every row of one order: how it ended, then what came back.
+pub async fn list_of_order(db: &Db, order_id: OrderId) -> Result<Vec<Order>, sqlx::Error> {
+    let rows = sqlx::query(db.sql(FIND)).bind(order_id.uuid()).fetch_all(db.pool()).await?;
+    rows.iter().map(order_of).collect()
+}
+
+const ENDED: &str = "SELECT * FROM {s}.orders WHERE order_id = ANY($1) AND kind IN (1, 2)";
+
+/// How orders ended, those that have.
+pub async fn list_ended(
+    connection: &mut PgConnection,
+    db: &Db,
+    order_ids: &[OrderId],
+) -> Result<Vec<Order>, sqlx::Error> {
+    let ids: Vec<Uuid> = order_ids.iter().map(|id| id.uuid()).collect();
+    let rows = sqlx::query(db.sql(ENDED)).bind(ids).fetch_all(connection).await?;
+    rows.iter().map(order_of).collect()
+}
+
+/// Coins one viewer has sent in one room on a day, less what was refunded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RankRow {
+    pub room_id: RoomId,
+    pub viewer_id: ViewerId,
+    pub coins: i64,
+}
+
+const RANKS: &str = "
+SELECT room_id, viewer_id,
+    sum(CASE WHEN kind = 1 THEN paid_coins + promo_coins ELSE -paid_coins - promo_coins END)::bigint AS coins
+FROM {s}.orders WHERE day = $1 AND kind IN (1, 4)
+GROUP BY room_id, viewer_id ORDER BY room_id, coins DESC, viewer_id LIMIT $2";
+
+/// The ranks of a day, from the rows alone; at most `limit` of them.
+pub async fn list_ranks(db: &Db, day: NaiveDate, limit: i64) -> Result<Vec<RankRow>, sqlx::Error> {
+    let rows = sqlx::query(db.sql(RANKS)).bind(day).bind(limit).fetch_all(db.pool()).await?;
+    rows.iter()
+        .map(|row| {
+            Ok(RankRow {
+                room_id: RoomId::from_uuid(row.try_get("room_id")?),
+                viewer_id: ViewerId::from_uuid(row.try_get("viewer_id")?),
+                coins: row.try_get("coins")?,
+            })
+        })
+        .collect()
+}
+
+const LIST_FREE: &str = "
+SELECT p.n::smallint FROM generate_series(0, 63) AS p (n)
+LEFT JOIN {s}.log_heads h ON h.log = $1 AND h.partition = p.n
+WHERE h.partition IS NULL OR h.owner = $2 OR h.leased_until < clock_timestamp() ORDER BY p.n";
+
+/// Partitions of the log that `owner` could take over now.
+pub async fn list_free(db: &Db, owner: &str) -> Result<Vec<Partition>, sqlx::Error> {
+    let free = sqlx::query_scalar::<_, i16>(db.sql(LIST_FREE)).bind(LogName::Orders.as_str()).bind(owner);
+    free.fetch_all(db.pool())
+        .await?
+        .into_iter()
+        .map(|number| Partition::try_from(number).map_err(decode))
+        .collect()
+}

@@ -1,0 +1,12 @@
+//! gift against a real PostgreSQL and a small wallet that keeps real entries.
+
+mod bench;
+mod boxes;
+mod catalogue;
+mod combos;
+mod fake_wallet;
+mod keeper;
+mod reading;
+mod sending;
+mod store;
+mod streaming;

@@ -1,0 +1,190 @@
+//! The command line: what can be asked for, with examples.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// The money behind live gifts.
+#[derive(Debug, Parser)]
+#[command(name = "largesse", version, about, max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run every service in one process, on the embedded database, with the pages
+    #[command(after_help = "Examples:
+  largesse up                                    pages on http://127.0.0.1:8080, data in ./data
+  largesse up --data-dir /tmp/ann --listen 127.0.0.1:9090
+  largesse up --database postgres://app@db/largesse --redis redis://cache --amqp amqp://bus")]
+    Up(UpArgs),
+    /// Run some services in this process, on real servers
+    #[command(after_help = "Examples:
+  largesse serve wallet gift --database postgres://app@db/largesse
+  largesse serve cashier wallet gift settlement clearing recon --config largesse.toml")]
+    Serve(ServeArgs),
+    /// Bring every schema of a database up to date
+    #[command(after_help = "Examples:
+  largesse migrate --database postgres://app@db/largesse
+  largesse migrate --data-dir ./data")]
+    Migrate(MigrateArgs),
+    /// Print a bearer token
+    #[command(after_help = "Examples:
+  largesse token --role viewer --sub ann
+  curl -H \"Authorization: Bearer $(largesse token --role finance --sub fin)\" localhost:8080/v1/trial-balance")]
+    Token(TokenArgs),
+    /// Send a recorded evening: a replay file, or a recorder's XML
+    #[command(after_help = "Examples:
+  largesse replay loadtest/samples/final-night.jsonl.gz --data-dir ./data
+  largesse replay evening.xml --url http://127.0.0.1:8080 --data-dir ./data")]
+    Replay(ReplayArgs),
+    /// Replay the shipped sample from nothing and prove the books
+    #[command(after_help = "Examples:
+  largesse demo --data-dir target/demo --json target/demo/report.json")]
+    Demo(DemoArgs),
+    /// Prove the books from the tables alone; exit 0 only if every invariant holds
+    #[command(after_help = "Examples:
+  largesse check --data-dir ./data
+  largesse check --database postgres://app@db/largesse --json")]
+    Check(CheckArgs),
+    /// Measure, each figure beside its yardstick in the same run
+    #[command(after_help = "Examples:
+  largesse bench --out target/bench/report.json")]
+    Bench(BenchArgs),
+}
+
+/// Where the data is: a directory with the embedded database, or a real PostgreSQL.
+#[derive(Debug, Clone, Args)]
+pub struct PlaceArgs {
+    /// The data directory: embedded database, secrets, run files
+    #[arg(long, default_value = "data", value_name = "DIR")]
+    pub data_dir: PathBuf,
+    /// A real PostgreSQL instead of the embedded one
+    #[arg(long, value_name = "URL")]
+    pub database: Option<String>,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct UpArgs {
+    #[command(flatten)]
+    pub place: PlaceArgs,
+    /// A configuration file over the defaults
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Where to listen [default: 127.0.0.1:8080]
+    #[arg(long, value_name = "ADDRESS")]
+    pub listen: Option<SocketAddr>,
+    /// Redis instead of the in-process cache
+    #[arg(long, value_name = "URL")]
+    pub redis: Option<String>,
+    /// RabbitMQ instead of the in-process broker
+    #[arg(long, value_name = "URL")]
+    pub amqp: Option<String>,
+}
+
+/// A service that can run in a process of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ServiceName {
+    Cashier,
+    Wallet,
+    Gift,
+    Settlement,
+    Clearing,
+    Recon,
+    Console,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct ServeArgs {
+    /// The services of this process
+    #[arg(required = true, value_enum)]
+    pub services: Vec<ServiceName>,
+    #[command(flatten)]
+    pub up: UpArgs,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct MigrateArgs {
+    #[command(flatten)]
+    pub place: PlaceArgs,
+}
+
+/// Who a token speaks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum RoleName {
+    Viewer,
+    Finance,
+    Sre,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct TokenArgs {
+    #[arg(long, value_enum)]
+    pub role: RoleName,
+    /// A UUID, or a name that stands for one
+    #[arg(long)]
+    pub sub: String,
+    /// How long the token is good for, in seconds
+    #[arg(long, default_value_t = 86_400, value_name = "SECONDS")]
+    pub ttl_s: u32,
+    /// The data directory whose signing key to use (shared with `up`)
+    #[arg(long, default_value = "data", value_name = "DIR")]
+    pub data_dir: PathBuf,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct ReplayArgs {
+    /// A replay file (JSON Lines, plain or gzip) or a recorder's XML
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    #[command(flatten)]
+    pub place: PlaceArgs,
+    /// A running Largesse to send to; without it, one is started on the data directory
+    #[arg(long, value_name = "URL")]
+    pub url: Option<String>,
+    /// Connections that send at once
+    #[arg(long, default_value_t = 64, value_name = "N")]
+    pub connections: u16,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct DemoArgs {
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: PathBuf,
+    /// Where the report goes; an HTML page is written beside it
+    #[arg(long, value_name = "FILE")]
+    pub json: PathBuf,
+    /// A replay file instead of the shipped sample
+    #[arg(long, value_name = "FILE")]
+    pub sample: Option<PathBuf>,
+    /// A configuration file over the defaults
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Connections that send at once
+    #[arg(long, default_value_t = 64, value_name = "N")]
+    pub connections: u16,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct CheckArgs {
+    #[command(flatten)]
+    pub place: PlaceArgs,
+    /// Print the result as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct BenchArgs {
+    /// Where the figures go
+    #[arg(long, default_value = "target/bench/report.json", value_name = "FILE")]
+    pub out: PathBuf,
+    /// Runs of each figure; the median counts
+    #[arg(long, default_value_t = 3, value_name = "N")]
+    pub runs: u16,
+    /// How long each wallet figure is measured, in seconds
+    #[arg(long, default_value_t = 3, value_name = "SECONDS")]
+    pub seconds: u16,
+}

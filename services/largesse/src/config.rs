@@ -1,0 +1,153 @@
+//! The whole configuration: commented defaults of each part, then a file, then the environment.
+
+use crate::cli::UpArgs;
+use crate::failure::Failure;
+use contracts::log::AccountingZone;
+use figment::Figment;
+use figment::providers::{Env, Format, Serialized, Toml};
+use serde::Deserialize;
+use std::net::SocketAddr;
+use std::path::Path;
+
+/// The binary's own defaults; each service ships its own beside them.
+const DEFAULTS: &str = include_str!("../largesse.default.toml");
+
+/// Environment variables that begin so are settings; secrets and test servers are not.
+const ENV_PREFIX: &str = "LARGESSE_";
+const NOT_SETTINGS: [&str; 3] = ["secret_", "test_", "bench_"];
+
+/// Everything that can be set.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    pub node: String,
+    pub profile: Profile,
+    pub accounting_zone_minutes: AccountingZone,
+    pub http: Http,
+    pub database: Database,
+    pub redis: Server,
+    pub amqp: Server,
+    pub telemetry: Telemetry,
+    pub wallet: wallet::Config,
+    pub gift: gift::Config,
+    pub cashier: cashier::Config,
+    pub settlement: settlement::Config,
+    pub clearing: clearing::Config,
+    pub recon: recon::Config,
+}
+
+/// What kind of installation this is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Profile {
+    Development,
+    Production,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Http {
+    pub listen: SocketAddr,
+    pub in_flight_max: usize,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Database {
+    pub url: String,
+    pub connections_max: u32,
+}
+
+/// A server named by URL; empty means the in-process default.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Server {
+    pub url: String,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Telemetry {
+    pub log: String,
+    pub format: LogFormat,
+    pub otlp_endpoint: String,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+impl Config {
+    /// Defaults, then `file`, then the environment.
+    ///
+    /// # Errors
+    /// [`Failure::Config`], naming the key and where it came from.
+    pub fn load(file: Option<&Path>) -> Result<Config, Failure> {
+        let mut figment = Figment::from(Toml::string(DEFAULTS));
+        for (section, text) in [
+            ("wallet", wallet::DEFAULTS),
+            ("gift", gift::DEFAULTS),
+            ("cashier", cashier::DEFAULT_TOML),
+            ("settlement", settlement::DEFAULT_TOML),
+            ("clearing", clearing::DEFAULTS),
+            ("recon", recon::DEFAULTS),
+        ] {
+            let table: toml::Table = toml::from_str(text).map_err(|error| Failure::Config(error.to_string()))?;
+            figment = figment.merge(Serialized::default(section, table));
+        }
+        if let Some(file) = file {
+            if !file.is_file() {
+                return Err(Failure::Config(format!("there is no file {}", file.display())));
+            }
+            figment = figment.merge(Toml::file_exact(file));
+        }
+        let is_setting = |key: &figment::value::UncasedStr| {
+            let key = key.as_str().to_ascii_lowercase();
+            !NOT_SETTINGS.iter().any(|prefix| key.starts_with(prefix))
+        };
+        figment
+            .merge(Env::prefixed(ENV_PREFIX).filter(is_setting).split("__"))
+            .extract()
+            .map_err(|error| Failure::Config(error.to_string()))
+    }
+
+    /// What the command line said wins over everything.
+    pub fn with_args(mut self, args: &UpArgs) -> Config {
+        if let Some(listen) = args.listen {
+            self.http.listen = listen;
+        }
+        for (given, url) in [
+            (&args.place.database, &mut self.database.url),
+            (&args.redis, &mut self.redis.url),
+            (&args.amqp, &mut self.amqp.url),
+        ] {
+            if let Some(given) = given {
+                url.clone_from(given);
+            }
+        }
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Config;
+
+    #[test]
+    fn the_shipped_defaults_are_a_whole_configuration() {
+        let config = Config::load(None).expect("the defaults load");
+        assert_eq!(config.http.listen.port(), 8080);
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused_by_its_name() {
+        let file = tempfile::NamedTempFile::with_suffix(".toml").expect("a file");
+        std::fs::write(file.path(), "[wallet]\nlane_cuont = 3\n").expect("written");
+        let refused = Config::load(Some(file.path())).expect_err("an unknown key");
+        assert!(refused.to_string().contains("lane_cuont"), "{refused}");
+    }
+}

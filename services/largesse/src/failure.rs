@@ -1,0 +1,60 @@
+//! Why a command ended badly: one line that says what happened and what to change.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Everything that can end a command.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    #[error("the runtime could not start")]
+    Runtime(#[source] std::io::Error),
+    #[error("the configuration is wrong: {0}")]
+    Config(String),
+    #[error("{path} could not be used")]
+    File { path: PathBuf, source: std::io::Error },
+    #[error("the data directory {0} is in use by another process; stop that one first")]
+    DirectoryInUse(PathBuf),
+    #[error(
+        "the data directory {path} was written by a newer version (format {found}, this one knows {known}); \
+         use that version"
+    )]
+    DirectoryTooNew { path: PathBuf, found: u32, known: u32 },
+    #[error("{0} must be readable by its owner only (mode 0600)")]
+    SecretsReadable(PathBuf),
+    #[error("the secrets in {path} are wrong: {reason}")]
+    BadSecrets { path: PathBuf, reason: String },
+    #[error("the token cannot be made")]
+    Token(#[source] edge::TokenError),
+    #[error("the listener could not be opened")]
+    Listen { source: Box<dyn std::error::Error + Send + Sync> },
+    #[error("gift needs wallet in the same process: serve them together")]
+    NeedsWallet,
+    #[error("the database cannot be used")]
+    Database(#[from] pg::PgError),
+    #[error("the database failed")]
+    Sql(#[from] sqlx::Error),
+    #[error("{service} could not start")]
+    Start { service: &'static str, source: Box<dyn std::error::Error + Send + Sync> },
+    #[error("the disk or the database failed while running ({0}); restart once there is room")]
+    Storage(String),
+    #[error("the replay failed")]
+    Replay(#[source] Box<dyn std::error::Error + Send + Sync>),
+    #[error("the services did not catch up within {seconds} s: {behind}")]
+    NotCaughtUp { seconds: u64, behind: String },
+    #[error("the report could not be written")]
+    Report(#[source] Box<dyn std::error::Error + Send + Sync>),
+    #[error("the measurement failed")]
+    Bench(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// Prints a failure with its causes on one line, and the code a shell sees.
+pub fn report(failure: &Failure) -> ExitCode {
+    let mut line = format!("largesse: {failure}");
+    let mut cause = std::error::Error::source(failure);
+    while let Some(error) = cause {
+        line.push_str(&format!(": {error}"));
+        cause = error.source();
+    }
+    eprintln!("{line}");
+    ExitCode::FAILURE
+}

@@ -1,0 +1,52 @@
+//! The one binary: composes services by configuration, and the command line.
+//!
+//! Owns processes: configuration, data directories, secrets, start and stop order. Knows every service and no
+//! business rule.
+
+mod bench;
+mod check;
+mod cli;
+mod compose;
+mod config;
+mod demo;
+mod directory;
+mod failure;
+mod naive;
+mod replay;
+mod secrets;
+mod serve;
+mod token;
+mod up;
+
+use clap::Parser;
+use cli::{Cli, Command};
+use failure::Failure;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return failure::report(&Failure::Runtime(error)),
+    };
+    let outcome = runtime.block_on(run(cli));
+    // Tasks that still run at this point have nothing left to say to anybody.
+    runtime.shutdown_timeout(std::time::Duration::from_secs(2));
+    match outcome {
+        Ok(code) => code,
+        Err(failure) => failure::report(&failure),
+    }
+}
+
+async fn run(cli: Cli) -> Result<ExitCode, Failure> {
+    match cli.command {
+        Command::Up(args) => up::run(args).await,
+        Command::Serve(args) => serve::run(args).await,
+        Command::Migrate(args) => serve::migrate(args).await,
+        Command::Token(args) => token::run(args),
+        Command::Replay(args) => replay::run(args).await,
+        Command::Demo(args) => demo::run(args).await,
+        Command::Check(args) => check::run(args).await,
+        Command::Bench(args) => bench::run(args).await,
+    }
+}

@@ -1,0 +1,46 @@
+//! `largesse up`: every service in one process, with the pages.
+
+use crate::cli::{ServiceName, UpArgs};
+use crate::compose::{Stack, telemetry_of};
+use crate::config::Config;
+use crate::directory::Directory;
+use crate::failure::Failure;
+use crate::secrets::Secrets;
+use clap::ValueEnum;
+use std::process::ExitCode;
+
+/// Runs until SIGINT or SIGTERM, then drains.
+pub async fn run(args: UpArgs) -> Result<ExitCode, Failure> {
+    serve(args, ServiceName::value_variants()).await
+}
+
+/// Runs some services until told to stop.
+pub async fn serve(args: UpArgs, services: &[ServiceName]) -> Result<ExitCode, Failure> {
+    let config = Config::load(args.config.as_deref())?.with_args(&args);
+    let telemetry = telemetry_of(&config)?;
+    let secrets = Secrets::open(&args.place.data_dir)?;
+    let directory = Directory::open(&args.place.data_dir)?;
+    let stack = Stack::start(&config, services, &directory, &secrets, telemetry).await?;
+    println!("largesse is up: http://{}  (data in {})", stack.address(), directory.path().display());
+    tokio::select! {
+        () = signalled() => {}
+        reason = stack.failed() => {
+            return Err(Failure::Storage(reason)); // Nothing can be drained without a database.
+        }
+    }
+    tracing::info!("stopping: taking no new requests, finishing what is under way");
+    stack.shutdown().await;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn signalled() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
+        std::future::pending::<()>().await;
+        return;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+}

@@ -1,0 +1,85 @@
+//! Invariant under test: whatever is wrong with a command is one line that says what to change, and a code.
+
+use crate::place::{COMMAND_LIMIT, Place, free_address, text, wait_until_ready};
+
+#[tokio::test]
+async fn a_data_directory_in_use_and_a_port_in_use_are_refused_by_name() {
+    let (place, address) = (Place::new(), free_address());
+    let (data_dir, listen) = (place.data_dir(), address.to_string());
+    let first = place.start(&["up", "--data-dir", text(&data_dir), "--listen", &listen], &[]);
+    wait_until_ready(address).await;
+    let second = place.run(&["up", "--data-dir", text(&data_dir), "--listen", "127.0.0.1:0"], &[]).await;
+    assert!(!second.status.success());
+    assert!(second.stderr.contains("in use by another process"), "{}", second.stderr);
+    let other = place.file("other");
+    let third = place.run(&["up", "--data-dir", text(&other), "--listen", &listen], &[]).await;
+    assert!(!third.status.success());
+    assert!(third.stderr.contains(&listen), "{}", third.stderr);
+    assert!(!third.stderr.contains("panicked"), "{}", third.stderr);
+    assert!(first.kill_after(std::time::Duration::ZERO).await.expect("killed"), "up had ended by itself");
+}
+
+#[tokio::test]
+async fn a_data_directory_of_a_newer_version_is_refused_and_left_alone() {
+    let place = Place::new();
+    let data_dir = place.data_dir();
+    std::fs::create_dir_all(&data_dir).expect("a folder");
+    std::fs::write(data_dir.join("format"), "99").expect("written");
+    let refused = place.run(&["check", "--data-dir", text(&data_dir)], &[]).await;
+    assert!(!refused.status.success());
+    assert!(refused.stderr.contains("newer version"), "{}", refused.stderr);
+    assert!(!data_dir.join("pg").exists(), "something was written into it");
+}
+
+#[tokio::test]
+async fn an_unknown_setting_is_refused_by_its_name_from_a_file_and_from_the_environment() {
+    let place = Place::new();
+    let (data_dir, file) = (place.data_dir(), place.file("largesse.toml"));
+    std::fs::write(&file, "[http]\nlisten_on = \"127.0.0.1:0\"\n").expect("written");
+    let words = ["up", "--data-dir", text(&data_dir), "--config", text(&file)];
+    let refused = place.run(&words, &[]).await;
+    assert!(refused.stderr.contains("listen_on"), "{}", refused.stderr);
+    let words = ["up", "--data-dir", text(&data_dir)];
+    let refused = place.run(&words, &[("LARGESSE_WALLET__LANE_CUONT", "3")]).await;
+    assert!(refused.stderr.contains("lane_cuont"), "{}", refused.stderr);
+}
+
+#[tokio::test]
+async fn a_token_needs_the_owners_eyes_only_and_says_nothing_else() {
+    use std::os::unix::fs::PermissionsExt;
+    let place = Place::new();
+    let data_dir = place.data_dir();
+    let words = ["token", "--role", "viewer", "--sub", "ann", "--data-dir", text(&data_dir)];
+    let token = place.run(&words, &[]).await;
+    assert!(token.status.success(), "{}", token.stderr);
+    assert_eq!(token.stdout.trim().split('.').count(), 3, "a JWT and nothing else");
+    let secrets = data_dir.join("secrets.toml");
+    let mode = std::fs::metadata(&secrets).expect("the file is there").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    std::fs::set_permissions(&secrets, std::fs::Permissions::from_mode(0o644)).expect("changed");
+    let refused = place.run(&words, &[]).await;
+    assert!(!refused.status.success());
+    assert!(refused.stderr.contains("0600"), "{}", refused.stderr);
+}
+
+#[tokio::test]
+async fn a_hostile_replay_file_is_refused_with_its_line_before_anything_is_sent() {
+    let (place, address) = (Place::new(), free_address());
+    let (data_dir, listen, url) = (place.data_dir(), address.to_string(), format!("http://{address}"));
+    let up = place.start(&["up", "--data-dir", text(&data_dir), "--listen", &listen], &[]);
+    wait_until_ready(address).await;
+    for (name, content, expected) in [
+        ("cut.jsonl", "{\"format\":\"largesse-replay\",\"version\":1", "line 1"),
+        ("bytes.jsonl", "\u{0}\u{1}\u{2}", "line 1"),
+        ("empty.jsonl", "", "empty"),
+    ] {
+        let file = place.file(name);
+        std::fs::write(&file, content).expect("written");
+        let words = ["replay", text(&file), "--url", &url, "--data-dir", text(&data_dir)];
+        let refused = place.start(&words, &[]).finish(COMMAND_LIMIT).await.expect("the command ends");
+        assert!(!refused.status.success());
+        assert!(refused.stderr.contains(expected), "{name}: {}", refused.stderr);
+        assert!(!refused.stderr.contains("panicked"), "{}", refused.stderr);
+    }
+    assert!(up.kill_after(std::time::Duration::ZERO).await.expect("killed"), "up had ended by itself");
+}

@@ -1,0 +1,132 @@
+//! Invariant under test: whenever the process is killed, the second run ends in the books of an unbroken one.
+
+use crate::place::{COMMAND_LIMIT, Place, text};
+use chaos::SmallDisk;
+use contracts::lane::Lane;
+use pg::{Db, Embedded};
+use sqlx::Row;
+use std::path::Path;
+use std::time::Duration;
+
+/// A short evening, made with the shipped sample's generator.
+const QUICK: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../loadtest/samples/quick.jsonl.gz");
+
+/// What must be equal: (what, how much), in a stable order.
+type Books = Vec<(String, i64)>;
+
+/// How many times the demo is killed.
+fn kills() -> u32 {
+    if std::env::var_os("LARGESSE_TEST_LONG").is_some() { 20 } else { 3 }
+}
+
+async fn demo(place: &Place, name: &str, env: &[(&str, &str)]) -> serde_json::Value {
+    let (data_dir, json) = (place.file(name), place.file(&format!("{name}.json")));
+    let words = ["demo", "--data-dir", text(&data_dir), "--json", text(&json), "--sample", QUICK];
+    let ended = place.run(&words, env).await;
+    assert!(ended.status.success(), "{}\n{}", ended.stdout, ended.stderr);
+    serde_json::from_slice(&std::fs::read(json).expect("a report")).expect("JSON")
+}
+
+/// The books of a data directory, from the tables.
+async fn books(data_dir: &Path) -> Books {
+    let embedded = Embedded::open(&data_dir.join("pg")).await.expect("the database opens");
+    let mut books = Books::new();
+    for (service, sql) in [
+        (
+            "wallet",
+            "SELECT 'account ' || account_id AS what, sum(paid_delta_coins + promo_delta_coins)::bigint AS amount
+             FROM {s}.entries GROUP BY account_id",
+        ),
+        ("gift", "SELECT 'orders ' || kind AS what, count(*) AS amount FROM {s}.orders GROUP BY kind"),
+        (
+            "settlement",
+            "SELECT 'items ' || kind || ' ' || streamer_id AS what, sum(streamer)::bigint AS amount
+             FROM {s}.items GROUP BY kind, streamer_id",
+        ),
+        (
+            "clearing",
+            "SELECT 'ledger ' || account AS what, sum(debit_micro - credit_micro)::bigint AS amount
+             FROM {s}.account_days GROUP BY account",
+        ),
+    ] {
+        let db = Db::new(embedded.pool(), service, &Lane::Live);
+        let rows = sqlx::query(db.sql(sql)).fetch_all(db.pool()).await.expect("the tables are there");
+        books.extend(rows.iter().map(|row| (row.get("what"), row.get("amount"))));
+    }
+    embedded.close().await;
+    books.sort();
+    books
+}
+
+#[tokio::test]
+async fn a_demo_killed_at_any_moment_ends_in_the_books_of_an_unbroken_one() {
+    let place = Place::new();
+    let started = std::time::Instant::now();
+    let report = demo(&place, "whole", &[]).await;
+    assert_eq!(report["check"]["passed"], true);
+    let whole = books(&place.file("whole")).await;
+    assert!(whole.iter().any(|(what, _)| what.starts_with("orders")), "{whole:?}");
+    let span = started.elapsed();
+
+    let (data_dir, json) = (place.file("broken"), place.file("broken.json"));
+    let words = ["demo", "--data-dir", text(&data_dir), "--json", text(&json), "--sample", QUICK];
+    let mut was_running = 0;
+    for kill in 0..kills() {
+        // Spread over the whole run, so that some fall into recharges, some into gifts, some into the end.
+        let delay = span * (2 * kill + 1) / (2 * kills());
+        let victim = place.start(&words, &[]);
+        was_running += u32::from(victim.kill_after(delay).await.expect("killed"));
+    }
+    assert!(was_running > 0, "every kill came too late to prove anything");
+    let report = demo(&place, "broken", &[]).await;
+    assert_eq!(report["check"]["passed"], true);
+    assert_eq!(report["breaks"], 0);
+    let broken = books(&place.file("broken")).await;
+    let differences: Vec<_> = whole.iter().filter(|line| !broken.contains(line)).take(5).collect();
+    assert_eq!(whole.len(), broken.len());
+    assert!(differences.is_empty(), "only in the unbroken run: {differences:?}");
+}
+
+#[tokio::test]
+async fn with_a_short_deadline_what_was_not_shown_is_refunded_and_the_books_still_close() {
+    let place = Place::new();
+    let (data_dir, json) = (place.file("short"), place.file("short.json"));
+    // Nothing is reported as shown, and a node that is gone has no time left.
+    let env = [("LARGESSE_GIFT__DELIVERY_DEADLINE_MS", "1"), ("LARGESSE_GIFT__REPORT_EVERY_MS", "600000")];
+    let words = ["demo", "--data-dir", text(&data_dir), "--json", text(&json), "--sample", QUICK];
+    let victim = place.start(&words, &env);
+    assert!(victim.kill_after(Duration::from_secs(4)).await.expect("killed"), "the demo was over already");
+    let report = demo(&place, "short", &[("LARGESSE_GIFT__DELIVERY_DEADLINE_MS", "1")]).await;
+    assert_eq!(report["check"]["passed"], true);
+    let refunded: i64 = books(&data_dir)
+        .await
+        .iter()
+        .filter(|(what, _)| what == "orders 3") // Returned, never delivered.
+        .map(|(_, count)| *count)
+        .sum();
+    assert!(refunded > 0, "no gift was refunded");
+}
+
+#[tokio::test]
+async fn a_full_disk_ends_the_process_with_a_typed_error_and_loses_no_acknowledged_gift() {
+    let place = Place::new();
+    let disk = match SmallDisk::mount(&place.file("small"), 96) {
+        Ok(disk) => disk,
+        Err(error) => {
+            println!("skipped: {error}");
+            return;
+        }
+    };
+    let (data_dir, json) = (disk.folder().join("data"), place.file("small.json"));
+    let words = ["demo", "--data-dir", text(&data_dir), "--json", text(&json), "--sample", QUICK];
+    let ended = place.start(&words, &[]).finish(COMMAND_LIMIT).await.expect("it does not hang");
+    assert!(!ended.status.success(), "the disk was large enough:\n{}", ended.stdout);
+    assert!(!ended.stderr.contains("panicked"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("largesse: "), "{}", ended.stderr);
+    disk.grow(2_048).expect("more room");
+    let ended = place.start(&words, &[]).finish(COMMAND_LIMIT).await.expect("it ends");
+    assert!(ended.status.success(), "{}\n{}", ended.stdout, ended.stderr);
+    let report: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(json).expect("a report")).expect("JSON");
+    assert_eq!(report["check"]["passed"], true);
+}

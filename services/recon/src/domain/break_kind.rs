@@ -1,0 +1,99 @@
+//! What kinds of difference there are.
+
+use contracts::digest::FactKind;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// A kind of difference, as finance filters by it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum BreakKind {
+    /// Coins were spent and there is no order.
+    MissingOrder,
+    /// There is an order and no coins were spent.
+    ExtraOrder,
+    DuplicateOrder,
+    /// Coins came back and the order does not say so.
+    MissingReturn,
+    ExtraReturn,
+    DuplicateReturn,
+    /// An order was delivered and not settled.
+    MissingItem,
+    ExtraItem,
+    DuplicateItem,
+    /// A delivered order was refunded and its item not reversed.
+    MissingReversal,
+    ExtraReversal,
+    DuplicateReversal,
+    /// Both logs have it, with different coins.
+    AmountMismatch,
+    /// The rows agree now, and what was read of them before does not: a row changed after the fact.
+    DigestMismatch,
+    /// Rows that move money are in no voucher.
+    MissingVoucher,
+    ExtraVoucher,
+    /// A voucher's count or coins differ from the rows of its range.
+    VoucherMismatch,
+    /// Two vouchers of a rule cover the same rows.
+    VoucherOverlap,
+}
+
+/// How one side differs from the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Difference {
+    /// Only the log before has it.
+    Missing,
+    /// Only the log after has it.
+    Extra,
+    /// The log after has it once more.
+    Duplicate,
+    Amount,
+}
+
+impl BreakKind {
+    /// The kind of a difference in facts of a kind.
+    pub const fn of(fact: FactKind, difference: Difference) -> BreakKind {
+        match (fact, difference) {
+            (
+                FactKind::Spent | FactKind::Returned | FactKind::Settled | FactKind::Reversed,
+                Difference::Amount,
+            ) => BreakKind::AmountMismatch,
+            (FactKind::Spent, Difference::Missing) => BreakKind::MissingOrder,
+            (FactKind::Spent, Difference::Extra) => BreakKind::ExtraOrder,
+            (FactKind::Spent, Difference::Duplicate) => BreakKind::DuplicateOrder,
+            (FactKind::Returned, Difference::Missing) => BreakKind::MissingReturn,
+            (FactKind::Returned, Difference::Extra) => BreakKind::ExtraReturn,
+            (FactKind::Returned, Difference::Duplicate) => BreakKind::DuplicateReturn,
+            (FactKind::Settled, Difference::Missing) => BreakKind::MissingItem,
+            (FactKind::Settled, Difference::Extra) => BreakKind::ExtraItem,
+            (FactKind::Settled, Difference::Duplicate) => BreakKind::DuplicateItem,
+            (FactKind::Reversed, Difference::Missing) => BreakKind::MissingReversal,
+            (FactKind::Reversed, Difference::Extra) => BreakKind::ExtraReversal,
+            (FactKind::Reversed, Difference::Duplicate) => BreakKind::DuplicateReversal,
+        }
+    }
+
+    /// The name on the wire and in the column `kind`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            BreakKind::MissingOrder => "missing_order",
+            BreakKind::ExtraOrder => "extra_order",
+            BreakKind::DuplicateOrder => "duplicate_order",
+            BreakKind::MissingReturn => "missing_return",
+            BreakKind::ExtraReturn => "extra_return",
+            BreakKind::DuplicateReturn => "duplicate_return",
+            BreakKind::MissingItem => "missing_item",
+            BreakKind::ExtraItem => "extra_item",
+            BreakKind::DuplicateItem => "duplicate_item",
+            BreakKind::MissingReversal => "missing_reversal",
+            BreakKind::ExtraReversal => "extra_reversal",
+            BreakKind::DuplicateReversal => "duplicate_reversal",
+            BreakKind::AmountMismatch => "amount_mismatch",
+            BreakKind::DigestMismatch => "digest_mismatch",
+            BreakKind::MissingVoucher => "missing_voucher",
+            BreakKind::ExtraVoucher => "extra_voucher",
+            BreakKind::VoucherMismatch => "voucher_mismatch",
+            BreakKind::VoucherOverlap => "voucher_overlap",
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! The HTTP face: the only place that knows status codes.
+
+use crate::app::read_lag::Lag;
+use crate::domain::break_state::BreakState;
+use crate::store::breaks::{self, BreakView};
+use axum::extract::State;
+use axum::routing::get;
+use axum::{Json, Router};
+use contracts::class::{Classed, ErrorClass};
+use edge::{Finance, FinanceOrSre, Problem, ProblemDocument, Query};
+use pg::Db;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use utoipa::{IntoParams, OpenApi, ToSchema};
+
+/// Breaks one page may hold.
+const PAGE_LEN_MAX: i64 = 200;
+
+/// What the routes need.
+#[derive(Clone)]
+pub(crate) struct Api {
+    pub db: Db,
+    pub lag: Arc<dyn Fn() -> Lag + Send + Sync>,
+}
+
+/// The routes of this service.
+pub(crate) fn router(api: Api) -> Router {
+    Router::new().route("/v1/breaks", get(list_breaks)).route("/v1/recon/lag", get(get_lag)).with_state(api)
+}
+
+/// The OpenAPI of this service.
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    Document::openapi()
+}
+
+#[derive(OpenApi)]
+#[openapi(paths(list_breaks, get_lag))]
+struct Document;
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct Page {
+    /// Only breaks in this state.
+    state: Option<BreakState>,
+    /// Only breaks before this `break_no`; the newest where it is missing.
+    before: Option<i64>,
+    /// At most so many, from 1 to 200; 50 where it is missing.
+    limit: Option<i64>,
+}
+
+/// A page of breaks, newest first.
+#[derive(Serialize, ToSchema)]
+struct Breaks {
+    breaks: Vec<BreakView>,
+    /// All that are not closed, on every page.
+    not_closed_count: i64,
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("the database failed")]
+struct DbFailed(#[from] sqlx::Error);
+
+impl Classed for DbFailed {
+    fn class(&self) -> ErrorClass {
+        ErrorClass::Transient
+    }
+
+    fn slug(&self) -> &'static str {
+        "database-unavailable"
+    }
+}
+
+/// Differences found by reconciliation, newest first.
+#[utoipa::path(
+    get,
+    path = "/v1/breaks",
+    tag = "recon",
+    params(Page),
+    responses(
+        (status = 200, description = "One page of breaks.", body = Breaks),
+        (status = 400, description = "A parameter cannot be read.", body = ProblemDocument),
+        (status = 401, description = "No valid token.", body = ProblemDocument),
+        (status = 403, description = "Only finance may read breaks.", body = ProblemDocument),
+        (status = 422, description = "The limit is out of range.", body = ProblemDocument),
+    ),
+    security(("bearer" = []))
+)]
+async fn list_breaks(
+    State(api): State<Api>,
+    _finance: Finance,
+    Query(page): Query<Page>,
+) -> Result<Json<Breaks>, Problem> {
+    let limit = page.limit.unwrap_or(50);
+    if !(1..=PAGE_LEN_MAX).contains(&limit) {
+        let detail = format!("limit is from 1 to {PAGE_LEN_MAX}");
+        return Err(Problem::rejected("limit-out-of-range", detail).with("field", "limit"));
+    }
+    let breaks = breaks::list(&api.db, page.before, page.state, limit).await.map_err(DbFailed)?;
+    let not_closed_count = breaks::count_not_closed(&api.db).await.map_err(DbFailed)?;
+    Ok(Json(Breaks { breaks, not_closed_count }))
+}
+
+/// How far behind the comparison is, by pair and by reader.
+#[utoipa::path(
+    get,
+    path = "/v1/recon/lag",
+    tag = "recon",
+    responses(
+        (status = 200, description = "As of the last turn.", body = Lag),
+        (status = 401, description = "No valid token.", body = ProblemDocument),
+        (status = 403, description = "Only finance and SREs may read it.", body = ProblemDocument),
+    ),
+    security(("bearer" = []))
+)]
+async fn get_lag(State(api): State<Api>, _reader: FinanceOrSre) -> Json<Lag> {
+    Json((api.lag)())
+}

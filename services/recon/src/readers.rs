@@ -1,0 +1,4 @@
+//! Readers of the four logs.
+
+pub mod on_log;
+pub mod on_vouchers;

@@ -1,0 +1,152 @@
+//! How far logs are read and minutes compared.
+
+use crate::domain::break_kind::BreakKind;
+use crate::store::breaks::{self, NewBreak};
+use chrono::{DateTime, Utc};
+use contracts::digest::Pair;
+use contracts::log::{LogName, Minute};
+use ids::Partition;
+use pg::Db;
+use sqlx::Row;
+use std::collections::BTreeMap;
+
+const SAVE_CLOSED: &str = "
+INSERT INTO {s}.closed_logs AS c (log, partition, closed_until)
+SELECT * FROM unnest($1::text[], $2::smallint[], $3::timestamptz[])
+ON CONFLICT (log, partition) DO UPDATE SET closed_until = greatest(c.closed_until, excluded.closed_until)";
+
+/// Saves up to when logs are read whole.
+///
+/// # Errors
+/// Whatever the database says.
+pub async fn save_closed(
+    db: &Db,
+    closed: &BTreeMap<(LogName, Partition), DateTime<Utc>>,
+) -> Result<(), sqlx::Error> {
+    if closed.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(db.sql(SAVE_CLOSED))
+        .bind(closed.keys().map(|key| key.0.as_str()).collect::<Vec<_>>())
+        .bind(closed.keys().map(|key| key.1.number()).collect::<Vec<_>>())
+        .bind(closed.values().copied().collect::<Vec<_>>())
+        .execute(db.pool())
+        .await?;
+    Ok(())
+}
+
+const LIST_CLOSED: &str = "SELECT log, partition, closed_until FROM {s}.closed_logs";
+
+/// Up to when logs were read whole when this service last ran.
+///
+/// # Errors
+/// Whatever the database says.
+pub async fn list_closed(db: &Db) -> Result<BTreeMap<(LogName, Partition), DateTime<Utc>>, sqlx::Error> {
+    let rows = sqlx::query(db.sql(LIST_CLOSED)).fetch_all(db.pool()).await?;
+    let one = |row: &sqlx::postgres::PgRow| {
+        let log: LogName =
+            row.try_get::<String, _>("log")?.parse().map_err(|e| sqlx::Error::Decode(Box::new(e)))?;
+        Ok(((log, partition_of_row(row)?), row.try_get("closed_until")?))
+    };
+    rows.iter().map(one).collect()
+}
+
+fn partition_of_row(row: &sqlx::postgres::PgRow) -> Result<Partition, sqlx::Error> {
+    Partition::try_from(row.try_get::<i16, _>("partition")?).map_err(|e| sqlx::Error::Decode(e.into()))
+}
+
+const LIST_PROGRESS: &str = "SELECT pair, partition, before_minute FROM {s}.progress";
+
+/// Up to which minute (exclusive) each pair's partitions are compared.
+///
+/// # Errors
+/// Whatever the database says.
+pub async fn list_progress(db: &Db) -> Result<BTreeMap<(Pair, Partition), Minute>, sqlx::Error> {
+    let rows = sqlx::query(db.sql(LIST_PROGRESS)).fetch_all(db.pool()).await?;
+    let mut progress = BTreeMap::new();
+    for row in &rows {
+        let code: i16 = row.try_get("pair")?;
+        if let Some(pair) = Pair::ALL.into_iter().find(|pair| pair.code() == code) {
+            progress.insert((pair, partition_of_row(row)?), row.try_get("before_minute")?);
+        }
+    }
+    Ok(progress)
+}
+
+/// How a minute came out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    Equal,
+    Different,
+}
+
+const SAVE_PROGRESS: &str = "
+INSERT INTO {s}.progress AS p (pair, partition, before_minute) VALUES ($1, $2, $3)
+ON CONFLICT (pair, partition) DO UPDATE SET before_minute = greatest(p.before_minute, $3)";
+
+const SAVE_MINUTES: &str = "
+INSERT INTO {s}.minutes (pair, partition, minute, outcome)
+SELECT $1, $2, m.minute, m.outcome FROM unnest($3::integer[], $4::smallint[]) AS m (minute, outcome)
+ON CONFLICT (pair, partition, minute) DO NOTHING";
+
+/// Records compared minutes, their breaks, and the progress, in one transaction. Returns the breaks that are
+/// new.
+///
+/// # Errors
+/// Whatever the database says; nothing is recorded then.
+pub async fn record_compared(
+    db: &Db,
+    (pair, partition): (Pair, Partition),
+    minutes: &BTreeMap<Minute, Outcome>,
+    before: Minute,
+    found: &[NewBreak],
+) -> Result<Vec<BreakKind>, sqlx::Error> {
+    let code = |outcome: &Outcome| match outcome {
+        Outcome::Equal => 1_i16,
+        Outcome::Different => 2,
+    };
+    let mut tx = db.begin().await?;
+    if !minutes.is_empty() {
+        sqlx::query(db.sql(SAVE_MINUTES))
+            .bind(pair.code())
+            .bind(partition.number())
+            .bind(minutes.keys().copied().collect::<Vec<_>>())
+            .bind(minutes.values().map(code).collect::<Vec<_>>())
+            .execute(&mut *tx)
+            .await?;
+    }
+    let new = breaks::insert_in_tx(&mut tx, db, found).await?;
+    sqlx::query(db.sql(SAVE_PROGRESS))
+        .bind(pair.code())
+        .bind(partition.number())
+        .bind(before)
+        .execute(&mut *tx)
+        .await?;
+    tx.commit().await?;
+    Ok(new)
+}
+
+const LIST_SAVE_MANY: &str = "
+INSERT INTO {s}.progress AS p (pair, partition, before_minute)
+SELECT * FROM unnest($1::smallint[], $2::smallint[], $3::integer[])
+ON CONFLICT (pair, partition) DO UPDATE SET before_minute = greatest(p.before_minute, excluded.before_minute)";
+
+/// Moves the progress of partitions that had no rows, in one statement.
+///
+/// # Errors
+/// Whatever the database says.
+pub async fn save_progress(
+    db: &Db,
+    progress: &BTreeMap<(Pair, Partition), Minute>,
+) -> Result<(), sqlx::Error> {
+    if progress.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(db.sql(LIST_SAVE_MANY))
+        .bind(progress.keys().map(|key| key.0.code()).collect::<Vec<_>>())
+        .bind(progress.keys().map(|key| key.1.number()).collect::<Vec<_>>())
+        .bind(progress.values().copied().collect::<Vec<_>>())
+        .execute(db.pool())
+        .await?;
+    Ok(())
+}

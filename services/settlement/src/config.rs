@@ -1,0 +1,85 @@
+//! Settlement's settings. The defaults live in `settlement.toml`, commented; unknown keys are refused by name.
+
+use crate::domain::contract::Terms;
+use figment::Figment;
+use figment::providers::{Format, Toml};
+use seqlog::ReaderSettings;
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// The commented defaults.
+pub const DEFAULT_TOML: &str = include_str!("../settlement.toml");
+
+/// The settings.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    pub currency: String,
+    pub gather_ms: u32,
+    pub pull_after_ms: u32,
+    pub batch_rows_max: usize,
+    pub lease_s: u32,
+    pub finalise_every_s: u32,
+    pub statements_per_batch: u32,
+    pub default_contract: Terms,
+}
+
+impl Config {
+    /// The commented defaults as a layer to put others on.
+    pub fn defaults() -> Figment {
+        Figment::from(Toml::string(DEFAULT_TOML))
+    }
+
+    /// The defaults alone.
+    ///
+    /// # Errors
+    /// Never, as a test proves; the type is figment's.
+    pub fn try_default() -> Result<Config, Box<figment::Error>> {
+        Config::defaults().extract().map_err(Box::new)
+    }
+
+    /// The first setting that cannot be worked with.
+    pub(crate) fn find_bad_setting(&self) -> Option<&'static str> {
+        [
+            ("gather_ms", self.gather_ms == 0),
+            ("pull_after_ms", self.pull_after_ms == 0),
+            ("batch_rows_max", self.batch_rows_max == 0),
+            ("lease_s", self.lease_s == 0),
+            ("finalise_every_s", self.finalise_every_s == 0),
+            ("statements_per_batch", self.statements_per_batch == 0),
+        ]
+        .into_iter()
+        .find_map(|(setting, bad)| bad.then_some(setting))
+    }
+
+    pub(crate) fn lease(&self) -> Duration {
+        Duration::from_secs(u64::from(self.lease_s))
+    }
+
+    pub(crate) fn finalise_every(&self) -> Duration {
+        Duration::from_secs(u64::from(self.finalise_every_s))
+    }
+
+    pub(crate) fn reader(&self) -> ReaderSettings {
+        ReaderSettings {
+            gather: Duration::from_millis(u64::from(self.gather_ms)),
+            pull_after: Duration::from_millis(u64::from(self.pull_after_ms)),
+            batch_rows_max: self.batch_rows_max,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_commented_defaults_are_whole_and_an_unknown_key_is_named() {
+        let config = Config::try_default().expect("the defaults are whole");
+        assert_eq!(config.default_contract.check(), Ok(()));
+        assert_eq!(config.find_bad_setting(), None);
+        let odd = Config::defaults().merge(Toml::string("[default_contract]\nstreamer_percent = 50"));
+        let error = odd.extract::<Config>().expect_err("an unknown key").to_string();
+        assert!(error.contains("streamer_percent"), "{error}");
+    }
+}

@@ -1,0 +1,3 @@
+//! What settlement reads of other services' logs.
+
+pub mod settle_orders;

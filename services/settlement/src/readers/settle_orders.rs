@@ -1,0 +1,280 @@
+//! Reads `gift.orders`, writes `settlement.items`: one item per delivered order, one more per refund of one.
+//!
+//! One transaction per batch, in this order: the offset moves, the book is shared, items of refunded orders are
+//! read, heads advance and items go in, earnings are added in the order of their keys.
+
+use crate::domain::book::Book;
+use crate::domain::earning::{Earnings, add_item};
+use crate::domain::split::{Split, reverse, split};
+use crate::store::book::{load_book_in_tx, share_state_in_tx};
+use crate::store::earnings;
+use crate::store::items::{ItemsTable, list_of_orders_in_tx};
+use chrono::{DateTime, NaiveDate, Utc};
+use contracts::entry::Funds;
+use contracts::item::{Item, ItemKind};
+use contracts::log::Stamp;
+use contracts::order::{Order, OrderKind};
+use ids::{OrderId, Partition, Uuid};
+use money::{Coins, MoneyError};
+use pg::Db;
+use seqlog::{Appender, ApplyError, Handler, RolledBack, Slice, TakeOver};
+use sqlx::PgConnection;
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// The reader's name in `read_offsets` and in queue names.
+pub const READER: &str = "settlement.items";
+
+/// How often marks are saved.
+const MARKS_EVERY: Duration = Duration::from_secs(1);
+
+/// The effect of orders.
+pub struct SettleOrders {
+    db: Db,
+    appender: Appender<ItemsTable>,
+    currency: String,
+    book: Book,
+    marks_at: Option<Instant>,
+}
+
+/// What is settled and reversed of one order so far.
+struct Settled {
+    item: Item,
+    reversed: Funds,
+}
+
+impl SettleOrders {
+    pub fn new(db: Db, appender: Appender<ItemsTable>, currency: String) -> SettleOrders {
+        SettleOrders { db, appender, currency, book: Book::default(), marks_at: None }
+    }
+
+    /// Takes over every partition that nobody holds. One transaction each.
+    ///
+    /// # Errors
+    /// Whatever the database says; what was taken stays taken.
+    pub async fn take_over_free(&mut self) -> Result<(), sqlx::Error> {
+        for partition in Partition::all() {
+            if self.appender.head(partition).is_none() {
+                let (TakeOver::Taken(_) | TakeOver::Leased | TakeOver::Deposed) =
+                    self.appender.take_over(partition).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The partitions held.
+    pub fn partitions(&self) -> Vec<Partition> {
+        self.appender.partitions().collect()
+    }
+
+    /// Lets go of everything.
+    pub async fn release(&mut self) {
+        if let Err(error) = self.appender.release().await {
+            tracing::warn!(%error, "leases were not released; they run out by themselves");
+        }
+    }
+
+    async fn settled_in_tx(
+        &self,
+        tx: &mut PgConnection,
+        slices: &[Slice<Order>],
+    ) -> Result<HashMap<OrderId, Settled>, ApplyError> {
+        let rows = slices.iter().flat_map(|slice| &slice.rows);
+        let refunded = rows.filter(|order| order.kind == OrderKind::RefundedDelivered);
+        let orders: Vec<Uuid> = refunded.map(|order| order.order_id.uuid()).collect();
+        let mut settled = HashMap::new();
+        if orders.is_empty() {
+            return Ok(settled);
+        }
+        let (given, back): (Vec<Item>, Vec<Item>) = list_of_orders_in_tx(tx, &self.db, &orders)
+            .await?
+            .into_iter()
+            .partition(|item| item.kind == ItemKind::Settled);
+        for item in given {
+            settled.insert(item.order_id, Settled { item, reversed: Funds::default() });
+        }
+        for item in back {
+            if let Some(of_order) = settled.get_mut(&item.order_id) {
+                let now = Funds { paid_coins: item.paid_coins, promo_coins: item.promo_coins };
+                of_order.reversed =
+                    add(of_order.reversed, now).map_err(|error| cannot(&item.stamp, &error))?;
+            }
+        }
+        Ok(settled)
+    }
+
+    fn item_of(
+        &self,
+        order: &Order,
+        now: DateTime<Utc>,
+        settled: &mut HashMap<OrderId, Settled>,
+    ) -> Result<Option<Item>, ApplyError> {
+        let coins = Funds { paid_coins: order.paid_coins, promo_coins: order.promo_coins };
+        match order.kind {
+            OrderKind::Refunding | OrderKind::ReturnedUndelivered => Ok(None),
+            OrderKind::Delivered => {
+                let item = self.settle(order, coins, now)?;
+                // A refund of it may come in the same batch.
+                settled.insert(order.order_id, Settled { item: item.clone(), reversed: Funds::default() });
+                Ok(Some(item))
+            }
+            OrderKind::RefundedDelivered => {
+                let Some(of_order) = settled.get_mut(&order.order_id) else {
+                    return Err(cannot(&order.stamp, &"the order was never settled"));
+                };
+                self.reverse(order, coins, now, of_order).map(Some)
+            }
+        }
+    }
+
+    fn settle(&self, order: &Order, coins: Funds, now: DateTime<Utc>) -> Result<Item, ApplyError> {
+        let day = order.stamp.day;
+        let contract = self.book.in_force(order.streamer_id, day);
+        let contract = contract.ok_or_else(|| cannot(&order.stamp, &"no contract is in force on its day"))?;
+        let face_value = self.book.face_value(day);
+        let face_value =
+            face_value.ok_or_else(|| cannot(&order.stamp, &"coins have no face value on its day"))?;
+        let split =
+            split(coins, face_value, &contract.terms).map_err(|error| cannot(&order.stamp, &error))?;
+        let mut item = item_of_split(order, ItemKind::Settled, now, split);
+        item.agency_id = contract.terms.agency_id;
+        item.contract_version = contract.version;
+        Ok(item)
+    }
+
+    fn reverse(
+        &self,
+        order: &Order,
+        coins: Funds,
+        now: DateTime<Utc>,
+        of_order: &mut Settled,
+    ) -> Result<Item, ApplyError> {
+        let settled = &of_order.item;
+        let contract = self.book.in_force(settled.streamer_id, order.stamp.day);
+        let contract =
+            contract.ok_or_else(|| cannot(&order.stamp, &"the contract it was settled by is gone"))?;
+        let split = reverse(settled, &contract.terms, of_order.reversed, coins)
+            .map_err(|error| cannot(&order.stamp, &error))?;
+        let mut item = item_of_split(order, ItemKind::Reversed, now, split);
+        item.streamer_id = settled.streamer_id;
+        item.agency_id = settled.agency_id;
+        item.contract_version = settled.contract_version;
+        of_order.reversed = add(of_order.reversed, coins).map_err(|error| cannot(&order.stamp, &error))?;
+        Ok(item)
+    }
+}
+
+fn add(sum: Funds, more: Funds) -> Result<Funds, MoneyError> {
+    let both = |a: Coins, b| a.checked_add(b);
+    Ok(Funds {
+        paid_coins: both(sum.paid_coins, more.paid_coins)?,
+        promo_coins: both(sum.promo_coins, more.promo_coins)?,
+    })
+}
+
+fn item_of_split(order: &Order, kind: ItemKind, now: DateTime<Utc>, split: Split) -> Item {
+    Item {
+        stamp: Stamp::derived(&order.stamp, now),
+        order_id: order.order_id,
+        kind,
+        streamer_id: order.streamer_id,
+        agency_id: None,
+        contract_version: 0,
+        paid_coins: order.paid_coins,
+        promo_coins: order.promo_coins,
+        gross_paid: split.gross_paid,
+        gross_promo: split.gross_promo,
+        streamer: split.streamer,
+        agency: split.agency,
+        platform: split.platform,
+        tax: split.tax,
+    }
+}
+
+fn cannot(stamp: &Stamp, reason: &dyn std::fmt::Display) -> ApplyError {
+    ApplyError::Row { partition: stamp.partition, seq: stamp.seq, reason: reason.to_string() }
+}
+
+#[async_trait::async_trait]
+impl Handler for SettleOrders {
+    type Row = Order;
+
+    fn name(&self) -> &'static str {
+        READER
+    }
+
+    async fn apply_in_tx(
+        &mut self,
+        tx: &mut PgConnection,
+        slices: &[Slice<Order>],
+    ) -> Result<(), ApplyError> {
+        let state = share_state_in_tx(tx, &self.db).await?;
+        if state.version != self.book.version {
+            self.book = load_book_in_tx(tx, &self.db, state.version, &self.currency).await?;
+        }
+        let first_open_day = NaiveDate::MIN;
+        let mut settled = self.settled_in_tx(tx, slices).await?;
+        let clock = Utc::now();
+        let (mut items, mut netted) = (Vec::new(), Earnings::new());
+        for slice in slices {
+            let head = self.appender.head(slice.partition);
+            let Some(now) = head.map(|head| head.now(clock)) else {
+                return Err(ApplyError::Deposed(vec![slice.partition]));
+            };
+            for order in &slice.rows {
+                if let Some(item) = self.item_of(order, now, &mut settled)? {
+                    add_item(&mut netted, &item, first_open_day)
+                        .map_err(|error| cannot(&order.stamp, &error))?;
+                    items.push(item);
+                }
+            }
+        }
+        self.appender.append_in_tx(tx, items).await?;
+        earnings::add_in_tx(tx, &self.db, &netted).await?;
+        Ok(())
+    }
+
+    async fn committed(&mut self) {
+        let mut counts: BTreeMap<ItemKind, u64> = BTreeMap::new();
+        for (_, items) in self.appender.planned() {
+            for item in items {
+                *counts.entry(item.kind).or_default() += 1;
+            }
+        }
+        for (kind, count) in counts {
+            let kind = match kind {
+                ItemKind::Settled => "settled",
+                ItemKind::Reversed => "reversed",
+            };
+            metrics::counter!("largesse_settlement_items_total", "kind" => kind).increment(count);
+        }
+        self.appender.committed();
+    }
+
+    async fn rolled_back(
+        &mut self,
+        partitions: &[Partition],
+        outcome: RolledBack,
+    ) -> Result<Vec<Partition>, sqlx::Error> {
+        match outcome {
+            RolledBack::Certainly => {
+                self.appender.discard();
+                Ok(Vec::new())
+            }
+            RolledBack::Unknown => self.appender.recover(partitions).await,
+        }
+    }
+
+    async fn closed(&mut self, partition: Partition, until: DateTime<Utc>) {
+        self.appender.close(partition, until);
+    }
+
+    async fn turn(&mut self) -> Result<(), ApplyError> {
+        if self.marks_at.is_none_or(|at| at.elapsed() >= MARKS_EVERY) {
+            self.marks_at = Some(Instant::now());
+            self.appender.save_marks().await?;
+        }
+        Ok(())
+    }
+}

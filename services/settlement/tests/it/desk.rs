@@ -1,0 +1,170 @@
+//! A settlement with a database of its own, fed by orders in memory.
+
+use crate::orders::Orders;
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::http::{Method, Request, StatusCode};
+use bus::Bus;
+use chrono::{DateTime, NaiveDate, Utc};
+use contracts::item::Item;
+use contracts::lane::Lane;
+use contracts::log::AccountingZone;
+use contracts::order::Order;
+use edge::{Edge, Role, TokenKeys};
+use ids::{Partition, Uuid};
+use pg::Db;
+use seqlog::{LogSource, TableSource, read_offsets};
+use serde_json::Value;
+use settlement::{Config, Deps, ItemsTable, READER, Running};
+use sqlx::Row;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use testkit::TestDatabase;
+use tower::ServiceExt;
+
+/// How long anything may take before a test gives up.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+pub struct Told {
+    pub status: StatusCode,
+    pub body: Value,
+}
+
+impl Told {
+    pub fn slug(&self) -> &str {
+        self.body["type"].as_str().and_then(|kind| kind.strip_prefix("/problems/")).unwrap_or("none")
+    }
+}
+
+pub struct Desk {
+    _database: TestDatabase, // Dropped with the desk, and the database with it.
+    pub db: Db,
+    pub orders: Arc<Orders>,
+    pub bus: Bus,
+    pub config: Config,
+    pub running: Option<Running>,
+    keys: TokenKeys,
+}
+
+pub fn quick_config() -> Config {
+    let mut config = Config::try_default().expect("the defaults are whole");
+    config.gather_ms = 2;
+    config.pull_after_ms = 5;
+    config.lease_s = 1;
+    config.finalise_every_s = 1;
+    config.statements_per_batch = 3;
+    config
+}
+
+impl Desk {
+    pub async fn open() -> Desk {
+        Desk::open_with(quick_config()).await
+    }
+
+    pub async fn open_with(config: Config) -> Desk {
+        let database = testkit::postgres().await.fresh_database().await;
+        let db = database.db("settlement", &Lane::Live, &[&seqlog::MIGRATOR, &settlement::MIGRATOR]).await;
+        let mut desk = Desk {
+            _database: database,
+            db,
+            orders: Arc::default(),
+            bus: Bus::in_process(&Lane::Live),
+            config,
+            running: None,
+            keys: TokenKeys::from_secret(&[7; 32]).expect("long enough"),
+        };
+        desk.running = Some(desk.start("a", desk.bus.clone()).await);
+        desk
+    }
+
+    /// Starts a node on the same database.
+    pub async fn start(&self, node: &str, bus: Bus) -> Running {
+        let orders: Arc<dyn LogSource<Order>> = self.orders.clone();
+        let deps = Deps {
+            db: self.db.clone(),
+            bus,
+            orders,
+            config: self.config.clone(),
+            zone: AccountingZone::default(),
+            node: node.to_owned(),
+        };
+        settlement::start(deps).await.expect("it starts")
+    }
+
+    pub async fn stop(&mut self) {
+        if let Some(running) = self.running.take() {
+            running.shutdown().await;
+        }
+    }
+
+    /// Publishes marks until every order is read, and closed up to an instant.
+    pub async fn settle_all(&self, closed_until: DateTime<Utc>) {
+        self.settle_all_on(&self.bus, closed_until).await;
+    }
+
+    pub async fn settle_all_on(&self, bus: &Bus, closed_until: DateTime<Utc>) {
+        let until = tokio::time::Instant::now() + PATIENCE;
+        loop {
+            self.orders.publish_marks(bus, closed_until).await;
+            let offsets =
+                read_offsets(&self.db, READER, contracts::log::LogName::Orders).await.expect("offsets");
+            let read = |partition| offsets.get(&partition).map_or(0, |(_, seq)| *seq);
+            if Partition::all().all(|partition| read(partition) == self.orders.last_seq(partition)) {
+                return;
+            }
+            assert!(tokio::time::Instant::now() < until, "orders were not read in time");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// Every item; proves that no partition has a gap and that every row follows its order.
+    pub async fn items(&self) -> Vec<Item> {
+        let source = TableSource::new(self.db.clone(), ItemsTable);
+        let mut all: Vec<Item> = Vec::new();
+        for partition in Partition::all() {
+            let page = source.read_after(partition, 0, 2_000).await.expect("the table can be read");
+            for (at, item) in page.rows.iter().enumerate() {
+                assert_eq!(item.stamp.seq, i64::try_from(at).expect("small") + 1, "a gap in {partition}");
+            }
+            all.extend(page.rows);
+        }
+        all
+    }
+
+    /// Net earnings by payee kind, payee and day.
+    pub async fn earnings(&self) -> BTreeMap<(i16, Uuid, NaiveDate), i64> {
+        let rows = sqlx::query(self.db.sql(
+            "SELECT payee_kind, payee_id, day, sum(share_micro + clawback_micro)::bigint AS net
+             FROM {s}.earnings GROUP BY payee_kind, payee_id, day",
+        ))
+        .fetch_all(self.db.pool())
+        .await
+        .expect("earnings");
+        rows.iter().map(|row| ((row.get(0), row.get(1), row.get(2)), row.get(3))).collect()
+    }
+
+    pub async fn as_role(&self, role: Role, method: Method, path: &str, body: &Value) -> Told {
+        let router: Router = match &self.running {
+            Some(running) => Edge::new(self.keys.clone()).finish(running.router()),
+            None => panic!("settlement does not run"),
+        };
+        let token = self.keys.mint(role, Uuid::now_v7(), Duration::from_secs(60)).expect("signed");
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("content-type", "application/json")
+            .header("authorization", format!("Bearer {token}"))
+            .body(Body::from(body.to_string()))
+            .expect("a good request");
+        let response = router.oneshot(request).await.expect("a router answers");
+        let status = response.status();
+        let bytes = to_bytes(response.into_body(), 1 << 20).await.expect("a short body");
+        Told { status, body: serde_json::from_slice(&bytes).unwrap_or(Value::Null) }
+    }
+
+    pub async fn statement(&self, payee: Uuid, day: NaiveDate) -> Value {
+        let path = format!("/v1/statements/{payee}/{day}");
+        self.as_role(Role::Finance, Method::GET, &path, &Value::Null).await.body
+    }
+}

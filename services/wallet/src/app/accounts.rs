@@ -1,0 +1,143 @@
+//! The accounts a lane holds in memory. One with entries that no snapshot covers is never evicted, so a cold
+//! account is one row away.
+
+use crate::domain::Account;
+use contracts::log::Seq;
+use ids::{Partition, ViewerId, partition_of};
+use std::collections::{HashMap, VecDeque};
+
+#[derive(Debug)]
+struct Slot {
+    account: Account,
+    /// The batch that last changed it: the first change of a batch saves the state before it.
+    changed_in: u64,
+    /// Whether it has committed entries that no snapshot covers.
+    dirty: bool,
+    /// Whether it was used since eviction last passed by.
+    used: bool,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Accounts {
+    slots: HashMap<ViewerId, Slot>,
+    /// Eviction's round, oldest first.
+    round: VecDeque<ViewerId>,
+    /// Accounts that became dirty since the last snapshot began.
+    dirty: Vec<ViewerId>,
+    /// The state before the current batch, of every account it changed.
+    before: Vec<(ViewerId, Account)>,
+    batch: u64,
+}
+
+impl Accounts {
+    pub fn contains(&self, account_id: ViewerId) -> bool {
+        self.slots.contains_key(&account_id)
+    }
+
+    pub fn get(&self, account_id: ViewerId) -> Option<&Account> {
+        self.slots.get(&account_id).map(|slot| &slot.account)
+    }
+
+    /// Takes a cold account in, as committed.
+    pub fn insert(&mut self, account_id: ViewerId, account: Account) {
+        let slot = Slot { account, changed_in: 0, dirty: false, used: true };
+        if self.slots.insert(account_id, slot).is_none() {
+            self.round.push_back(account_id);
+        }
+    }
+
+    pub fn begin_batch(&mut self) {
+        self.batch += 1;
+        self.before.clear();
+    }
+
+    /// The account, to be changed by the current batch.
+    pub fn change(&mut self, account_id: ViewerId) -> Option<&mut Account> {
+        let slot = self.slots.get_mut(&account_id)?;
+        if slot.changed_in != self.batch {
+            slot.changed_in = self.batch;
+            self.before.push((account_id, slot.account.clone()));
+        }
+        slot.used = true;
+        Some(&mut slot.account)
+    }
+
+    /// The batch did not happen: every account is again what is committed.
+    pub fn undo_batch(&mut self) {
+        for (account_id, account) in self.before.drain(..) {
+            if let Some(slot) = self.slots.get_mut(&account_id) {
+                slot.account = account;
+            }
+        }
+        self.batch += 1;
+    }
+
+    /// An entry of the account is committed as `seq`.
+    pub fn committed(&mut self, account_id: ViewerId, seq: Seq) {
+        if let Some(slot) = self.slots.get_mut(&account_id) {
+            slot.account.as_of_seq = slot.account.as_of_seq.max(seq);
+            if !slot.dirty {
+                slot.dirty = true;
+                self.dirty.push(account_id);
+            }
+        }
+    }
+
+    /// The accounts to be written by a snapshot that begins now.
+    pub fn take_dirty(&mut self) -> Vec<(ViewerId, Account)> {
+        let dirty = std::mem::take(&mut self.dirty);
+        let slots = &self.slots;
+        let of =
+            |id: ViewerId| slots.get(&id).filter(|slot| slot.dirty).map(|slot| (id, slot.account.clone()));
+        dirty.into_iter().filter_map(of).collect()
+    }
+
+    /// A snapshot covers the account up to `as_of_seq`; `None`: it failed. An account that has moved on, or
+    /// was not written, stays dirty.
+    pub fn covered(&mut self, account_id: ViewerId, as_of_seq: Option<Seq>) {
+        if let Some(slot) = self.slots.get_mut(&account_id) {
+            if as_of_seq == Some(slot.account.as_of_seq) {
+                slot.dirty = false;
+            } else if slot.dirty {
+                self.dirty.push(account_id);
+            }
+        }
+    }
+
+    pub fn dirty_len(&self) -> usize {
+        self.dirty.len()
+    }
+
+    /// Forgets every account of a partition, because it is reloaded or not ours any more.
+    pub fn forget(&mut self, partition: Partition) {
+        let stays = |id: &ViewerId| partition_of(id.uuid()) != partition;
+        self.slots.retain(|id, _| stays(id));
+        self.round.retain(stays);
+        self.dirty.retain(stays);
+        self.before.retain(|(id, _)| stays(id));
+    }
+
+    /// Evicts clean accounts not used lately until at most `accounts_max` are left. Looks at each account at
+    /// most twice; what cannot go yet waits for the next snapshot.
+    pub fn evict_down_to(&mut self, accounts_max: usize) {
+        let mut looks = self.round.len().saturating_mul(2);
+        while self.slots.len() > accounts_max && looks > 0 {
+            looks -= 1;
+            let Some(account_id) = self.round.pop_front() else { return };
+            match self.slots.get_mut(&account_id) {
+                None => {}
+                Some(slot) if slot.dirty || slot.used => {
+                    slot.used = false;
+                    self.round.push_back(account_id);
+                }
+                Some(_) => {
+                    self.slots.remove(&account_id);
+                }
+            }
+        }
+    }
+
+    pub fn len(&self) -> usize {
+        self.slots.len()
+    }
+}

@@ -1,0 +1,137 @@
+//! The wallet as its callers see it: commands go to the lane of their partition, reads of the log to the table.
+
+use crate::app::{SliceError, SliceWork, Work};
+use crate::store;
+use contracts::entry::Entry;
+use contracts::log::Seq;
+use contracts::wallet::{AccountView, Answer, Command, Wallet, WalletError};
+use ids::{Partition, RequestId, ViewerId, partition_of};
+use pg::Db;
+use seqlog::OffsetMove;
+use std::sync::Arc;
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{mpsc, oneshot};
+
+/// The most entries one list answers.
+const LIST_LEN_MAX: u16 = 200;
+
+/// A handle on the lanes of this process. Cheap to clone.
+#[derive(Clone)]
+pub struct WalletHandle {
+    lanes: Arc<[mpsc::Sender<Work>]>,
+    db: Db,
+}
+
+/// A decision on its way.
+pub struct Pending(oneshot::Receiver<Result<Answer, WalletError>>);
+
+impl Pending {
+    /// Waits for the decision.
+    ///
+    /// # Errors
+    /// What the wallet says; [`WalletError::OutcomeUnknown`] when the lane ended before it answered.
+    pub async fn decision(self) -> Result<Answer, WalletError> {
+        self.0.await.unwrap_or(Err(WalletError::OutcomeUnknown))
+    }
+}
+
+impl WalletHandle {
+    pub(crate) fn new(lanes: Vec<mpsc::Sender<Work>>, db: Db) -> WalletHandle {
+        WalletHandle { lanes: lanes.into(), db }
+    }
+
+    fn lane(&self, partition: Partition) -> &mpsc::Sender<Work> {
+        &self.lanes[self.lane_index(partition)]
+    }
+
+    pub(crate) fn lane_index(&self, partition: Partition) -> usize {
+        partition.index() % self.lanes.len()
+    }
+
+    fn send(&self, partition: Partition, work: Work) -> Result<(), WalletError> {
+        self.lane(partition).try_send(work).map_err(|error| match error {
+            TrySendError::Full(_) => WalletError::Overloaded,
+            TrySendError::Closed(_) => WalletError::Unavailable("the wallet is shutting down".to_owned()),
+        })
+    }
+
+    /// Queues a command without waiting: for callers with many at hand.
+    ///
+    /// # Errors
+    /// [`WalletError::Overloaded`] when the lane's queue is full.
+    pub fn begin(&self, command: Command) -> Result<Pending, WalletError> {
+        let (caller, decision) = oneshot::channel();
+        self.send(partition_of(command.account_id.uuid()), Work::Command(command, caller))?;
+        Ok(Pending(decision))
+    }
+
+    /// Decides many commands; one answer each, in their order.
+    pub async fn submit_all(&self, commands: Vec<Command>) -> Vec<Result<Answer, WalletError>> {
+        let begun: Vec<_> = commands.into_iter().map(|command| self.begin(command)).collect();
+        let mut answers = Vec::with_capacity(begun.len());
+        for pending in begun {
+            answers.push(match pending {
+                Ok(pending) => pending.decision().await,
+                Err(error) => Err(error),
+            });
+        }
+        answers
+    }
+
+    /// Applies rows of another log: commands of one lane's partitions, with the move of the read offset.
+    pub(crate) async fn apply_slice(
+        &self,
+        commands: Vec<Command>,
+        moves: Vec<OffsetMove>,
+    ) -> Result<(), SliceError> {
+        let Some(partition) = moves.first().map(|first| first.partition) else { return Ok(()) };
+        let (reply, outcome) = oneshot::channel();
+        let work = Work::Slice(SliceWork { commands, moves, reply });
+        if self.lane(partition).send(work).await.is_err() {
+            let gone = WalletError::Unavailable("the wallet is shutting down".to_owned());
+            return Err(SliceError::Failed(gone));
+        }
+        outcome.await.unwrap_or(Err(SliceError::Failed(WalletError::OutcomeUnknown)))
+    }
+}
+
+fn unavailable(error: &sqlx::Error) -> WalletError {
+    tracing::warn!(%error, "the wallet's log could not be read");
+    WalletError::Unavailable("the database could not be read".to_owned())
+}
+
+#[async_trait::async_trait]
+impl Wallet for WalletHandle {
+    async fn submit(&self, command: Command) -> Result<Answer, WalletError> {
+        self.begin(command)?.decision().await
+    }
+
+    async fn account(&self, account_id: ViewerId) -> Result<AccountView, WalletError> {
+        let (caller, view) = oneshot::channel();
+        self.send(partition_of(account_id.uuid()), Work::View(account_id, caller))?;
+        let gone = || WalletError::Unavailable("the wallet is shutting down".to_owned());
+        view.await.unwrap_or_else(|_| Err(gone()))
+    }
+
+    async fn find_entry(
+        &self,
+        account_id: ViewerId,
+        request_id: RequestId,
+    ) -> Result<Option<Entry>, WalletError> {
+        let key = (partition_of(account_id.uuid()), request_id);
+        let found = store::find_requests(&self.db, &[key]).await.map_err(|error| unavailable(&error))?;
+        Ok(found.into_iter().find(|entry| entry.account_id == account_id))
+    }
+
+    async fn list_entries(
+        &self,
+        account_id: ViewerId,
+        before_seq: Option<Seq>,
+        limit: u16,
+    ) -> Result<Vec<Entry>, WalletError> {
+        let owner = (partition_of(account_id.uuid()), account_id);
+        store::list_account_entries(&self.db, owner, before_seq, limit.clamp(1, LIST_LEN_MAX))
+            .await
+            .map_err(|error| unavailable(&error))
+    }
+}

@@ -1,0 +1,17 @@
+//! The only SQL of the wallet. Joins transactions (`*_in_tx`) and never begins one, except to make a day table.
+
+mod accounts;
+mod days;
+mod entries;
+mod lookups;
+mod row;
+
+pub(crate) use accounts::{
+    SnapshotRow, list_holds, load_accounts, snapshot_heads, write_accounts, write_snapshot_heads,
+};
+pub(crate) use days::Days;
+pub use entries::EntriesTable;
+pub(crate) use lookups::{
+    KnownRequest, RequestKey, SeqKey, find_requests, list_account_entries, list_by_seq, list_known_since,
+    load_origins,
+};

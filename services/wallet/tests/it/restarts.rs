@@ -1,0 +1,171 @@
+//! Invariant under test: whoever writes next knows exactly what was committed, and whoever wrote before can
+//! write nothing more.
+
+use crate::bank::{Bank, account_of, coins, debit, order_of, outcome, problem, wait_until};
+use contracts::entry::Outcome;
+use contracts::wallet::{Act, Replay, Wallet};
+use ids::{Partition, RequestId, ViewerId};
+
+#[tokio::test]
+async fn a_restart_rebuilds_the_same_balances_with_and_without_a_snapshot() {
+    let mut bank = Bank::open().await;
+    let mut accounts = Vec::new();
+    for paid in 0..40 {
+        let account_id = bank.account_with(100 + paid).await;
+        let order_id = order_of(&bank.debit(account_id, 10 + paid).await.expect("enough"));
+        if paid % 3 == 0 {
+            assert_eq!(outcome(bank.refund(account_id, order_id).await), Outcome::Accepted);
+        }
+        if paid % 5 == 0 {
+            bank.submit(account_id, Act::Freeze).await.expect("decided");
+        }
+        accounts.push(account_id);
+    }
+    let mut before = Vec::new();
+    for account_id in &accounts {
+        before.push(bank.view(*account_id).await);
+    }
+    bank.crash();
+    assert_eq!(covered(&bank).await, 0, "nothing was saved: all of it is tail");
+    bank.start_again().await;
+    for (account_id, view) in accounts.iter().zip(&before) {
+        assert_eq!(bank.view(*account_id).await, *view);
+    }
+    bank.stop().await;
+    assert!(covered(&bank).await > 0, "a clean shutdown leaves a snapshot");
+    bank.start_again().await;
+    for (account_id, view) in accounts.iter().zip(&before) {
+        assert_eq!(bank.view(*account_id).await, *view);
+    }
+    bank.assert_books_balance().await;
+}
+
+async fn covered(bank: &Bank) -> i64 {
+    sqlx::query_scalar(bank.db.sql("SELECT coalesce(sum(as_of_seq), 0)::bigint FROM {s}.snapshot_heads"))
+        .fetch_one(bank.db.pool())
+        .await
+        .expect("a sum")
+}
+
+#[tokio::test]
+async fn a_repeat_after_a_restart_still_gets_the_first_answer() {
+    let mut bank = Bank::open().await;
+    let ann = bank.account_with(100).await;
+    let request_id = bank.request();
+    let first = bank.submit_as(request_id, ann, debit(30)).await.expect("enough");
+    bank.crash();
+    bank.start_again().await;
+    let again = bank.submit_as(request_id, ann, debit(30)).await.expect("the same");
+    assert_eq!((again.replay, again.entry), (Replay::Replayed, first.entry));
+    assert_eq!(problem(bank.submit_as(request_id, ann, debit(29)).await), "request-reused");
+    bank.assert_books_balance().await;
+}
+
+#[tokio::test]
+async fn a_deposed_writer_writes_nothing_and_says_so() {
+    let bank = Bank::open().await;
+    let ann = bank.account_with(100).await;
+    let second = bank.second("test").await; // The same name: it need not wait for the lease.
+    assert_eq!(problem(bank.debit(ann, 30).await), "shard-moved");
+    assert_eq!(problem(bank.debit(ann, 30).await), "shard-moved");
+    assert_eq!(second.balance(ann).await, (100, 0));
+    assert_eq!(outcome(second.debit(ann, 30).await), Outcome::Accepted);
+    assert_eq!(
+        bank.wallet().account(ann).await.expect_err("not ours"),
+        contracts::wallet::WalletError::ShardMoved
+    );
+    second.assert_books_balance().await;
+}
+
+#[tokio::test]
+async fn another_node_takes_over_when_the_lease_of_a_dead_one_ends() {
+    let mut bank = Bank::open().await;
+    let ann = bank.account_with(100).await;
+    let second = bank.second("other").await;
+    assert_eq!(problem(second.debit(ann, 30).await), "shard-moved");
+    bank.crash();
+    wait_until("the lease ended", async || second.debit(ann, 30).await.is_ok()).await;
+    assert_eq!(second.balance(ann).await, (70, 0));
+    second.assert_books_balance().await;
+}
+
+#[tokio::test]
+async fn two_nodes_that_fight_over_every_shard_lose_and_double_nothing() {
+    let bank = Bank::open().await;
+    let ann = bank.account_with(10_000).await;
+    let mut acknowledged = 0;
+    for round in 0..6 {
+        let other = bank.second("test").await;
+        for turn in 0..10 {
+            let request_id = bank.request();
+            let node = if (round + turn) % 2 == 0 { &bank } else { &other };
+            let mut answer = node.submit_as(request_id, ann, debit(1)).await;
+            if answer.is_err() {
+                answer = other.submit_as(request_id, ann, debit(1)).await;
+            }
+            acknowledged += i64::from(answer.is_ok());
+        }
+        other.assert_books_balance().await;
+        if round == 5 {
+            assert_eq!(other.balance(ann).await, (10_000 - acknowledged, 0));
+        }
+    }
+    assert!(acknowledged >= 30, "{acknowledged}");
+}
+
+#[tokio::test]
+async fn evicted_accounts_and_forgotten_keys_are_read_from_the_tables() {
+    let mut config = crate::bank::config();
+    config.lane_count = 1;
+    config.accounts_max = 8;
+    config.keys_max = 64;
+    config.snapshot_rows = 16;
+    let bank = Bank::open_with(config).await;
+    let partition = Partition::try_new(5).expect("it exists");
+    let accounts: Vec<ViewerId> = (0..60).map(|_| account_of(partition)).collect();
+    let mut requests: Vec<(RequestId, ViewerId)> = Vec::new();
+    for round in 0..3 {
+        for account_id in &accounts {
+            bank.recharge(*account_id, 10, 1).await;
+            let request_id = bank.request();
+            bank.submit_as(request_id, *account_id, debit(3)).await.expect("enough");
+            requests.push((request_id, *account_id));
+        }
+        assert_eq!(bank.balance(accounts[0]).await, (8 * (round + 1), 0));
+        bank.pass(chrono::TimeDelta::seconds(2)); // Keys are forgotten by whole seconds.
+    }
+    let before = bank.balance(accounts[7]).await;
+    for (request_id, account_id) in &requests {
+        let again = bank.submit_as(*request_id, *account_id, debit(3)).await.expect("the first answer");
+        assert_eq!(again.replay, Replay::Replayed);
+        let reused = bank.submit_as(*request_id, *account_id, debit(4)).await;
+        assert_eq!(problem(reused), "request-reused");
+    }
+    assert_eq!(bank.balance(accounts[7]).await, before);
+    bank.assert_books_balance().await;
+}
+
+#[tokio::test]
+async fn snapshots_keep_up_and_bound_the_tail() {
+    let mut config = crate::bank::config();
+    config.snapshot_rows = 50;
+    config.replay_rows_max = 100;
+    let mut bank = Bank::open_with(config).await;
+    let ann = bank.account_with(5_000).await;
+    for _ in 0..600 {
+        bank.debit(ann, 1).await.expect("enough");
+    }
+    bank.crash();
+    let tail: i64 = sqlx::query_scalar(bank.db.sql(
+        "SELECT (SELECT sum(last_seq) FROM {s}.log_heads)::bigint - \
+         (SELECT coalesce(sum(as_of_seq), 0) FROM {s}.snapshot_heads)::bigint",
+    ))
+    .fetch_one(bank.db.pool())
+    .await
+    .expect("a tail");
+    assert!(tail <= 200, "two lanes of at most 100 rows each: {tail}");
+    bank.start_again().await;
+    assert_eq!(bank.balance(ann).await, (4_400, 0));
+    assert_eq!(coins(4_400), bank.view(ann).await.available.paid_coins);
+    bank.assert_books_balance().await;
+}
