@@ -34,7 +34,7 @@ impl Fields {
         let fields = json.deserialize_map(FlatVisitor).map_err(problem)?;
         json.end().map_err(problem)?;
         for (at, (name, _)) in fields.iter().enumerate() {
-            if fields.iter().take(at).any(|(earlier, _)| earlier.is_empty() && name.is_empty()) {
+            if fields.iter().take(at).any(|(earlier, _)| earlier == name) {
                 return Err(field_error(line, name, FieldProblem::Twice));
             }
         }

@@ -68,20 +68,17 @@ impl<T: LogTable> Appender<T> {
     /// # Errors
     /// Whatever the database says; the partition is not held then.
     pub async fn take_over(&mut self, partition: Partition) -> Result<TakeOver, sqlx::Error> {
-        let taken = heads::take_over(
-            &self.db,
-            T::Row::LOG,
-            partition,
-            &self.settings.owner,
-            self.settings.lease,
-            When::LeaseIsFree,
-        )
-        .await?;
+        let owner = self.owner();
+        let taken = heads::take_over(&self.db, T::Row::LOG, partition, owner, When::LeaseIsFree).await?;
         if let TakeOver::Taken(head) = taken {
             self.heads.insert(partition, head);
             self.resend_tail(&head).await?;
         }
         Ok(taken)
+    }
+
+    fn owner(&self) -> heads::Owner<'_> {
+        heads::Owner { name: &self.settings.owner, lease: self.settings.lease }
     }
 
     async fn resend_tail(&self, head: &Head) -> Result<(), sqlx::Error> {
@@ -210,8 +207,7 @@ impl<T: LogTable> Appender<T> {
         for partition in partitions {
             let Some(held) = self.heads.get(partition) else { continue };
             let when = When::StillMine(held.epoch);
-            let (owner, lease) = (self.settings.owner.as_str(), self.settings.lease);
-            match heads::take_over(&self.db, T::Row::LOG, *partition, owner, lease, when).await? {
+            match heads::take_over(&self.db, T::Row::LOG, *partition, self.owner(), when).await? {
                 TakeOver::Taken(head) => {
                     self.heads.insert(*partition, head);
                     self.resend_tail(&head).await?;

@@ -49,6 +49,13 @@ pub enum TakeOver {
     Deposed,
 }
 
+/// Who takes over, and for how long a silent one keeps what it took.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Owner<'a> {
+    pub name: &'a str,
+    pub lease: std::time::Duration,
+}
+
 /// When a takeover may happen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum When {
@@ -76,8 +83,7 @@ pub(crate) async fn take_over(
     db: &Db,
     log: LogName,
     partition: Partition,
-    owner: &str,
-    lease: std::time::Duration,
+    owner: Owner<'_>,
     when: When,
 ) -> Result<TakeOver, sqlx::Error> {
     let still_mine = match when {
@@ -88,8 +94,8 @@ pub(crate) async fn take_over(
     let row = sqlx::query(db.sql(TAKE_OVER))
         .bind(log.as_str())
         .bind(partition.number())
-        .bind(owner)
-        .bind(lease)
+        .bind(owner.name)
+        .bind(owner.lease)
         .bind(still_mine)
         .fetch_optional(&mut *tx)
         .await?;
@@ -103,7 +109,7 @@ pub(crate) async fn take_over(
         .bind(partition.number())
         .bind(epoch)
         .bind(last_seq + 1)
-        .bind(owner)
+        .bind(owner.name)
         .execute(&mut *tx)
         .await?;
     tx.commit().await?;

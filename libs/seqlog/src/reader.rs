@@ -110,6 +110,9 @@ pub struct ReaderSettings {
     pub gather: Duration,
     /// How long a gap may last before its rows are pulled.
     pub pull_after: Duration,
+    /// How long a silent bus is believed: a writer publishes its heads once a second, so longer silence means
+    /// that the bus is away, and the source is asked directly, once in as long again.
+    pub probe_after: Duration,
     /// The most rows one transaction applies.
     pub batch_rows_max: usize,
 }
@@ -119,6 +122,7 @@ impl Default for ReaderSettings {
         ReaderSettings {
             gather: Duration::from_millis(20),
             pull_after: Duration::from_millis(100),
+            probe_after: Duration::from_secs(3),
             batch_rows_max: 4_000,
         }
     }
@@ -148,6 +152,7 @@ pub struct Reader<H: Handler> {
     settings: ReaderSettings,
     partitions: BTreeMap<Partition, Lane<H::Row>>,
     status: watch::Sender<ReaderStatus>,
+    heard_at: Instant,
 }
 
 impl<H: Handler> Reader<H> {
@@ -177,7 +182,7 @@ impl<H: Handler> Reader<H> {
             })
             .collect();
         let (status, _) = watch::channel(ReaderStatus::default());
-        Ok(Reader { db, source, handler, settings, partitions, status })
+        Ok(Reader { db, source, handler, settings, partitions, status, heard_at: Instant::now() })
     }
 
     /// Lag and stops, as of the last turn.
@@ -214,6 +219,9 @@ impl<H: Handler> Reader<H> {
                 }
                 None => queue = self.subscribe(&bus).await,
             }
+            if self.heard_at.elapsed() > self.settings.probe_after {
+                self.probe().await;
+            }
             if let Err(error) = self.turn().await {
                 tracing::warn!(reader = self.handler.name(), %error, "a turn failed and will be repeated");
                 tokio::time::sleep(self.settings.pull_after).await;
@@ -234,6 +242,7 @@ impl<H: Handler> Reader<H> {
 
     /// Takes one message from the bus, whatever it is.
     pub fn receive(&mut self, payload: &[u8]) {
+        self.heard_at = Instant::now();
         match serde_json::from_slice::<LogMessage<H::Row>>(payload) {
             Ok(LogMessage::Batch(batch))
                 if batch.schema_version == SCHEMA_VERSION && batch.lane == *self.db.lane() =>
@@ -276,6 +285,22 @@ impl<H: Handler> Reader<H> {
         self.report_closed().await;
         self.report_status();
         Ok(())
+    }
+
+    /// Asks the source how far it is: what the bus would have said.
+    pub async fn probe(&mut self) {
+        self.heard_at = Instant::now();
+        for (partition, lane) in self.partitions.iter_mut().filter(|(_, lane)| lane.stopped.is_none()) {
+            match self.source.read_after(*partition, lane.cursor.seq(), crate::PULL_ROWS_MAX).await {
+                Ok(page) => {
+                    lane.cursor.offer_page(page);
+                }
+                Err(error) => {
+                    tracing::debug!(%error, %partition, "a probe failed and will be repeated");
+                    return;
+                }
+            }
+        }
     }
 
     async fn pull_gaps(&mut self) {

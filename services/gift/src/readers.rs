@@ -1,6 +1,8 @@
 //! Readers of other services' logs.
 
 pub mod desk;
+mod keeper_plan;
 mod keeper_rows;
+mod keeper_turn;
 pub mod on_entries;
 mod pending_book;

@@ -132,7 +132,8 @@ pub async fn start(deps: Deps) -> Result<Running, StartError> {
     let (show, mut jobs) = show::start(show_parts, stopped.clone());
     let (told, telling) = mpsc::channel(TOLD_LEN_MAX);
     let (status_in, status) = watch::channel(KeeperStatus::default());
-    let keeping = keep_orders(&deps, status_in);
+    let keeping = keep_orders(&deps, Arc::clone(&desk), status_in);
+    let kept = Arc::clone(&desk);
     let reader = keeping.begin(keeper(&deps, desk, show.clone(), told)).await?;
     let keeper = tokio::spawn(keeping.run(reader, keeper_stopped));
     let lease = tokio::spawn(lease::run(Arc::clone(&identity), deps.db.clone(), node_lease, lease_stopped));
@@ -142,14 +143,7 @@ pub async fn start(deps: Deps) -> Result<Running, StartError> {
     let retry = Duration::from_millis(config.refund_retry_ms.max(10));
     let wallet = Arc::clone(&deps.wallet);
     jobs.push(tokio::spawn(refunds::run(deps.db.clone(), wallet, refunds_due, retry, stopped.clone())));
-    let adopting = AdoptOrphans {
-        db: deps.db.clone(),
-        wallet: Arc::clone(&deps.wallet),
-        orphans: Arc::default(),
-        identity: Arc::clone(&identity),
-        show: show.clone(),
-        age_max: Duration::from_secs(config.delivery_deadline_s),
-    };
+    let adopting = adopt_orphans(&deps, &identity, &show);
     let orphans = Arc::clone(&adopting.orphans);
     jobs.push(tokio::spawn(adopting.run(stopped.clone())));
     let combos = Arc::new(Combos::new(i64::from(config.combo_gap_ms), config.combo_sessions_max));
@@ -163,6 +157,7 @@ pub async fn start(deps: Deps) -> Result<Running, StartError> {
         identity,
         show: show.clone(),
         orphans,
+        desk: kept,
         seed: DrawSeed::new(&deps.draw_secret),
         key_age: config.key_age(),
         id_version: deps.db.lane().id_version(),
@@ -170,16 +165,8 @@ pub async fn start(deps: Deps) -> Result<Running, StartError> {
     let heartbeat = Duration::from_secs(config.heartbeat_s.max(1));
     let orders = TableSource::new(deps.db.clone(), OrdersTable);
     let Deps { db, wallet, .. } = deps;
-    let router = http::router(Arc::new(State {
-        db,
-        wallet,
-        shelf,
-        sender,
-        stage,
-        ranks,
-        heartbeat,
-        shutdown: stopped,
-    }));
+    let state = State { db, wallet, shelf, sender, stage, ranks, heartbeat, shutdown: stopped };
+    let router = http::router(Arc::new(state));
     Ok(Running {
         router,
         shelf: shelf_read,
@@ -195,6 +182,17 @@ pub async fn start(deps: Deps) -> Result<Running, StartError> {
         teller,
         lease,
     })
+}
+
+fn adopt_orphans(deps: &Deps, identity: &Arc<Identity>, show: &ShowQueue) -> AdoptOrphans {
+    AdoptOrphans {
+        db: deps.db.clone(),
+        wallet: Arc::clone(&deps.wallet),
+        orphans: Arc::default(),
+        identity: Arc::clone(identity),
+        show: show.clone(),
+        age_max: Duration::from_secs(deps.config.delivery_deadline_s),
+    }
 }
 
 fn keeper_lease(deps: &Deps) -> Duration {
@@ -219,7 +217,7 @@ fn keeper(deps: &Deps, desk: Arc<ReportDesk>, show: ShowQueue, told: mpsc::Sende
     })
 }
 
-fn keep_orders(deps: &Deps, status: watch::Sender<KeeperStatus>) -> KeepOrders {
+fn keep_orders(deps: &Deps, desk: Arc<ReportDesk>, status: watch::Sender<KeeperStatus>) -> KeepOrders {
     KeepOrders {
         db: deps.db.clone(),
         bus: deps.bus.clone(),
@@ -229,6 +227,7 @@ fn keep_orders(deps: &Deps, status: watch::Sender<KeeperStatus>) -> KeepOrders {
         report_wait: Duration::from_millis(deps.config.report_wait_ms),
         take_over_every: keeper_lease(deps),
         status,
+        desk,
     }
 }
 

@@ -102,7 +102,6 @@ pub struct Stack {
     server: JoinHandle<()>,
     failed: watch::Receiver<Option<String>>,
     tokens: TokenKeys,
-    _telemetry: telemetry::Guard,
 }
 
 #[derive(Default)]
@@ -115,7 +114,9 @@ struct Running {
     recon: Option<recon::Running>,
 }
 
-fn start_failed<E: std::error::Error + Send + Sync + 'static>(service: &'static str) -> impl Fn(E) -> Failure {
+fn start_failed<E: std::error::Error + Send + Sync + 'static>(
+    service: &'static str,
+) -> impl Fn(E) -> Failure {
     move |error| Failure::Start { service, source: Box::new(error) }
 }
 
@@ -129,7 +130,7 @@ impl Stack {
         services: &[ServiceName],
         directory: &Directory,
         secrets: &Secrets,
-        telemetry: telemetry::Guard,
+        metrics: &telemetry::Metrics,
     ) -> Result<Stack, Failure> {
         // First, because it is what most often is not free, and nothing needs undoing yet.
         let listener = edge::listen(config.http.listen)
@@ -149,7 +150,7 @@ impl Stack {
         };
         let tokens = secrets.token_keys()?;
         let (running, router) = start_services(&common, services, &tokens).await?;
-        let router = edge_of(config, &tokens, &telemetry).finish(router);
+        let router = edge_of(config, &tokens, metrics).finish(router);
         let (stop, mut stopped) = watch::channel(false);
         let server = tokio::spawn(async move {
             let until = async move {
@@ -160,7 +161,7 @@ impl Stack {
             }
         });
         let failed = watch_database(pool.clone());
-        Ok(Stack { address, pool, embedded, running, stop, server, failed, tokens, _telemetry: telemetry })
+        Ok(Stack { address, pool, embedded, running, stop, server, failed, tokens })
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -169,6 +170,11 @@ impl Stack {
 
     pub fn pool(&self) -> &PgPool {
         &self.pool
+    }
+
+    /// The rooms there are, if gift runs here.
+    pub fn rooms(&self) -> Vec<contracts::catalogue::Room> {
+        self.running.gift.as_ref().map(|gift| gift.shelf().rooms()).unwrap_or_default()
     }
 
     pub fn tokens(&self) -> &TokenKeys {
@@ -229,12 +235,16 @@ fn tuned(config: &Config, is_embedded: bool) -> Config {
     config
 }
 
-async fn open_database(config: &Config, directory: &Directory) -> Result<(PgPool, Option<Embedded>), Failure> {
+async fn open_database(
+    config: &Config,
+    directory: &Directory,
+) -> Result<(PgPool, Option<Embedded>), Failure> {
     if config.database.url.is_empty() {
         let embedded = Embedded::open(&directory.database()).await?;
         return Ok((embedded.pool(), Some(embedded)));
     }
-    let settings = PoolSettings { connections_max: config.database.connections_max, ..PoolSettings::default() };
+    let settings =
+        PoolSettings { connections_max: config.database.connections_max, ..PoolSettings::default() };
     Ok((pg::connect(&config.database.url, settings).await?, None))
 }
 
@@ -252,8 +262,8 @@ async fn open_cache(config: &Config, lane: &Lane) -> Result<Cache, Failure> {
     Cache::connect(&config.redis.url, lane).await.map_err(start_failed("the cache"))
 }
 
-fn edge_of(config: &Config, tokens: &TokenKeys, telemetry: &telemetry::Guard) -> Edge {
-    let metrics = telemetry.metrics();
+fn edge_of(config: &Config, tokens: &TokenKeys, metrics: &telemetry::Metrics) -> Edge {
+    let metrics = metrics.clone();
     Edge {
         admission: Arc::new(guard::FixedLimit::new(config.http.in_flight_max)),
         key_age: key_age(config),
@@ -273,13 +283,9 @@ fn key_age(config: &Config) -> KeyAge {
 /// The document of the whole public API.
 pub fn openapi() -> utoipa::openapi::OpenApi {
     let mut document = gift::openapi();
-    for part in [
-        wallet::openapi(),
-        cashier::openapi(),
-        settlement::openapi(),
-        clearing::openapi(),
-        recon::openapi(),
-    ] {
+    for part in
+        [wallet::openapi(), cashier::openapi(), settlement::openapi(), clearing::openapi(), recon::openapi()]
+    {
         document.merge(part);
     }
     document.info.title = "Largesse".to_owned();

@@ -96,7 +96,8 @@ impl Config {
             ("clearing", clearing::DEFAULTS),
             ("recon", recon::DEFAULTS),
         ] {
-            let table: toml::Table = toml::from_str(text).map_err(|error| Failure::Config(error.to_string()))?;
+            let table: toml::Table =
+                toml::from_str(text).map_err(|error| Failure::Config(error.to_string()))?;
             figment = figment.merge(Serialized::default(section, table));
         }
         if let Some(file) = file {

@@ -30,7 +30,8 @@ pub async fn run(args: DemoArgs) -> Result<ExitCode, Failure> {
     let replay = Replay::open(&sample).map_err(|error| Failure::Replay(Box::new(error)))?;
     let telemetry = telemetry_of(&config)?;
     let stack =
-        Stack::start(&config, ServiceName::value_variants(), &directory, &secrets, telemetry).await?;
+        Stack::start(&config, ServiceName::value_variants(), &directory, &secrets, &telemetry.metrics())
+            .await?;
     let report = tokio::select! {
         report = replay_and_prove(&stack, replay, &args, &directory) => report?,
         reason = stack.failed() => return Err(Failure::Storage(reason)),

@@ -12,11 +12,13 @@ mod demo;
 mod directory;
 mod failure;
 mod naive;
+mod opening;
 mod replay;
 mod secrets;
 mod serve;
 mod token;
 mod up;
+mod yardstick;
 
 use clap::Parser;
 use cli::{Cli, Command};

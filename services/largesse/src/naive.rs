@@ -37,7 +37,12 @@ pub struct Measured {
 ///
 /// # Errors
 /// Whatever the database says.
-pub async fn run(pool: &PgPool, world: World, in_flight: usize, seconds: u64) -> Result<Measured, sqlx::Error> {
+pub async fn run(
+    pool: &PgPool,
+    world: World,
+    in_flight: usize,
+    seconds: u64,
+) -> Result<Measured, sqlx::Error> {
     prepare(pool, world).await?;
     let stop = Arc::new(AtomicBool::new(false));
     let began = Instant::now();

@@ -60,8 +60,14 @@ pub async fn run(args: ReplayArgs) -> Result<ExitCode, Failure> {
             config.http.listen = ([127, 0, 0, 1], 0).into();
             config.database.url = args.place.database.clone().unwrap_or_default();
             let telemetry = telemetry_of(&config)?;
-            let stack =
-                Stack::start(&config, ServiceName::value_variants(), &directory, &secrets, telemetry).await?;
+            let stack = Stack::start(
+                &config,
+                ServiceName::value_variants(),
+                &directory,
+                &secrets,
+                &telemetry.metrics(),
+            )
+            .await?;
             let run_file = run_file(directory.path(), &args.file);
             let sending = Sending::to(&stack, run_file, args.connections);
             let summary = sending.send(replay, stack.lag_source()).await?;

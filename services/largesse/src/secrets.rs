@@ -76,8 +76,8 @@ impl Secrets {
 }
 
 fn read(path: &Path) -> Result<Secrets, Failure> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|source| Failure::File { path: path.to_owned(), source })?;
+    let text =
+        std::fs::read_to_string(path).map_err(|source| Failure::File { path: path.to_owned(), source })?;
     // The parser's message may quote the file, so only its kind is told.
     toml::from_str(&text).map_err(|_| Failure::BadSecrets {
         path: path.to_owned(),
@@ -93,8 +93,7 @@ fn create(directory: &Path, path: &Path) -> Result<Secrets, Failure> {
     let text = toml::to_string(&secrets)
         .map_err(|error| Failure::BadSecrets { path: path.to_owned(), reason: error.to_string() })?;
     std::fs::create_dir_all(directory).map_err(failed)?;
-    let mut file =
-        OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
     file.write_all(text.as_bytes()).map_err(failed)?;
     file.sync_all().map_err(failed)?;
     Ok(secrets)

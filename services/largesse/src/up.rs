@@ -2,9 +2,10 @@
 
 use crate::cli::{ServiceName, UpArgs};
 use crate::compose::{Stack, telemetry_of};
-use crate::config::Config;
+use crate::config::{Config, Profile};
 use crate::directory::Directory;
 use crate::failure::Failure;
+use crate::opening;
 use crate::secrets::Secrets;
 use clap::ValueEnum;
 use std::process::ExitCode;
@@ -20,7 +21,10 @@ pub async fn serve(args: UpArgs, services: &[ServiceName]) -> Result<ExitCode, F
     let telemetry = telemetry_of(&config)?;
     let secrets = Secrets::open(&args.place.data_dir)?;
     let directory = Directory::open(&args.place.data_dir)?;
-    let stack = Stack::start(&config, services, &directory, &secrets, telemetry).await?;
+    let stack = Stack::start(&config, services, &directory, &secrets, &telemetry.metrics()).await?;
+    if config.profile == Profile::Development && services.contains(&ServiceName::Gift) {
+        opening::open_first_rooms(&stack).await?;
+    }
     println!("largesse is up: http://{}  (data in {})", stack.address(), directory.path().display());
     tokio::select! {
         () = signalled() => {}

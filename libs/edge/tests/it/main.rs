@@ -6,7 +6,7 @@ mod health;
 mod keys;
 mod overload_and_lanes;
 mod problems;
+mod red;
 mod served;
 mod tokens;
 mod wire;
-mod zz_speed;

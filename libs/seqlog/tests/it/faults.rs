@@ -161,6 +161,19 @@ async fn a_row_that_cannot_be_applied_stops_its_partition_and_no_other() {
 }
 
 #[tokio::test]
+async fn without_any_message_a_reader_finds_rows_by_asking() {
+    let bench = Bench::open().await;
+    let mut writer = bench.writer("ann").await;
+    let notes = vec![note(partitions()[0], 1), note(partitions()[1], 2)];
+    append(&bench, &mut writer, notes).await.expect("ann holds the partitions");
+    let mut reader = bench.reader("ben").await;
+    reader.turn().await.expect("nothing is known yet");
+    reader.probe().await;
+    reader.turn().await.expect("and now it is");
+    bench.assert_echoes_equal_notes().await;
+}
+
+#[tokio::test]
 async fn two_instances_of_one_reader_apply_each_row_once() {
     let bench = Bench::open().await;
     let mut writer = bench.writer("ann").await;

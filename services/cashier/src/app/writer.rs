@@ -140,7 +140,7 @@ impl Writer {
                     batches.push((jobs, races)); // The lost partitions' jobs are told so; the others go on.
                 }
                 Tried::RolledBack(error) if pg::is_constraint(&error) => {
-                    if jobs.len() > 100_000 {
+                    if jobs.len() > 1 {
                         let second = jobs.split_off(jobs.len() / 2);
                         batches.push((second, races));
                         batches.push((jobs, races));

@@ -93,7 +93,7 @@ impl Ledger {
         }
         let paid = notice.outcome == NoticeOutcome::Credited;
         self.record(notice.clone());
-        if paid && notice.key.kind == NoticeKind::Pending {
+        if paid || notice.key.kind == NoticeKind::Succeeded {
             self.decide_kept_aside(&notice);
         }
         Taken::First(notice)
@@ -166,7 +166,7 @@ impl Ledger {
     }
 
     fn credit(&mut self, notice: &mut Notice, mut recharge: Recharge) {
-        if recharge.amount_minor < 0 {
+        if recharge.amount_minor != notice.amount_minor {
             return refuse(notice, Refusal::AmountMismatch);
         }
         let Ok(state) = recharge.state.after(RechargeEvent::PaymentSucceeded) else {

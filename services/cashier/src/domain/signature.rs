@@ -80,7 +80,7 @@ pub fn verify(
     }
     let seconds: i64 = timestamp.parse().map_err(|_| Disbelief::BadTimestamp)?;
     let signed_at = DateTime::from_timestamp(seconds, 0).ok_or(Disbelief::BadTimestamp)?;
-    if now.signed_duration_since(signed_at) > window * 1000 {
+    if now.signed_duration_since(signed_at) > window {
         return Err(Disbelief::TooOld);
     }
     if signed_at.signed_duration_since(now) > window {

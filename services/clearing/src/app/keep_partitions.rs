@@ -38,9 +38,12 @@ pub struct Keeping {
     pub terminology: Arc<Terminology>,
 }
 
+/// What one reader tells about itself, by its name.
+type Named = (&'static str, watch::Receiver<ReaderStatus>);
+
 /// Lag and stops of the readers that run now, by name.
 #[derive(Clone, Default)]
-pub struct Statuses(Arc<Mutex<Vec<(&'static str, watch::Receiver<ReaderStatus>)>>>);
+pub struct Statuses(Arc<Mutex<Vec<Named>>>);
 
 impl Statuses {
     /// As of the readers' last turns.
@@ -49,7 +52,7 @@ impl Statuses {
         statuses.iter().map(|(name, status)| (*name, status.borrow().clone())).collect()
     }
 
-    fn replace(&self, with: Vec<(&'static str, watch::Receiver<ReaderStatus>)>) {
+    fn replace(&self, with: Vec<Named>) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = with;
     }
 }
@@ -162,7 +165,7 @@ async fn start_readers(keeping: &Keeping, writer: &SharedWriter, statuses: &Stat
     }
 }
 
-type Started<'a> = (&'a mut Readers, &'a mut Vec<(&'static str, watch::Receiver<ReaderStatus>)>);
+type Started<'a> = (&'a mut Readers, &'a mut Vec<Named>);
 
 async fn start_one<R: crate::domain::movement::Accountable>(
     keeping: &Keeping,

@@ -35,6 +35,15 @@ impl Bench {
         Bench { db, bus, payments, entries, items, _database: database }
     }
 
+    /// The same with a pool of one connection, as the embedded database has.
+    pub async fn open_with_one_connection() -> Bench {
+        let mut bench = Bench::open().await;
+        let settings = pg::PoolSettings { connections_max: 1, ..pg::PoolSettings::default() };
+        let pool = pg::connect(bench._database.url(), settings).await.expect("connects");
+        bench.db = Db::new(pool, "clearing", &Lane::Live);
+        bench
+    }
+
     pub fn config(&self) -> Config {
         let default = Config::try_default().expect("the shipped defaults are valid");
         Config { gather_ms: 5, ..default }

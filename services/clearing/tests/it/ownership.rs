@@ -1,13 +1,32 @@
 //! Invariant under test: however many instances there are, each row is posted once.
 
 use crate::database::{Bench, balances};
-use crate::ledger::{payment, stamp};
+use crate::ledger::{entry, item, payment, stamp};
+use contracts::entry::EntryKind;
+use contracts::item::ItemKind;
 use contracts::payment::PaymentKind;
 
 fn push_recharges(bench: &Bench, count: u8) {
     for number in 0..count {
         bench.payments.push(payment(stamp(number % 64, 0), PaymentKind::Recharge, 1));
     }
+}
+
+#[tokio::test]
+async fn one_connection_is_enough_for_three_readers_and_one_writer() {
+    let bench = Bench::open_with_one_connection().await;
+    let running = bench.start("a").await;
+    for round in 0..10_u8 {
+        push_recharges(&bench, 64);
+        for partition in 0..64 {
+            let spent = entry(stamp(partition, 0), EntryKind::Debit, -1, -1);
+            bench.entries.push(spent);
+            bench.items.push(item(stamp(partition, 0), ItemKind::Settled, 1, 1));
+        }
+        bench.until_applied(i64::from(round + 1) * 192).await;
+    }
+    assert_eq!(balances(&running).await.get("2206"), None);
+    running.shutdown().await;
 }
 
 #[tokio::test]

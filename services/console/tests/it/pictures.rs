@@ -55,7 +55,7 @@ async fn draw_room(driver: &WebDriver, base: &str, room: &str, name: &str) {
 #[tokio::test]
 #[ignore = "draws pictures into target/pictures"]
 async fn draw_all() {
-    let (chromium, base) = (Chromium::start().expect("a WebDriver"), stub::serve().await);
+    let (chromium, base) = (Chromium::start().expect("a WebDriver"), stub::serve_from_folder().await);
     let room = sample::room_id(0).to_string();
     fill_room(&chromium, &base, &room).await;
     for (size, size_name) in [(WIDE, "wide"), (NARROW, "narrow")] {
@@ -92,7 +92,7 @@ async fn draw_all() {
 #[tokio::test]
 #[ignore = "draws target/pictures/full-*.png"]
 async fn draw_a_full_effect() {
-    let (chromium, base) = (Chromium::start().expect("a WebDriver"), stub::serve().await);
+    let (chromium, base) = (Chromium::start().expect("a WebDriver"), stub::serve_from_folder().await);
     let room = sample::room_id(0).to_string();
     fill_room(&chromium, &base, &room).await;
     let driver = open_browser(&chromium, &[WIDE, LIGHT]).await;

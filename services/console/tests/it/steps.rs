@@ -11,7 +11,9 @@ const SHOWN_WITHIN: Duration = Duration::from_secs(20);
 /// A browser of its own: own profile, own cookies.
 pub async fn open_browser(chromium: &Chromium, more: &[&str]) -> WebDriver {
     let mut capabilities = DesiredCapabilities::chrome();
-    for argument in chromium.arguments().iter().map(String::as_str).chain(more.iter().copied()) {
+    let usual = ["--window-size=1280,880"];
+    let own = chromium.arguments();
+    for argument in own.iter().map(String::as_str).chain(usual).chain(more.iter().copied()) {
         capabilities.add_arg(argument).expect("an argument");
     }
     WebDriver::new(chromium.url(), capabilities).await.expect("a browser opens")

@@ -11,6 +11,7 @@ use crate::domain::check::{CheckError, check_quantity};
 use crate::domain::combo::{ComboKey, Combos};
 use crate::jobs::lease::Identity;
 use crate::jobs::orphans::{Orphan, Orphans};
+use crate::readers::desk::ReportDesk;
 use chrono::Utc;
 use contracts::catalogue::{Gift, GiftId, GiftKind, Room, RoomState, Shelf as ShelfState, charge_coins};
 use contracts::class::{Classed, ErrorClass};
@@ -76,6 +77,9 @@ pub enum SendError {
     Wallet(#[from] WalletError),
     #[error("this node has more gifts to show than it takes; try again")]
     Overloaded,
+    /// Its report would not reach the owner of the order's partition.
+    #[error("another node keeps this viewer's orders now; try again")]
+    KeptElsewhere,
 }
 
 fn refusal_text(outcome: Outcome) -> String {
@@ -104,7 +108,7 @@ impl Classed for SendError {
                 ErrorClass::Rejected
             }
             SendError::Wallet(error) => error.class(),
-            SendError::Overloaded => ErrorClass::Transient,
+            SendError::Overloaded | SendError::KeptElsewhere => ErrorClass::Transient,
         }
     }
 
@@ -119,6 +123,7 @@ impl Classed for SendError {
             SendError::GiftOffShelf => Outcome::GiftOffShelf.slug(),
             SendError::Wallet(error) => error.slug(),
             SendError::Overloaded => "overloaded",
+            SendError::KeptElsewhere => "kept-elsewhere",
         }
     }
 }
@@ -131,6 +136,7 @@ pub struct Sender {
     pub identity: Arc<Identity>,
     pub show: ShowQueue,
     pub orphans: Arc<Orphans>,
+    pub desk: Arc<ReportDesk>,
     pub seed: DrawSeed,
     pub key_age: KeyAge,
     pub id_version: u8,
@@ -161,6 +167,9 @@ impl Sender {
         let charge_coins = charge_coins(&chosen.gift, body.quantity).map_err(too_large)?;
         if !self.show.has_room() {
             return Err(SendError::Overloaded);
+        }
+        if !self.desk.keeps(order_id.partition()) {
+            return Err(SendError::KeptElsewhere);
         }
         let combo_key = ComboKey { viewer_id, room_id: body.room_id, gift_id: body.gift_id };
         let combo = self.combos.count(combo_key, body.quantity, now.timestamp_millis());

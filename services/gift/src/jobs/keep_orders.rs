@@ -3,6 +3,7 @@
 //! Messages wait `report_wait` before they are read, so that the report of most orders is there first and
 //! few need a row of their own while they wait.
 
+use crate::readers::desk::ReportDesk;
 use crate::readers::on_entries::{Keeper, READER_NAME};
 use crate::store::orders;
 use bus::{Bus, Subscription};
@@ -42,6 +43,8 @@ pub struct KeepOrders {
     /// How often partitions that another node held are tried again.
     pub take_over_every: Duration,
     pub status: watch::Sender<KeeperStatus>,
+    /// Told which partitions are kept here.
+    pub desk: Arc<ReportDesk>,
 }
 
 impl KeepOrders {
@@ -55,6 +58,7 @@ impl KeepOrders {
         let wanted: Vec<Partition> = free.into_iter().filter(|partition| !held.contains(partition)).collect();
         keeper.take_over(&wanted).await?;
         let partitions: Vec<Partition> = keeper.partitions().collect();
+        self.desk.set_kept(partitions.iter().copied());
         Reader::try_new(self.db.clone(), Arc::clone(&self.entries), keeper, self.reader, partitions).await
     }
 
@@ -144,6 +148,7 @@ impl KeepOrders {
     }
 
     fn report(&self, reader: &Reader<Keeper>) {
+        self.desk.set_kept(reader.handler().partitions());
         let status = KeeperStatus {
             reader: reader.status().borrow().clone(),
             pending_len: reader.handler().pending_len(),

@@ -5,19 +5,29 @@
 
 use crate::store::orders;
 use contracts::show::{ShowReport, ShowReports, Shown};
-use ids::OrderId;
+use ids::{OrderId, Partition};
 use pg::Db;
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// Reports held, and decided orders remembered, before the oldest go.
 pub const DESK_LEN_MAX: usize = 200_000;
+
+/// Repeated reports are looked up in the table this often, so many at once: repeats come in floods when the
+/// keeper is behind, and then the database has better things to do.
+const LOOK_UP_EVERY: Duration = Duration::from_secs(1);
+const LOOK_UP_MAX: usize = 512;
 
 /// Reports waiting for their orders.
 pub struct ReportDesk {
     db: Db,
     state: Mutex<State>,
     len_max: usize,
+    /// The partitions whose keeper reads this desk, one bit each.
+    kept: AtomicU64,
 }
 
 #[derive(Default)]
@@ -28,11 +38,24 @@ struct State {
     fresh: Vec<OrderId>,
     decided: HashSet<OrderId>,
     decided_order: VecDeque<OrderId>,
+    /// When repeated reports were last looked up in the table.
+    looked_up_at: Option<Instant>,
 }
 
 impl ReportDesk {
     pub fn new(db: Db, len_max: usize) -> ReportDesk {
-        ReportDesk { db, state: Mutex::default(), len_max: len_max.max(1) }
+        ReportDesk { db, state: Mutex::default(), len_max: len_max.max(1), kept: AtomicU64::new(0) }
+    }
+
+    /// The keeper behind this desk now holds these partitions.
+    pub fn set_kept(&self, partitions: impl IntoIterator<Item = Partition>) {
+        let bits = partitions.into_iter().fold(0, |bits, partition| bits | (1 << partition.index()));
+        self.kept.store(bits, Ordering::Relaxed);
+    }
+
+    /// Whether a report handed in here reaches the owner of this partition.
+    pub fn keeps(&self, partition: Partition) -> bool {
+        self.kept.load(Ordering::Relaxed) & (1 << partition.index()) != 0
     }
 
     /// What was reported of some orders, in their order.
@@ -106,6 +129,12 @@ impl ReportDesk {
             } else {
                 self.insert(&mut state, report);
             }
+        }
+        if state.looked_up_at.is_some_and(|at| at.elapsed() < LOOK_UP_EVERY) {
+            repeated.clear();
+        } else if !repeated.is_empty() {
+            state.looked_up_at = Some(Instant::now());
+            repeated.truncate(LOOK_UP_MAX);
         }
         (durable, repeated)
     }

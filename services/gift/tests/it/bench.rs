@@ -53,6 +53,8 @@ pub struct Bench {
     pub rooms: Arc<Rooms>,
     pub config: Config,
     pub room: RoomId,
+    /// The name of the next node.
+    pub node: String,
     keys: TokenKeys,
     database: testkit::TestDatabase,
 }
@@ -85,6 +87,7 @@ impl Bench {
             rooms: Arc::default(),
             config,
             room: RoomId::now(),
+            node: "node-1".to_owned(),
             keys: TokenKeys::from_secret(SECRET).expect("long enough"),
             database,
         }
@@ -101,6 +104,7 @@ impl Bench {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let runtime = runtime.expect("a runtime starts");
         let (url, bus, config) = (self.database.url().to_owned(), self.bus.clone(), self.config.clone());
+        let node = self.node.clone();
         let entries: Arc<dyn LogSource<Entry>> = self.wallet.clone();
         let wallet: Arc<dyn Wallet> = self.wallet.clone();
         let started = runtime.spawn(async move {
@@ -115,7 +119,7 @@ impl Bench {
                 catalogue: CATALOGUE.to_owned(),
                 config,
                 zone: AccountingZone::default(),
-                node: "node-1".to_owned(),
+                node,
             };
             gift::start(deps).await.expect("gift starts")
         });

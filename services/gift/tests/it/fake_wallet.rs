@@ -4,7 +4,7 @@
 use bus::Bus;
 use bytes::Bytes;
 use chrono::Utc;
-use contracts::entry::{Entry, EntryKind, Funds, FundsDelta, Outcome};
+use contracts::entry::{Entry, EntryKind, Funds, FundsDelta, GiftSend, Outcome};
 use contracts::log::{
     AccountingZone, BatchMessage, EpochStart, HeadMark, LogName, MarksMessage, Page, SCHEMA_VERSION, Seq,
     Stamp,
@@ -12,7 +12,7 @@ use contracts::log::{
 use contracts::wallet::{
     AccountState, AccountView, Act, Answer, Command, Replay, Verdict, Wallet, WalletError,
 };
-use ids::{OrderId, Partition, RequestId, ViewerId, partition_of};
+use ids::{OrderId, Partition, RequestId, Uuid, ViewerId, partition_of};
 use money::Coins;
 use seqlog::{LogSource, PullError};
 use std::collections::{BTreeMap, HashMap};
@@ -42,6 +42,62 @@ struct State {
     spent: HashMap<OrderId, Funds>,
     mood: Mood,
     submits: u64,
+}
+
+/// What a command comes to.
+struct Step {
+    kind: EntryKind,
+    outcome: Outcome,
+    send: Option<GiftSend>,
+    origin_id: Option<Uuid>,
+}
+
+impl State {
+    fn step(&mut self, command: &Command, before: Funds, after: &mut Funds) -> Result<Step, WalletError> {
+        let (kind, outcome, send, origin_id) = match &command.act {
+            Act::Recharge { paid_coins, promo_coins } => {
+                after.paid_coins = before.paid_coins.checked_add(*paid_coins).expect("fits");
+                after.promo_coins = before.promo_coins.checked_add(*promo_coins).expect("fits");
+                (EntryKind::Recharge, Outcome::Accepted, None, None)
+            }
+            Act::Debit { charge_coins, send, verdict } => {
+                let outcome = match verdict {
+                    Verdict::RoomClosed => Outcome::RoomClosed,
+                    Verdict::GiftOffShelf => Outcome::GiftOffShelf,
+                    Verdict::Allow => {
+                        let promo = before.promo_coins.min(*charge_coins);
+                        let paid = charge_coins.checked_sub(promo).expect("promo is at most the charge");
+                        match before.paid_coins.checked_sub(paid) {
+                            None => Outcome::NotEnoughCoins,
+                            Some(left) => {
+                                after.paid_coins = left;
+                                after.promo_coins =
+                                    before.promo_coins.checked_sub(promo).expect("at most all");
+                                let order_id = OrderId::from_uuid(command.request_id.uuid());
+                                self.spent.insert(order_id, Funds { paid_coins: paid, promo_coins: promo });
+                                Outcome::Accepted
+                            }
+                        }
+                    }
+                };
+                (EntryKind::Debit, outcome, Some(send.clone()), None)
+            }
+            Act::Refund { order_id, .. } => {
+                let outcome = match self.spent.remove(order_id) {
+                    None if self.by_request.contains_key(&order_id.debit_request()) => Outcome::OverRefund,
+                    None => Outcome::NoSuchOrigin,
+                    Some(spent) => {
+                        after.paid_coins = before.paid_coins.checked_add(spent.paid_coins).expect("fits");
+                        after.promo_coins = before.promo_coins.checked_add(spent.promo_coins).expect("fits");
+                        Outcome::Accepted
+                    }
+                };
+                (EntryKind::Refund, outcome, None, Some(order_id.uuid()))
+            }
+            other => return Err(WalletError::BadCommand(format!("{other:?} is not for this wallet"))),
+        };
+        Ok(Step { kind, outcome, send, origin_id })
+    }
 }
 
 pub struct FakeWallet {
@@ -101,48 +157,7 @@ impl FakeWallet {
         }
         let before = state.accounts.get(&command.account_id).copied().unwrap_or_default();
         let mut after = before;
-        let (kind, outcome, send, origin_id) = match &command.act {
-            Act::Recharge { paid_coins, promo_coins } => {
-                after.paid_coins = before.paid_coins.checked_add(*paid_coins).expect("fits");
-                after.promo_coins = before.promo_coins.checked_add(*promo_coins).expect("fits");
-                (EntryKind::Recharge, Outcome::Accepted, None, None)
-            }
-            Act::Debit { charge_coins, send, verdict } => {
-                let outcome = match verdict {
-                    Verdict::RoomClosed => Outcome::RoomClosed,
-                    Verdict::GiftOffShelf => Outcome::GiftOffShelf,
-                    Verdict::Allow => {
-                        let promo = before.promo_coins.min(*charge_coins);
-                        let paid = charge_coins.checked_sub(promo).expect("promo is at most the charge");
-                        match before.paid_coins.checked_sub(paid) {
-                            None => Outcome::NotEnoughCoins,
-                            Some(left) => {
-                                after.paid_coins = left;
-                                after.promo_coins =
-                                    before.promo_coins.checked_sub(promo).expect("at most all");
-                                let order_id = OrderId::from_uuid(command.request_id.uuid());
-                                state.spent.insert(order_id, Funds { paid_coins: paid, promo_coins: promo });
-                                Outcome::Accepted
-                            }
-                        }
-                    }
-                };
-                (EntryKind::Debit, outcome, Some(send.clone()), None)
-            }
-            Act::Refund { order_id, .. } => {
-                let outcome = match state.spent.remove(order_id) {
-                    None if state.by_request.contains_key(&order_id.debit_request()) => Outcome::OverRefund,
-                    None => Outcome::NoSuchOrigin,
-                    Some(spent) => {
-                        after.paid_coins = before.paid_coins.checked_add(spent.paid_coins).expect("fits");
-                        after.promo_coins = before.promo_coins.checked_add(spent.promo_coins).expect("fits");
-                        Outcome::Accepted
-                    }
-                };
-                (EntryKind::Refund, outcome, None, Some(order_id.uuid()))
-            }
-            other => return Err(WalletError::BadCommand(format!("{other:?} is not for this wallet"))),
-        };
+        let Step { kind, outcome, send, origin_id } = state.step(command, before, &mut after)?;
         let partition = partition_of(command.account_id.uuid());
         let mut stamp = Stamp::original(partition, Utc::now(), AccountingZone::default());
         let rows = state.entries.entry(partition).or_default();

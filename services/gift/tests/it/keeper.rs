@@ -222,6 +222,7 @@ async fn doubled_and_reordered_entries_make_one_order_each() {
         bench.wallet.relay(vec![entry.clone()]).await;
     }
     bench.settle().await;
+    assert!(node.status.borrow().reader.stopped.is_empty());
     assert_eq!(bench.orders().await.len(), 20);
     bench.assert_books_balance().await;
 }
@@ -262,6 +263,58 @@ async fn an_unknown_outcome_is_found_out_and_shown_once() {
     bench.wait_for_state(&node, viewer, order_id, "delivered").await;
     bench.settle().await;
     assert_eq!(bench.rooms.shown(order_id).len(), 1);
+    bench.assert_books_balance().await;
+}
+
+#[tokio::test]
+async fn a_second_node_takes_no_gift_whose_report_would_not_arrive() {
+    let mut bench = Bench::open().await;
+    let first = bench.start().await;
+    let viewer = rich_viewer(&bench).await;
+    bench.node = "node-2".to_owned();
+    let second = bench.start().await;
+    let key = SendKey::now();
+    let (status, problem) = bench.send(&second, viewer, key, bench.body(ROSE, 1)).await;
+    assert_eq!(
+        (status, &problem["type"]),
+        (StatusCode::SERVICE_UNAVAILABLE, &"/problems/kept-elsewhere".into())
+    );
+    first.kill();
+    // The first node's leases run out; the second takes its partitions over and goes on under the same key.
+    wait_until("the second node takes over", || async {
+        bench.send(&second, viewer, key, bench.body(ROSE, 1)).await.0 == StatusCode::CREATED
+    })
+    .await;
+    bench.wait_for_state(&second, viewer, OrderId::of(viewer, key), "delivered").await;
+    bench.settle().await;
+    bench.assert_books_balance().await;
+}
+
+#[tokio::test]
+async fn a_deposed_keeper_writes_nothing_more() {
+    let mut bench = Bench::open().await;
+    // It shall notice when it writes, not when it saves its marks.
+    (bench.config.look_every_ms, bench.config.report_wait_ms) = (60_000, 500);
+    let first = bench.start().await;
+    let viewer = rich_viewer(&bench).await;
+    // Another owner takes every partition by force, as if the first had slept past its lease.
+    let taken = "UPDATE {s}.log_heads SET epoch = epoch + 1, owner = 'node-2', leased_until = now() + interval '1 day'";
+    assert_eq!(bench.execute(taken).await.expect("taken"), 64);
+    let unheard = accepted_and_never_shown(&bench, &first, viewer).await;
+    let heard = SendKey::now();
+    bench.send(&first, viewer, heard, bench.body(ROSE, 1)).await;
+    wait_until("the first keeper has noticed", || async { first.status.borrow().partitions_len == 0 }).await;
+    assert!(bench.orders().await.is_empty());
+    assert_eq!(bench.count("SELECT count(*) FROM {s}.pending_orders").await, 0, "{unheard:?}");
+    first.kill();
+    bench.execute("UPDATE {s}.log_heads SET leased_until = now() - interval '1 s'").await.expect("freed");
+    bench.node = "node-2".to_owned();
+    (bench.config.look_every_ms, bench.config.report_wait_ms) = (50, 50);
+    let second = bench.start().await;
+    bench.wallet.publish_marks().await;
+    bench.wait_for_state(&second, viewer, unheard, "delivered").await;
+    bench.wait_for_state(&second, viewer, OrderId::of(viewer, heard), "delivered").await;
+    bench.settle().await;
     bench.assert_books_balance().await;
 }
 

@@ -1,15 +1,23 @@
 //! Invariant under test: whenever the process is killed, the second run ends in the books of an unbroken one.
 
-use crate::place::{COMMAND_LIMIT, Place, text};
+use crate::place::{COMMAND_LIMIT, Place, short_evening, text};
 use chaos::SmallDisk;
 use contracts::lane::Lane;
 use pg::{Db, Embedded};
 use sqlx::Row;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// A short evening, made with the shipped sample's generator.
-const QUICK: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../loadtest/samples/quick.jsonl.gz");
+/// Gifts of the short evening these tests replay.
+const GIFTS: usize = 4_000;
+
+fn evening(place: &Place) -> PathBuf {
+    let path = place.file("evening.jsonl");
+    if !path.exists() {
+        short_evening(&path, GIFTS);
+    }
+    path
+}
 
 /// What must be equal: (what, how much), in a stable order.
 type Books = Vec<(String, i64)>;
@@ -21,7 +29,8 @@ fn kills() -> u32 {
 
 async fn demo(place: &Place, name: &str, env: &[(&str, &str)]) -> serde_json::Value {
     let (data_dir, json) = (place.file(name), place.file(&format!("{name}.json")));
-    let words = ["demo", "--data-dir", text(&data_dir), "--json", text(&json), "--sample", QUICK];
+    let evening = evening(place);
+    let words = ["demo", "--data-dir", text(&data_dir), "--json", text(&json), "--sample", text(&evening)];
     let ended = place.run(&words, env).await;
     assert!(ended.status.success(), "{}\n{}", ended.stdout, ended.stderr);
     serde_json::from_slice(&std::fs::read(json).expect("a report")).expect("JSON")
@@ -69,7 +78,8 @@ async fn a_demo_killed_at_any_moment_ends_in_the_books_of_an_unbroken_one() {
     let span = started.elapsed();
 
     let (data_dir, json) = (place.file("broken"), place.file("broken.json"));
-    let words = ["demo", "--data-dir", text(&data_dir), "--json", text(&json), "--sample", QUICK];
+    let evening = evening(&place);
+    let words = ["demo", "--data-dir", text(&data_dir), "--json", text(&json), "--sample", text(&evening)];
     let mut was_running = 0;
     for kill in 0..kills() {
         // Spread over the whole run, so that some fall into recharges, some into gifts, some into the end.
@@ -91,12 +101,13 @@ async fn a_demo_killed_at_any_moment_ends_in_the_books_of_an_unbroken_one() {
 async fn with_a_short_deadline_what_was_not_shown_is_refunded_and_the_books_still_close() {
     let place = Place::new();
     let (data_dir, json) = (place.file("short"), place.file("short.json"));
-    // Nothing is reported as shown, and a node that is gone has no time left.
-    let env = [("LARGESSE_GIFT__DELIVERY_DEADLINE_MS", "1"), ("LARGESSE_GIFT__REPORT_EVERY_MS", "600000")];
-    let words = ["demo", "--data-dir", text(&data_dir), "--json", text(&json), "--sample", QUICK];
+    // Orders are decided late, so that the kill finds gifts that are paid for and not decided.
+    let env = [("LARGESSE_GIFT__GATHER_MS", "60000")];
+    let evening = evening(&place);
+    let words = ["demo", "--data-dir", text(&data_dir), "--json", text(&json), "--sample", text(&evening)];
     let victim = place.start(&words, &env);
     assert!(victim.kill_after(Duration::from_secs(4)).await.expect("killed"), "the demo was over already");
-    let report = demo(&place, "short", &[("LARGESSE_GIFT__DELIVERY_DEADLINE_MS", "1")]).await;
+    let report = demo(&place, "short", &[("LARGESSE_GIFT__DELIVERY_DEADLINE_S", "0")]).await;
     assert_eq!(report["check"]["passed"], true);
     let refunded: i64 = books(&data_dir)
         .await
@@ -118,7 +129,8 @@ async fn a_full_disk_ends_the_process_with_a_typed_error_and_loses_no_acknowledg
         }
     };
     let (data_dir, json) = (disk.folder().join("data"), place.file("small.json"));
-    let words = ["demo", "--data-dir", text(&data_dir), "--json", text(&json), "--sample", QUICK];
+    let evening = evening(&place);
+    let words = ["demo", "--data-dir", text(&data_dir), "--json", text(&json), "--sample", text(&evening)];
     let ended = place.start(&words, &[]).finish(COMMAND_LIMIT).await.expect("it does not hang");
     assert!(!ended.status.success(), "the disk was large enough:\n{}", ended.stdout);
     assert!(!ended.stderr.contains("panicked"), "{}", ended.stderr);

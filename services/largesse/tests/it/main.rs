@@ -4,3 +4,9 @@ mod command_line;
 mod crashes;
 mod everything;
 mod place;
+
+// The pages' own steps, taken here against the real thing.
+#[path = "../../../console/tests/it/cutter.rs"]
+mod cutter;
+#[path = "../../../console/tests/it/steps.rs"]
+mod steps;

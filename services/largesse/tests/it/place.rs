@@ -1,6 +1,9 @@
 //! A data directory and a port of one test, and the binary under test.
 
 use chaos::{Ended, Victim};
+use serde_json::Value;
+use std::collections::HashSet;
+use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -40,6 +43,33 @@ impl Place {
     pub async fn run(&self, words: &[&str], env: &[(&str, &str)]) -> Ended {
         self.start(words, env).finish(COMMAND_LIMIT).await.expect("the command ends")
     }
+}
+
+/// The first gifts of the shipped sample, with the recharges of those who send them: a short evening.
+///
+/// # Panics
+/// When the shipped sample is not what this expects of it.
+pub fn short_evening(path: &Path, gifts: usize) {
+    const SAMPLE: &[u8] = include_bytes!("../../../../loadtest/samples/final-night.jsonl.gz");
+    let reader = BufReader::new(flate2::read::GzDecoder::new(SAMPLE));
+    let lines: Vec<Value> =
+        reader.lines().map(|line| serde_json::from_str(&line.expect("text")).expect("JSON")).collect();
+    let is_gift = |line: &&Value| line["kind"] == "gift" && line["coin_type"] == "gold";
+    let taken: Vec<&Value> = lines.iter().filter(is_gift).take(gifts).collect();
+    let senders: HashSet<&str> = taken.iter().filter_map(|line| line["viewer"].as_str()).collect();
+    let mut header = lines[0].clone();
+    header["gifts"] = taken.len().into();
+    header["viewers"] = senders.len().into();
+    header["recharges"] = senders.len().into();
+    header["free_gifts"] = 0.into();
+    let rooms = lines.iter().filter(|line| line["kind"] == "room");
+    let recharges = lines
+        .iter()
+        .filter(|line| line["kind"] == "recharge")
+        .filter(|line| line["viewer"].as_str().is_some_and(|viewer| senders.contains(viewer)));
+    let text: Vec<String> =
+        [&header].into_iter().chain(rooms).chain(recharges).chain(taken).map(Value::to_string).collect();
+    std::fs::write(path, text.join("\n") + "\n").expect("written");
 }
 
 /// An address nothing listens on at this moment.

@@ -89,7 +89,7 @@ async fn finalise_payees(
     let made = async {
         let payees = statements::list_payees_in_tx(&mut tx, db, day, after, i64::from(limit)).await?;
         let stated =
-            payees.into_iter().map(|(payee, earning, carry_in)| Ok((payee, state(earning, Micros::new(carry_in.get() / 2))?)));
+            payees.into_iter().map(|(payee, earning, carry_in)| Ok((payee, state(earning, carry_in)?)));
         let stated: Vec<(Payee, Statement)> = stated.collect::<Result<_, StatementError>>()?;
         statements::insert_in_tx(&mut tx, db, day, &stated).await?;
         Ok::<_, StatementError>(stated.last().map(|(payee, _)| (payee.kind.code(), payee.id)))

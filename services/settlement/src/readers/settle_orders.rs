@@ -151,7 +151,7 @@ impl SettleOrders {
         of_order: &mut Settled,
     ) -> Result<Item, ApplyError> {
         let settled = &of_order.item;
-        let contract = self.book.in_force(settled.streamer_id, order.stamp.day);
+        let contract = self.book.of_version(settled.streamer_id, settled.contract_version);
         let contract =
             contract.ok_or_else(|| cannot(&order.stamp, &"the contract it was settled by is gone"))?;
         let split = reverse(settled, &contract.terms, of_order.reversed, coins)
@@ -213,7 +213,7 @@ impl Handler for SettleOrders {
         if state.version != self.book.version {
             self.book = load_book_in_tx(tx, &self.db, state.version, &self.currency).await?;
         }
-        let first_open_day = NaiveDate::MIN;
+        let first_open_day = state.sealed_day.succ_opt().unwrap_or(NaiveDate::MAX);
         let mut settled = self.settled_in_tx(tx, slices).await?;
         let clock = Utc::now();
         let (mut items, mut netted) = (Vec::new(), Earnings::new());

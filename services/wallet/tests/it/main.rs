@@ -2,6 +2,7 @@
 
 mod bank;
 mod books;
+mod embedded;
 mod failures;
 mod holds;
 mod payments;
