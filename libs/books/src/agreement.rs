@@ -18,7 +18,7 @@ SELECT seq, CASE kind WHEN 9 THEN origin_id ELSE request_id END AS order_id,
     CASE kind WHEN 9 THEN 1 ELSE -1 END * (paid_delta_coins + held_paid_delta_coins) AS paid,
     CASE kind WHEN 9 THEN 1 ELSE -1 END * (promo_delta_coins + held_promo_delta_coins) AS promo
 FROM {wallet}.entries
-WHERE partition = $1 AND seq > $2 AND outcome = 0 AND kind IN (4, 6) ORDER BY seq LIMIT $3";
+WHERE partition = $1 AND seq > $2 AND outcome = 0 AND kind IN (4, 6, 9) ORDER BY seq LIMIT $3";
 
 const OF_ORDERS_TO_ENTRIES: &str = "
 SELECT seq, order_id, CASE WHEN kind IN (3, 4) THEN 2 ELSE 1 END AS fact, paid_coins AS paid, promo_coins AS promo

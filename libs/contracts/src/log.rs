@@ -1,7 +1,7 @@
 //! Logs, the stamp every row carries, and the two messages that travel over the bus.
 
 use crate::lane::Lane;
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, NaiveDate, SubsecRound, Utc};
 use ids::Partition;
 use serde::{Deserialize, Serialize};
 
@@ -94,8 +94,10 @@ pub struct Stamp {
 }
 
 impl Stamp {
-    /// A stamp not yet numbered, for a row decided at `now` that derives from nothing.
+    /// A stamp not yet numbered, for a row decided at `now` that derives from nothing. Time is kept in whole
+    /// microseconds, as tables keep it, so that a relayed row equals the stored one.
     pub fn original(partition: Partition, now: DateTime<Utc>, zone: AccountingZone) -> Stamp {
+        let now = now.trunc_subsecs(6);
         Stamp {
             partition,
             seq: 0,
@@ -109,7 +111,8 @@ impl Stamp {
 
     /// A stamp not yet numbered, for a row decided at `now` that derives from `origin`.
     pub fn derived(origin: &Stamp, now: DateTime<Utc>) -> Stamp {
-        Stamp { seq: 0, epoch: 0, decided_at: now, origin_seq: origin.seq, ..origin.clone() }
+        let decided_at = now.trunc_subsecs(6);
+        Stamp { seq: 0, epoch: 0, decided_at, origin_seq: origin.seq, ..origin.clone() }
     }
 }
 

@@ -41,6 +41,7 @@ impl Embedded {
             .idle_timeout(None)
             .max_lifetime(None)
             .acquire_timeout(ACQUIRE_TIMEOUT)
+            .test_before_acquire(false) // The server lives in this process: a ping a transaction buys nothing.
             .connect_with(options)
             .await
             .map_err(|source| PgError::Open { place: folder.display().to_string(), source })?;

@@ -23,6 +23,7 @@ pub use cursor::{Cursor, Offer};
 pub use heads::{Head, TakeOver};
 pub use offsets::{OffsetMove, move_offsets_in_tx, read_offsets};
 pub use reader::{ApplyError, Handler, Reader, ReaderSettings, ReaderStatus, RolledBack, Slice};
+pub use relay::LogMessage;
 pub use source::{LogSource, LogTable, PULL_ROWS_MAX, PullError, TableSource};
 
 /// The tables of this crate, migrated into each service's schema before the service's own.

@@ -17,10 +17,10 @@ use tokio::sync::{mpsc, oneshot};
 /// Batches that wait for the broker before new ones are dropped.
 const QUEUE_BATCHES_MAX: usize = 1_024;
 
-/// What travels on a log's topic.
+/// What travels on a log's topic. Part of the wire.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", bound(deserialize = "R: serde::de::DeserializeOwned"))]
-pub(crate) enum LogMessage<R> {
+pub enum LogMessage<R> {
     Batch(BatchMessage<R>),
     Marks(MarksMessage),
 }

@@ -12,7 +12,8 @@ use contracts::wallet::Replay;
 use ids::{RoomId, ViewerId};
 use reqwest::{Method, StatusCode};
 use serde::Deserialize;
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// The refusal that is the viewer's own, and so an outcome of the replay and no failure.
 const NOT_ENOUGH_COINS: &str = "not-enough-coins";
@@ -36,7 +37,9 @@ pub(super) async fn send(
         progress: progress.clone(),
         tally: Tally::new(clock),
     });
-    let (titles, collected) = std::sync::mpsc::channel();
+    // At most ROOMS_MAX of them; the reading thread fills it, and is done before it is looked at.
+    let titles = Arc::new(Mutex::new(HashMap::new()));
+    let collected = Arc::clone(&titles);
     let select = move |numbered: crate::format::Numbered| match numbered.event {
         Event::Gift(gift) => Some(Task {
             viewer: viewer_id(&gift.viewer),
@@ -44,8 +47,8 @@ pub(super) async fn send(
             job: GiftJob { number: numbered.number, line: numbered.line, gift },
         }),
         Event::Room(room) => {
-            // The receiver outlives the reading; were it gone, titles would be all that is lost.
-            let _ = titles.send((room.room_id(), room.title));
+            let mut titles = collected.lock().unwrap_or_else(PoisonError::into_inner);
+            titles.insert(room.room_id(), room.title);
             None
         }
         Event::Recharge(_) | Event::ComboEnd(_) => None,
@@ -53,8 +56,9 @@ pub(super) async fn send(
     let retries_before = client.retries();
     let workers = pump(replay, workers.collect(), settings.pace, select).await?;
     drop(drawing);
+    let titles = std::mem::take(&mut *titles.lock().unwrap_or_else(PoisonError::into_inner));
     let tallies = workers.into_iter().map(|worker| worker.tally);
-    Ok(Summary::of(tallies, collected.into_iter().collect(), clock, client.retries() - retries_before))
+    Ok(Summary::of(tallies, titles, clock, client.retries() - retries_before))
 }
 
 struct GiftJob {

@@ -1,8 +1,8 @@
 // The books at a glance. Amounts are exact: millionths of a minor unit, as big integers.
 
-import "./session.js";
 import { call } from "./api.js";
-import { coins, parseMicros, yuanOfMicros } from "./money.js";
+import { coins, parseMicros, yuanOfMicros, yuanParts } from "./money.js";
+import "./session.js";
 import { element, say } from "./words.js";
 
 const EVERY_MS = 10_000;
@@ -25,6 +25,14 @@ async function balanceOf(query) {
   return parseMicros(await call("GET", `/v1/trial-balance${query}`, { text: true }));
 }
 
+/** A cell with an amount: what is below the minor unit is there, and quieter. */
+function amount(name, className, micros) {
+  const [whole, rest] = yuanParts(micros);
+  const cell = element(name, className, whole);
+  cell.append(element("span", "below-minor", rest));
+  return cell;
+}
+
 function showBalance(now) {
   at("accounts").replaceChildren(
     ...now.accounts.map((account) => {
@@ -34,7 +42,7 @@ function showBalance(now) {
       name.prepend(element("span", "code", account.account));
       row.append(name);
       for (const micro of [account.debit_micro, account.credit_micro, account.balance_micro]) {
-        row.append(element("td", "number", yuanOfMicros(micro)));
+        row.append(amount("td", "number", micro));
       }
       return row;
     }),
@@ -44,7 +52,7 @@ function showBalance(now) {
   name.scope = "row";
   total.append(name);
   for (const micro of [now.total_debit_micro, now.total_credit_micro, now.difference_micro]) {
-    total.append(element("td", "number", yuanOfMicros(micro)));
+    total.append(amount("td", "number", micro));
   }
   at("totals").replaceChildren(total);
 }
@@ -60,11 +68,11 @@ function showFlow(now, before) {
   at("flow").replaceChildren(
     ...steps.map(({ label, code, micro }) => {
       const step = element("li", "flow-step");
-      step.append(element("span", "flow-label", label), element("span", "flow-amount number", yuanOfMicros(micro)));
+      step.append(element("span", "flow-label", label), element("span", "flow-amount number", yuanParts(micro)[0]));
       const bar = element("span", "flow-bar");
       const share = micro > 0n ? (micro * 1_000n) / most : 0n;
       bar.style.setProperty("--share", String(Number(share) / 1_000));
-      bar.title = `Account ${code}`;
+      bar.title = `Account ${code}: ${yuanOfMicros(micro)}`;
       step.append(bar);
       return step;
     }),
@@ -76,50 +84,69 @@ function verdict(difference, openBreaks) {
   const good = isZero && openBreaks === 0;
   at("verdict").className = `verdict ${good ? "good" : "bad"}`;
   const words = isZero ? "The books close to zero" : `The books are off by ${yuanOfMicros(difference)}`;
-  at("verdict").textContent = openBreaks > 0 ? `${words} · ${openBreaks} open breaks` : words;
+  at("verdict").textContent = openBreaks > 0 ? `${words} · ${coins(openBreaks)} open breaks` : words;
 }
 
-/** What can be said of a break without knowing more than its kind: every plain member, in words. */
+const BREAK_COLUMNS = ["Kind", "State", "Logs", "Partition", "Coins"];
+
 function breakRow(found) {
   const row = element("tr");
-  const kind = String(found.kind ?? found.break_kind ?? "break").replaceAll("_", " ");
-  row.append(element("td", "", kind));
-  row.append(element("td", "", String(found.state ?? "open").replaceAll("_", " ")));
-  row.append(element("td", "number", found.partition === undefined ? "" : String(found.partition)));
-  row.append(element("td", "number", found.coins === undefined || found.coins === null ? "" : coins(found.coins)));
+  row.append(element("td", "", found.kind.replaceAll("_", " ")), element("td", "", found.state.replaceAll("_", " ")));
+  row.append(element("td", "", found.logs), element("td", "number", String(found.partition)));
+  row.append(element("td", "number", coins(found.coins)));
   return row;
 }
 
-function showBreaks(breaks) {
-  const place = at("breaks");
-  if (breaks.length === 0) {
-    place.replaceChildren(element("p", "good-line", "No open break."));
-    return;
-  }
-  const table = element("table");
+function table(columns, rows) {
+  const made = element("table");
   const head = element("tr");
-  for (const name of ["Kind", "State", "Partition", "Coins"]) {
-    const cell = element("th", name === "Partition" || name === "Coins" ? "number" : "", name);
+  for (const [name, className] of columns) {
+    const cell = element("th", className, name);
     cell.scope = "col";
     head.append(cell);
   }
-  table.append(head, ...breaks.slice(0, 50).map(breakRow));
-  place.replaceChildren(table);
+  const header = element("thead");
+  header.append(head);
+  const body = element("tbody");
+  body.append(...rows);
+  made.append(header, body);
+  return made;
 }
 
-function flat(value, path = []) {
-  if (value === null || typeof value !== "object") return [[path.join(" ").replaceAll("_", " "), value]];
-  if (Array.isArray(value)) return [[path.join(" ").replaceAll("_", " "), `${value.length} listed`]];
-  return Object.entries(value).flatMap(([name, inner]) => flat(inner, [...path, name]));
+function showBreaks(open, count) {
+  if (count === 0) {
+    at("breaks").replaceChildren(element("p", "good-line", "No open break."));
+    return;
+  }
+  const columns = BREAK_COLUMNS.map((name) => [name, name === "Partition" || name === "Coins" ? "number" : ""]);
+  const scroll = element("div", "scroll");
+  scroll.append(table(columns, open.map(breakRow)));
+  at("breaks").replaceChildren(scroll);
+  if (count > open.length) at("breaks").append(element("p", "muted", `The newest ${open.length} of ${coins(count)}.`));
 }
+
+function cells(...texts) {
+  const row = element("tr");
+  texts.forEach((text, place) => row.append(element("td", place === 0 ? "" : "number", text)));
+  return row;
+}
+
+const CLOCK = new Intl.DateTimeFormat("en", { timeStyle: "medium" });
 
 function showLag(lag) {
-  const list = element("dl", "facts");
-  for (const [name, value] of flat(lag)) {
-    const shown = typeof value === "number" ? coins(value) : String(value ?? "—");
-    list.append(element("dt", "", name), element("dd", "", shown));
-  }
-  at("lag").replaceChildren(list);
+  const pairs = lag.pairs.map((pair) => {
+    const until = pair.compared_until ? CLOCK.format(new Date(pair.compared_until)) : "not yet";
+    return cells(pair.pair, until, `${coins(pair.lag_s)} s`);
+  });
+  const readers = lag.readers.map((reader) => {
+    const row = cells(reader.reader, coins(reader.lag_rows), reader.stopped.length === 0 ? "running" : "stopped");
+    if (reader.stopped.length > 0) row.title = reader.stopped.join("\n");
+    return row;
+  });
+  at("lag").replaceChildren(
+    table([["Compared logs", ""], ["Up to", "number"], ["Behind", "number"]], pairs),
+    table([["Reader", ""], ["Rows to read", "number"], ["State", "number"]], readers),
+  );
 }
 
 /** Each part is asked for by itself: one that cannot be read says so, and the others still show. */
@@ -136,16 +163,16 @@ async function refresh() {
   const [now, before, breaks, lag] = await Promise.all([
     part("accounts", () => balanceOf("")),
     part("flow", () => balanceOf(`?day=${dayBefore}`)),
-    part("breaks", () => call("GET", "/v1/breaks")),
+    part("breaks", () => call("GET", "/v1/breaks?limit=200")),
     part("lag", () => call("GET", "/v1/recon/lag")),
   ]);
-  const isOpen = (found) => found.state !== "closed";
-  const open = (breaks?.breaks ?? []).filter(isOpen);
+  const open = (breaks?.breaks ?? []).filter((found) => found.state !== "closed").slice(0, 20);
+  const count = breaks?.not_closed_count ?? 0;
   if (now) showBalance(now);
   if (now && before) showFlow(now, before);
-  if (breaks) showBreaks(open);
+  if (breaks) showBreaks(open, count);
   if (lag) showLag(lag);
-  if (now) verdict(now.difference_micro, open.length);
+  if (now) verdict(now.difference_micro, count);
 }
 
 if (at("verdict")) {

@@ -3,7 +3,7 @@
 import { call } from "./api.js";
 
 /** Charges from which an effect is a banner, or fills the stage. In coins. */
-export const BANNER_FROM_COINS = 1_000;
+export const BANNER_FROM_COINS = 5_000;
 export const FULL_FROM_COINS = 100_000;
 
 let gifts = new Map();

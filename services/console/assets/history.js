@@ -34,11 +34,11 @@ const STATES = {
 const WHEN = new Intl.DateTimeFormat("en", { dateStyle: "medium", timeStyle: "medium" });
 const entries = new Map(); // request id → entry
 
-/** Loads one page into `list`, older than `beforeSeq` if given. Gives the entries it loaded. */
+/** Loads one page into `list`, older than `beforeSeq` if given. Gives where the next page begins, if there is one. */
 export async function loadHistory(list, beforeSeq) {
   const limit = Number(list.dataset.limit);
   const query = beforeSeq ? `&before_seq=${beforeSeq}` : "";
-  const { entries: loaded } = await call("GET", `/v1/wallet/entries?limit=${limit}${query}`);
+  const { entries: loaded, next_before_seq: next } = await call("GET", `/v1/wallet/entries?limit=${limit}${query}`);
   for (const entry of loaded) entries.set(entry.request_id, entry);
   const lines = loaded.map(line);
   if (beforeSeq) {
@@ -48,19 +48,19 @@ export async function loadHistory(list, beforeSeq) {
     list.replaceChildren(...lines);
     for (const details of list.querySelectorAll("details")) details.open = open.has(details.dataset.request);
   }
-  return loaded;
+  return next;
 }
 
 function title(entry) {
-  if (entry.send) {
-    const sent = gift(entry.send.gift_id);
-    return `${sent.glyph} ${sent.name} ×${coins(entry.send.quantity)}`;
+  if (entry.gift_id !== undefined) {
+    const sent = gift(entry.gift_id);
+    return `${sent.glyph} ${sent.name} ×${coins(entry.quantity)}`;
   }
   return KINDS[entry.kind] || entry.kind;
 }
 
 function moved(entry) {
-  return entry.available.paid_coins + entry.available.promo_coins;
+  return entry.paid_coins + entry.promo_coins;
 }
 
 function line(entry) {
@@ -70,8 +70,8 @@ function line(entry) {
   const summary = element("summary");
   summary.append(element("span", "history-what", title(entry)));
   summary.append(element("span", "history-coins number", entry.outcome === "accepted" ? change(moved(entry)) : "refused"));
-  const time = element("time", "muted", WHEN.format(new Date(entry.stamp.decided_at)));
-  time.dateTime = entry.stamp.decided_at;
+  const time = element("time", "muted", WHEN.format(new Date(entry.decided_at)));
+  time.dateTime = entry.decided_at;
   summary.append(time);
   details.append(summary);
   details.addEventListener("toggle", () => {
@@ -83,7 +83,7 @@ function line(entry) {
 
 /** The order an entry belongs to: a gift's own id, or the origin of its refund. */
 function orderOf(entry) {
-  if (entry.send) return entry.request_id;
+  if (entry.gift_id !== undefined) return entry.request_id;
   return entry.kind === "refund" ? entry.origin_id : undefined;
 }
 
@@ -103,7 +103,7 @@ async function open(details, entry) {
     }
   }
   const related = [...entries.values()].filter((other) => other === entry || (orderId && orderOf(other) === orderId));
-  related.sort((one, other) => one.stamp.seq - other.stamp.seq);
+  related.sort((one, other) => one.seq - other.seq);
   body.append(element("h3", "", related.length > 1 ? "Entries" : "Entry"));
   for (const one of related) body.append(facts(entryFacts(one)));
 }
@@ -126,10 +126,9 @@ function orderFacts(order) {
 function entryFacts(entry) {
   const both = (funds, show) => `${show(funds.paid_coins)} paid, ${show(funds.promo_coins)} promotional`;
   return [
-    ["Entry", `${entry.stamp.partition}·${entry.stamp.seq}, ${KINDS[entry.kind] || entry.kind}`],
+    ["Entry", `No. ${coins(entry.seq)}, ${KINDS[entry.kind] || entry.kind}`],
     entry.outcome === "accepted" ? null : ["Outcome", outcomeWords(entry.outcome)],
-    ["Change", both(entry.available, change)],
-    entry.held.paid_coins || entry.held.promo_coins ? ["On hold", both(entry.held, change)] : null,
+    ["Change", both(entry, change)],
     ["After", both(entry.after, coins)],
     ["Request", entry.request_id],
   ].filter(Boolean);

@@ -1,6 +1,5 @@
 // The lobby: finding a room by its title.
 
-import "./session.js";
 import { role } from "./session.js";
 import { watchBalance } from "./wallet.js";
 

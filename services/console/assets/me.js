@@ -1,6 +1,5 @@
 // The viewer's own page: figures and the whole history, page by page.
 
-import "./session.js";
 import { loadHistory } from "./history.js";
 import { coins } from "./money.js";
 import { setUpRecharge } from "./recharge.js";
@@ -10,13 +9,12 @@ import { notice, say } from "./words.js";
 
 const at = (id) => document.getElementById(id);
 const list = at("history");
-let oldest = 0;
+let next;
 
 async function load(beforeSeq) {
   try {
-    const loaded = await loadHistory(list, beforeSeq);
-    if (loaded.length > 0) oldest = loaded.at(-1).stamp.seq;
-    at("more").hidden = loaded.length < Number(list.dataset.limit);
+    next = await loadHistory(list, beforeSeq);
+    at("more").hidden = next === undefined;
     at("no-history").hidden = list.childElementCount > 0;
   } catch (error) {
     notice(say(error), "bad");
@@ -39,5 +37,5 @@ if (role === "viewer") {
   });
   watchBalance();
   setUpRecharge();
-  at("more").addEventListener("click", () => load(oldest));
+  at("more").addEventListener("click", () => load(next));
 }

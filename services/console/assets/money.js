@@ -19,12 +19,17 @@ export function yuanOfMinor(minor) {
 
 /** Millionths of a minor unit as yuan: two decimals, more only where they are not zero. */
 export function yuanOfMicros(micros) {
+  const [whole, rest] = yuanParts(micros);
+  return whole + rest;
+}
+
+/** The same in two parts: down to the minor unit, and the decimals below it, empty where they are zero. */
+export function yuanParts(micros) {
   const amount = BigInt(micros);
   const positive = amount < 0n ? -amount : amount;
-  const whole = positive / 100_000_000n;
-  let rest = String(positive % 100_000_000n).padStart(8, "0").replace(/0+$/, "");
-  rest = rest.padEnd(2, "0");
-  return `${amount < 0n ? "−" : ""}¥${WHOLE.format(whole)}.${rest}`;
+  const decimals = String(positive % 100_000_000n).padStart(8, "0");
+  const whole = `${amount < 0n ? "−" : ""}¥${WHOLE.format(positive / 100_000_000n)}.${decimals.slice(0, 2)}`;
+  return [whole, decimals.slice(2).replace(/0+$/, "")];
 }
 
 /** Parses JSON whose `…_micro` members may be larger than a number holds exactly: they become strings. */

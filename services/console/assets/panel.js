@@ -36,8 +36,8 @@ export function setUpPanel(room, onSent) {
   draw();
   resume({
     onFound(order, body, how) {
-      if (how === "found") notice(`${what(body)} had gone through before the connection broke.`, "good");
-      accepted(order, body, how === "found");
+      const went = accepted(order, body, how === "found");
+      if (went && how === "found") notice(`${what(body)} had gone through before the connection broke.`, "good");
     },
     onRefused: (error, body) => notice(`${what(body)}: ${say(error)}`, "bad"),
     askAgain: (body) => confirmed(body, "This send never arrived. Send it now?"),
@@ -116,17 +116,19 @@ async function deliver(body) {
   }
 }
 
+/** Shows what an answer says; gives whether the gift was sent. */
 function accepted(order, body, isOld) {
   if (order.available) showBalance(order.available);
   const outcome = String(order.outcome || "accepted");
-  if (outcome !== "accepted") {
+  if (outcome !== "accepted" && outcome !== "free") {
     refused(outcomeWords(outcome), outcome);
-    return;
+    return false;
   }
   sent(order, body);
   if (!isOld) offerCombo(body, order.combo);
   const inside = (order.reveals || []).map((reveal) => `${gift(reveal.gift_id).name} ×${reveal.count}`);
   if (inside.length > 0) notice(`Inside the box: ${inside.join(", ")}.`, "good");
+  return true;
 }
 
 function refused(words, slug) {

@@ -1,14 +1,15 @@
 // The room page: puts the parts together.
 
-import "./session.js";
 import { role, sub } from "./session.js";
 import { showGift } from "./effects.js";
 import { loadHistory } from "./history.js";
+import { coins } from "./money.js";
 import { setUpPanel } from "./panel.js";
 import { ranksChanged, watchRanks } from "./ranks.js";
 import { setUpRecharge } from "./recharge.js";
 import { watchRoom } from "./stream.js";
 import { onBalance, settle, watchBalance } from "./wallet.js";
+import { notice } from "./words.js";
 
 const HISTORY_SETTLE_MS = 1_200;
 const room = document.querySelector(".room");
@@ -34,25 +35,31 @@ function historyChanged() {
 }
 
 watchRanks(room.dataset.room);
-watchRoom(
-  room.dataset.room,
-  (event) => {
+watchRoom(room.dataset.room, {
+  gift(event) {
     const mine = isMine(event);
     showGift(event, mine);
     ranksChanged();
     if (mine) settle();
   },
-  (state) => {
+  returned(event) {
+    ranksChanged();
+    if (!isMine(event)) return;
+    const back = event.kind === "refunded" ? `${coins(event.coins)} coins of a gift came back.` : null;
+    notice(back ?? "A gift of yours could not be shown. Its coins are on their way back.");
+    settle();
+  },
+  state(state) {
     document.getElementById("link-state").textContent = STATE_WORDS[state];
   },
-);
+});
 
 if (role === "viewer") {
   watchBalance();
   setUpRecharge();
   onBalance(historyChanged);
   setUpPanel(room.dataset.room, (order) => {
-    own.add(order.order_id);
+    if (order.order_id) own.add(order.order_id);
     if (own.size > 500) own.delete(own.values().next().value);
     settle();
   });

@@ -4,6 +4,7 @@ use crate::cli::ServiceName;
 use crate::config::{Config, LogFormat, Profile};
 use crate::directory::Directory;
 use crate::failure::Failure;
+use crate::logs::{self, Logs};
 use crate::secrets::Secrets;
 use bus::Bus;
 use cache::Cache;
@@ -150,7 +151,12 @@ impl Stack {
         };
         let tokens = secrets.token_keys()?;
         let (running, router) = start_services(&common, services, &tokens).await?;
-        let router = edge_of(config, &tokens, metrics).finish(router);
+        let (answers, failed) = watch_database(pool.clone());
+        let edge = edge_of(config, &tokens, metrics);
+        edge.readiness.check("database", move || {
+            if *answers.borrow() { Ok(()) } else { Err("the database does not answer".to_owned()) }
+        });
+        let router = edge.finish(router);
         let (stop, mut stopped) = watch::channel(false);
         let server = tokio::spawn(async move {
             let until = async move {
@@ -160,7 +166,6 @@ impl Stack {
                 tracing::error!(%error, "the listener failed");
             }
         });
-        let failed = watch_database(pool.clone());
         Ok(Stack { address, pool, embedded, running, stop, server, failed, tokens })
     }
 
@@ -299,7 +304,13 @@ async fn start_services(
     tokens: &TokenKeys,
 ) -> Result<(Running, axum::Router), Failure> {
     let mut running = Running::default();
-    let mut router = axum::Router::new();
+    let mut router = logs::router(Logs {
+        payments: common.source("cashier", cashier::PaymentsTable),
+        entries: common.source("wallet", wallet::EntriesTable),
+        orders: common.source("gift", gift::OrdersTable),
+        items: common.source("settlement", settlement::ItemsTable),
+        vouchers: common.source("clearing", clearing::VouchersTable),
+    });
     let wants = |name| services.contains(&name);
     if wants(ServiceName::Cashier) {
         let cashier = start_cashier(common).await?;
@@ -451,9 +462,11 @@ fn pages(common: &Common<'_>, gift: &gift::Running, tokens: &TokenKeys) -> axum:
     })
 }
 
-/// Asks the database once a second whether it is there; after some failures in a row it is gone for good.
-fn watch_database(pool: PgPool) -> watch::Receiver<Option<String>> {
+/// Asks the database once a second whether it is there: whether it answered last time, and, after some failures
+/// in a row, the reason why it is gone for good.
+fn watch_database(pool: PgPool) -> (watch::Receiver<bool>, watch::Receiver<Option<String>>) {
     let (failed, watching) = watch::channel(None);
+    let (answering, answers) = watch::channel(true);
     tokio::spawn(async move {
         let mut failures = 0;
         while failures < WATCH_FAILURES_MAX {
@@ -470,9 +483,10 @@ fn watch_database(pool: PgPool) -> watch::Receiver<Option<String>> {
                     }
                 }
             }
+            answering.send_replace(failures == 0);
         }
     });
-    watching
+    (answers, watching)
 }
 
 impl Stack {

@@ -11,6 +11,7 @@ mod config;
 mod demo;
 mod directory;
 mod failure;
+mod logs;
 mod naive;
 mod opening;
 mod replay;

@@ -65,6 +65,7 @@ impl Config {
             gather: Duration::from_millis(u64::from(self.gather_ms)),
             pull_after: Duration::from_millis(u64::from(self.pull_after_ms)),
             batch_rows_max: self.batch_rows_max,
+            ..ReaderSettings::default()
         }
     }
 }

@@ -128,7 +128,7 @@ impl Writer {
         self.closed.insert((partition, source), until);
         let closed = SOURCES.map(|source| self.closed.get(&(partition, source)).copied());
         if let [Some(a), Some(b), Some(c)] = closed {
-            self.appender.close(partition, a.max(b).max(c));
+            self.appender.close(partition, a.min(b).min(c));
         }
     }
 }

@@ -62,7 +62,7 @@ fn card(gift: &Gift, is_first: bool) -> Markup {
                 span .gift-price {
                     @if gift.price_coins.is_zero() { "Free" }
                     @else {
-                        (coin()) (grouped(gift.price_coins.get()))
+                        span { (coin()) (grouped(gift.price_coins.get())) }
                         @if gift.price_coins < gift.list_price_coins {
                             s { span .visually-hidden { "instead of " } (grouped(gift.list_price_coins.get())) }
                         }

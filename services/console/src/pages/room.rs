@@ -81,7 +81,10 @@ fn stage(room: &Room) -> Markup {
                 (badge(room.state))
                 span .link-state #link-state role="status" {}
             }
-            div .scene aria-hidden="true" { span .scene-initial { (initial(&room.title)) } }
+            div .scene aria-hidden="true" {
+                span .scene-initial { (initial(&room.title)) }
+                @if room.state == RoomState::Live { span .scene-bars { @for _ in 0..9 { i {} } } }
+            }
             div .full #full aria-hidden="true" {}
             div .banners #banners aria-hidden="true" {}
             div .lines #lines aria-hidden="true" {}

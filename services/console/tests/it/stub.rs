@@ -57,9 +57,12 @@ pub fn router(profile: Profile) -> Router {
         .route("/v1/recharges", post(ask_recharge))
         .route("/v1/sandbox/payments", post(pay))
         .route("/v1/trial-balance", get(trial_balance))
-        .route("/v1/breaks", get(async |_who: FinanceOrSre| Json(json!({ "breaks": [] }))))
+        .route("/v1/breaks", get(async |_who: Finance| Json(json!({ "breaks": [], "not_closed_count": 0 }))))
         .route("/v1/recon/lag", get(async |_who: FinanceOrSre| {
-            Json(json!({ "lag_ms_p99": 1_840, "compared_until": "2026-11-21T06:40:00Z", "minutes_open": 0 }))
+            let pair = |pair, lag_s| json!({ "pair": pair, "compared_until": "2026-11-21T06:40:00Z", "lag_s": lag_s });
+            let reader = |reader, rows| json!({ "reader": reader, "lag_rows": rows, "stopped": [] });
+            Json(json!({ "pairs": [pair("entries ↔ orders", 3), pair("orders ↔ items", 4)],
+                "readers": [reader("wallet.entries", 0), reader("gift.orders", 12)] }))
         }))
         .with_state(stub);
     let deps = Deps {
@@ -113,11 +116,14 @@ impl World {
         let kind = if send.is_some() { "debit" } else { "recharge" };
         let after = self.coins.get(&viewer).copied().unwrap_or_default();
         let entries = self.entries.entry(viewer).or_default();
-        entries.push(json!({
-            "stamp": { "partition": 7, "seq": entries.len() + 1, "decided_at": chrono::Utc::now() },
-            "request_id": request_id, "kind": kind, "outcome": "accepted", "available": funds(change),
-            "held": funds(0), "after": funds(after), "send": send,
-        }));
+        let mut entry = json!({
+            "seq": entries.len() + 1, "request_id": request_id, "kind": kind, "outcome": "accepted",
+            "paid_coins": change, "promo_coins": 0, "after": funds(after), "decided_at": chrono::Utc::now(),
+        });
+        for (name, value) in send.iter().flat_map(|send| send.as_object().into_iter().flatten()) {
+            entry[name] = value.clone();
+        }
+        entries.push(entry);
     }
 }
 
@@ -169,7 +175,7 @@ async fn send(
     *world.ranks.entry(short(viewer)).or_default() += charge;
     drop(world);
     let event = json!({
-        "kind": "gift", "order_id": order_id, "viewer": short(viewer), "gift_id": send.gift_id,
+        "type": "gift", "order_id": order_id, "viewer": short(viewer), "gift_id": send.gift_id,
         "quantity": send.quantity, "charge_coins": charge, "combo": combo, "reveals": reveals,
         "room_id": send.room_id,
     });
@@ -209,7 +215,7 @@ async fn events(
         Some((event, effects))
     });
     let of_room = effects.filter(move |event| std::future::ready(event.contains(&room_id)));
-    Sse::new(of_room.map(|event| Ok(Event::default().event("gift").data(event))))
+    Sse::new(of_room.map(|event| Ok(Event::default().data(event))))
         .keep_alive(axum::response::sse::KeepAlive::default())
 }
 
@@ -239,8 +245,14 @@ async fn entries(
 ) -> Json<Value> {
     let entries = stub.world().entries.get(&viewer).cloned().unwrap_or_default();
     let before = page.before_seq.unwrap_or(u64::MAX);
-    let older = entries.into_iter().rev().filter(|entry| entry["stamp"]["seq"].as_u64() < Some(before));
-    Json(json!({ "entries": older.take(page.limit).collect::<Vec<Value>>() }))
+    let older = entries.into_iter().rev().filter(|entry| entry["seq"].as_u64() < Some(before));
+    let listed: Vec<Value> = older.take(page.limit).collect();
+    let next = listed.last().filter(|_| listed.len() == page.limit).map(|last| last["seq"].clone());
+    let mut page = json!({ "entries": listed });
+    if let Some(next) = next {
+        page["next_before_seq"] = next;
+    }
+    Json(page)
 }
 
 #[derive(Deserialize)]

@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 use std::net::SocketAddr;
 use testkit::Chromium;
 
-/// A cheap gift and a dear one of the default catalogue.
+/// A cheap gift and a large one of the default catalogue.
 const CHEAP: u32 = 1101;
-const DEAR: u32 = 1201;
+const LARGE: u32 = 1145;
 
 struct Up {
     place: Place,
@@ -67,6 +67,8 @@ async fn two_browsers_in_one_room_see_one_gift_and_the_balance_falls_once() {
     for loses in [Loses::Answers, Loses::Sends] {
         steps::a_reload_finishes_what_was_lost(&chromium, &base, &room(), CHEAP, loses).await;
     }
+    steps::a_refusal_is_told_in_words(&chromium, &base, &room(), CHEAP).await;
+    steps::a_large_gift_asks_first(&chromium, &base, &room(), LARGE).await;
     up.kill_and_check().await;
 }
 
@@ -160,6 +162,13 @@ async fn viewers_cannot_reach_what_is_not_theirs_and_nobody_reaches_the_wallets_
     let command = client.post(up.url("/internal/wallet/commands")).body("{\"commands\":[]}");
     let answer = command.header("Content-Type", "application/json").send().await.expect("an answer");
     assert_eq!(answer.status(), StatusCode::NOT_FOUND, "the wallet's commands are open to the world");
+    let rows = up.url("/internal/logs/wallet.entries/0?after=0");
+    let answer = client.get(&rows).bearer_auth(&token).send().await.expect("an answer");
+    assert_eq!(answer.status(), StatusCode::FORBIDDEN);
+    let sre = up.token("sre", "sam").await;
+    let page: Value =
+        client.get(&rows).bearer_auth(&sre).send().await.expect("an answer").json().await.expect("JSON");
+    assert_eq!(page["rows"], json!([]));
     for page in ["/", "/books", "/docs", "/openapi.json", "/metrics"] {
         let answer = client.get(up.url(page)).send().await.expect("an answer");
         assert!(answer.status().is_success(), "{page}: {}", answer.status());

@@ -69,7 +69,7 @@ pub async fn add_in_tx(
         for row in &rows {
             let (place, known) = fold_of_row(row)?;
             if let Some(fold) = folds.get_mut(&place) {
-                let _ = &known;
+                fold.merge(&known);
             }
         }
     }

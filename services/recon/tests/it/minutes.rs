@@ -37,6 +37,8 @@ async fn minutes_that_agree_cost_no_reading_of_rows() {
     bench.close_and_compare(&running, noon()).await;
     assert_eq!(bench.count("SELECT count(*) FROM {s}.minutes WHERE outcome = 1").await, 14);
     assert_eq!(bench.count("SELECT count(*) FROM {s}.minutes WHERE outcome = 2").await, 0);
+    let facts = "SELECT sum(row_count)::bigint FROM {s}.digests WHERE pair = 1 AND side = 1";
+    assert_eq!(bench.count(facts).await, 62, "every fact of every batch is in its minute's digest");
     assert_eq!([bench.entries.pulls(), bench.orders.pulls(), bench.items.pulls()], pulls);
     assert_eq!(running.count_breaks().await.expect("reads"), voucher_breaks(&bench).await);
     running.shutdown().await;

@@ -9,13 +9,12 @@ use crate::app::SliceError;
 use crate::handle::WalletHandle;
 use bus::{Bus, Subscription};
 use contracts::digest::body_hash;
-use contracts::log::{BatchMessage, LogName, MarksMessage, SCHEMA_VERSION, Seq};
+use contracts::log::{LogName, SCHEMA_VERSION, Seq};
 use contracts::payment::{Payment, PaymentKind};
 use contracts::wallet::{Act, Command, WalletError};
 use ids::{Partition, partition_of};
 use pg::Db;
-use seqlog::{Cursor, LogSource, OffsetMove, PULL_ROWS_MAX, ReaderStatus, read_offsets};
-use serde::Deserialize;
+use seqlog::{Cursor, LogMessage, LogSource, OffsetMove, PULL_ROWS_MAX, ReaderStatus, read_offsets};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -27,16 +26,10 @@ const READER: &str = crate::app::PAYMENTS_READER;
 const GATHER: Duration = Duration::from_millis(20);
 /// How long a gap may last before its rows are pulled, and how long a failure is waited out.
 const PULL_AFTER: Duration = Duration::from_millis(100);
+/// How long a silent bus is believed before the source is asked directly.
+const PROBE_AFTER: Duration = Duration::from_secs(3);
 /// The most rows of one partition that one turn applies.
 const SLICE_ROWS_MAX: usize = 128;
-
-/// What travels on the topic, as `libs/seqlog` publishes it.
-#[derive(Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Message {
-    Batch(BatchMessage<Payment>),
-    Marks(MarksMessage),
-}
 
 struct Shard {
     cursor: Cursor<Payment>,
@@ -53,6 +46,7 @@ pub(crate) struct PaymentsReader {
     status: watch::Sender<ReaderStatus>,
     bus: Bus,
     queue: Option<Subscription>,
+    heard_at: Instant,
 }
 
 impl PaymentsReader {
@@ -71,7 +65,8 @@ impl PaymentsReader {
         };
         let shards = Partition::all().map(shard).collect();
         let queue = subscribe(&bus).await;
-        Ok(PaymentsReader { db, source, wallet, shards, status, bus, queue })
+        let heard_at = Instant::now();
+        Ok(PaymentsReader { db, source, wallet, shards, status, bus, queue, heard_at })
     }
 
     /// Reads until `shutdown` turns true.
@@ -85,6 +80,9 @@ impl PaymentsReader {
                 _ = turns.tick() => {}
             }
             self.drain_queue().await;
+            if self.heard_at.elapsed() > PROBE_AFTER {
+                self.probe().await;
+            }
             self.pull_gaps().await;
             if !self.apply_ready().await {
                 tokio::time::sleep(PULL_AFTER).await;
@@ -102,16 +100,33 @@ impl PaymentsReader {
         }
     }
 
+    /// Asks the source how far it is: what the bus would have said.
+    async fn probe(&mut self) {
+        self.heard_at = Instant::now();
+        for (partition, shard) in self.shards.iter_mut().filter(|(_, shard)| shard.stopped.is_none()) {
+            match self.source.read_after(*partition, shard.cursor.seq(), PULL_ROWS_MAX).await {
+                Ok(page) => {
+                    shard.cursor.offer_page(page);
+                }
+                Err(error) => {
+                    tracing::debug!(%error, %partition, "a probe failed and will be repeated");
+                    return;
+                }
+            }
+        }
+    }
+
     fn receive(&mut self, payload: &[u8]) {
-        match serde_json::from_slice::<Message>(payload) {
-            Ok(Message::Batch(batch))
+        self.heard_at = Instant::now();
+        match serde_json::from_slice::<LogMessage<Payment>>(payload) {
+            Ok(LogMessage::Batch(batch))
                 if batch.schema_version == SCHEMA_VERSION && batch.lane == *self.db.lane() =>
             {
                 if let Some(shard) = self.shards.get_mut(&batch.partition) {
                     shard.cursor.offer(batch);
                 }
             }
-            Ok(Message::Marks(marks)) if marks.lane == *self.db.lane() => {
+            Ok(LogMessage::Marks(marks)) if marks.lane == *self.db.lane() => {
                 for mark in marks.marks {
                     if let Some(shard) = self.shards.get_mut(&mark.partition) {
                         shard.cursor.offer_mark(mark);
