@@ -21,7 +21,7 @@ enum Size {
 
 async fn open(chromium: &Chromium, size: Size, scheme: &str) -> WebDriver {
     if size == Size::Wide {
-        return open_browser(chromium, &[scheme, "--window-size=1280,960"]).await;
+        return open_browser(chromium, &[scheme, "--hide-scrollbars", "--window-size=1280,970"]).await;
     }
     let mut capabilities = DesiredCapabilities::chrome();
     for argument in chromium.arguments().iter().map(String::as_str).chain([scheme]) {
