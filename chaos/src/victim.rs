@@ -6,6 +6,7 @@ use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 use tokio::io::AsyncReadExt;
 use tokio::process::{Child, Command};
+use tokio::task::JoinHandle;
 
 /// Output that is kept of a process; more is dropped.
 const OUTPUT_BYTES_MAX: usize = 1 << 20;
@@ -18,19 +19,22 @@ pub struct Ended {
     pub stderr: String,
 }
 
-/// A process this experiment started. Killed when dropped.
+/// A process this experiment started. Killed when dropped. Its output is read all the time, so that it never
+/// blocks on a full pipe.
 pub struct Victim {
     child: Child,
     id: u32,
+    stdout: JoinHandle<Vec<u8>>,
+    stderr: JoinHandle<Vec<u8>>,
 }
 
 impl Victim {
-    /// Starts `program`.
+    /// Starts `program`. Needs a runtime.
     ///
     /// # Errors
     /// [`ChaosError::Spawn`].
     pub fn spawn(program: &Path, args: &[&str], env: &[(&str, &str)]) -> Result<Victim, ChaosError> {
-        let child = Command::new(program)
+        let mut child = Command::new(program)
             .args(args)
             .envs(env.iter().copied())
             .stdin(Stdio::null())
@@ -40,7 +44,13 @@ impl Victim {
             .spawn()
             .map_err(|source| ChaosError::Spawn { program: program.display().to_string(), source })?;
         let id = child.id().unwrap_or_default(); // Known until it is waited for.
-        Ok(Victim { child, id })
+        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+        Ok(Victim {
+            child,
+            id,
+            stdout: tokio::spawn(read_some(stdout)),
+            stderr: tokio::spawn(read_some(stderr)),
+        })
     }
 
     pub fn id(&self) -> u32 {
@@ -67,32 +77,27 @@ impl Victim {
     /// # Errors
     /// [`ChaosError::StillRunning`], [`ChaosError::Watch`].
     pub async fn finish(mut self, limit: Duration) -> Result<Ended, ChaosError> {
-        let (mut out, mut err) = (self.child.stdout.take(), self.child.stderr.take());
-        let reading = async {
-            let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
-            tokio::join!(read_some(&mut out, &mut stdout), read_some(&mut err, &mut stderr));
-            (self.child.wait().await, stdout, stderr)
+        let status = match tokio::time::timeout(limit, self.child.wait()).await {
+            Ok(ended) => ended.map_err(|source| ChaosError::Watch(self.id, source))?,
+            Err(_) => return Err(ChaosError::StillRunning(self.id, limit)),
         };
-        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-        match tokio::time::timeout(limit, reading).await {
-            Ok((Ok(status), stdout, stderr)) => {
-                Ok(Ended { status, stdout: text(stdout), stderr: text(stderr) })
-            }
-            Ok((Err(source), ..)) => Err(ChaosError::Watch(self.id, source)),
-            Err(_) => Err(ChaosError::StillRunning(self.id, limit)),
-        }
+        let text =
+            |bytes: Result<Vec<u8>, _>| String::from_utf8_lossy(&bytes.unwrap_or_default()).into_owned();
+        Ok(Ended { status, stdout: text(self.stdout.await), stderr: text(self.stderr.await) })
     }
 }
 
-async fn read_some(from: &mut Option<impl AsyncReadExt + Unpin>, into: &mut Vec<u8>) {
-    let Some(from) = from else { return };
+async fn read_some(from: Option<impl AsyncReadExt + Unpin>) -> Vec<u8> {
+    let mut kept = Vec::new();
+    let Some(mut from) = from else { return kept };
     let mut piece = [0_u8; 8192];
     while let Ok(count) = from.read(&mut piece).await {
         if count == 0 {
-            return;
+            break;
         }
-        if into.len() < OUTPUT_BYTES_MAX {
-            into.extend_from_slice(&piece[..count]); // Past the bound the pipe is only drained.
+        if kept.len() < OUTPUT_BYTES_MAX {
+            kept.extend_from_slice(&piece[..count]); // Past the bound the pipe is only drained.
         }
     }
+    kept
 }

@@ -31,13 +31,15 @@ async fn gaps(snapshot: &mut Snapshot) -> Result<Vec<ReaderGap>, sqlx::Error> {
     for schema in snapshot.present() {
         for log in LogName::ALL {
             let (reading, writing) = (schema.name(), Schema::of(log).name());
+            let known = known_readers(schema, log);
             if !snapshot.has(&[Schema::of(log)]) {
                 continue;
             }
             let rows = snapshot
                 .rows(&format!(
                     "SELECT r.reader, sum(greatest(h.last_seq - coalesce(o.seq, 0), 0))::bigint AS lag
-                     FROM (SELECT DISTINCT reader FROM {{{reading}}}.read_offsets WHERE log = '{log}') r
+                     FROM (SELECT reader FROM {{{reading}}}.read_offsets WHERE log = '{log}'
+                           UNION SELECT k FROM unnest(string_to_array('{known}', ',')) k) r
                      CROSS JOIN (SELECT partition, last_seq FROM {{{writing}}}.log_heads WHERE log = '{log}') h
                      LEFT JOIN {{{reading}}}.read_offsets o
                          ON o.reader = r.reader AND o.log = '{log}' AND o.partition = h.partition
@@ -52,6 +54,23 @@ async fn gaps(snapshot: &mut Snapshot) -> Result<Vec<ReaderGap>, sqlx::Error> {
     }
     gaps.extend(waiting(snapshot).await?);
     Ok(gaps)
+}
+
+/// The readers a schema must have: one that has never moved has no offset, and is behind all the same.
+fn known_readers(schema: Schema, log: LogName) -> &'static str {
+    match (schema, log) {
+        (Schema::Wallet, LogName::Payments) => "wallet",
+        (Schema::Gift, LogName::Entries) => "gift.orders",
+        (Schema::Settlement, LogName::Orders) => "settlement.items",
+        (Schema::Clearing, LogName::Payments) => "clearing.payments",
+        (Schema::Clearing, LogName::Entries) => "clearing.entries",
+        (Schema::Clearing, LogName::Items) => "clearing.items",
+        (Schema::Recon, LogName::Entries) => "recon.entries",
+        (Schema::Recon, LogName::Orders) => "recon.orders",
+        (Schema::Recon, LogName::Items) => "recon.items",
+        (Schema::Recon, LogName::Vouchers) => "recon.vouchers",
+        _ => "",
+    }
 }
 
 /// Orders that are not decided, and refunds on their way: applied, but without an end.

@@ -155,6 +155,8 @@ pub fn broken_walls(crates: &[Crate]) -> Vec<Finding> {
             if let Some(&below) = tiers.get(name.as_str())
                 && !tier.may_use(below)
                 && !matches!(below, Tier::Testkit | Tier::Books)
+                && !(tier == Tier::Binary && below == Tier::Chaos)
+            // Its processes are what chaos kills.
             {
                 found.push(Finding::new(
                     &one.folder,

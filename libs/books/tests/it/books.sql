@@ -8,8 +8,9 @@ INSERT INTO gift.log_heads VALUES ('gift.orders', 5, 1, 5, now(), now(), 0, 'a',
 INSERT INTO settlement.log_heads VALUES ('settlement.items', 5, 1, 3, now(), now(), 0, 'a', now());
 INSERT INTO cashier.log_heads VALUES ('cashier.payments', 5, 1, 2, now(), now(), 0, 'a', now());
 INSERT INTO clearing.log_heads VALUES ('clearing.vouchers', 5, 1, 9, now(), now(), 0, 'a', now());
-INSERT INTO gift.read_offsets VALUES ('gift.entries', 'wallet.entries', 5, 1, 11);
-INSERT INTO settlement.read_offsets VALUES ('settlement.orders', 'gift.orders', 5, 1, 5);
+INSERT INTO wallet.read_offsets VALUES ('wallet', 'cashier.payments', 5, 1, 2);
+INSERT INTO gift.read_offsets VALUES ('gift.orders', 'wallet.entries', 5, 1, 11);
+INSERT INTO settlement.read_offsets VALUES ('settlement.items', 'gift.orders', 5, 1, 5);
 INSERT INTO clearing.read_offsets VALUES ('clearing.entries', 'wallet.entries', 5, 1, 11),
     ('clearing.items', 'settlement.items', 5, 1, 3), ('clearing.payments', 'cashier.payments', 5, 1, 2);
 

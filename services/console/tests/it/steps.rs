@@ -35,8 +35,14 @@ pub async fn wait_for(driver: &WebDriver, what: &str, script: &str) -> serde_jso
     }
 }
 
+/// Clicks; what lies under the header that stays on top is brought into the middle first, as a person would.
 pub async fn click(driver: &WebDriver, css: &str) {
-    driver.find(By::Css(css)).await.expect(css).click().await.expect(css);
+    let found = driver.find(By::Css(css)).await.expect(css);
+    if found.click().await.is_err() {
+        let into_view = format!("document.querySelector({css:?}).scrollIntoView({{ block: 'center' }})");
+        driver.execute(into_view, Vec::new()).await.expect(css);
+        found.click().await.expect(css);
+    }
 }
 
 /// Signs in through the dialog of the lobby.

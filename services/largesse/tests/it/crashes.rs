@@ -11,6 +11,9 @@ use std::time::Duration;
 /// Gifts of the short evening these tests replay.
 const GIFTS: usize = 4_000;
 
+/// Enough for the database to start, too little for the evening.
+const DISK_MIB: u32 = 36;
+
 fn evening(place: &Place) -> PathBuf {
     let path = place.file("evening.jsonl");
     if !path.exists() {
@@ -97,6 +100,17 @@ async fn a_demo_killed_at_any_moment_ends_in_the_books_of_an_unbroken_one() {
     assert!(differences.is_empty(), "only in the unbroken run: {differences:?}");
 }
 
+/// Waits until the run's file says that recharges are over and gifts are being sent.
+async fn wait_until_sending(run_file: &Path) {
+    for _ in 0..2_400 {
+        if std::fs::read_to_string(run_file).is_ok_and(|text| text.contains("recharged")) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("no gift was sent within two minutes");
+}
+
 #[tokio::test]
 async fn with_a_short_deadline_what_was_not_shown_is_refunded_and_the_books_still_close() {
     let place = Place::new();
@@ -106,7 +120,9 @@ async fn with_a_short_deadline_what_was_not_shown_is_refunded_and_the_books_stil
     let evening = evening(&place);
     let words = ["demo", "--data-dir", text(&data_dir), "--json", text(&json), "--sample", text(&evening)];
     let victim = place.start(&words, &env);
-    assert!(victim.kill_after(Duration::from_secs(4)).await.expect("killed"), "the demo was over already");
+    wait_until_sending(&data_dir.join("run.json")).await;
+    let was_running = victim.kill_after(Duration::from_millis(700)).await.expect("killed");
+    assert!(was_running, "the demo was over already");
     let report = demo(&place, "short", &[("LARGESSE_GIFT__DELIVERY_DEADLINE_S", "0")]).await;
     assert_eq!(report["check"]["passed"], true);
     let refunded: i64 = books(&data_dir)
@@ -121,7 +137,7 @@ async fn with_a_short_deadline_what_was_not_shown_is_refunded_and_the_books_stil
 #[tokio::test]
 async fn a_full_disk_ends_the_process_with_a_typed_error_and_loses_no_acknowledged_gift() {
     let place = Place::new();
-    let disk = match SmallDisk::mount(&place.file("small"), 96) {
+    let disk = match SmallDisk::mount(&place.file("small"), DISK_MIB) {
         Ok(disk) => disk,
         Err(error) => {
             println!("skipped: {error}");
