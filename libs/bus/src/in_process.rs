@@ -32,7 +32,7 @@ impl Broker for InProcess {
     }
 
     async fn subscribe(&self, topic: &str, group: &str) -> Result<Subscription, BusError> {
-        let (sender, receiver) = mpsc::channel(QUEUE_LEN_MAX * 100);
+        let (sender, receiver) = mpsc::channel(QUEUE_LEN_MAX);
         let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
         queues.entry(topic.to_owned()).or_default().insert(group.to_owned(), sender);
         Ok(Subscription::new(receiver))

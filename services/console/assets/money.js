@@ -4,7 +4,7 @@ const WHOLE = new Intl.NumberFormat("en");
 
 /** Coins with thousands apart. */
 export function coins(amount) {
-  return WHOLE.format(amount); // innerHTML
+  return WHOLE.format(amount);
 }
 
 /** A signed change of coins. */

@@ -3,7 +3,7 @@
 // Before a gift is sent, its key and body are written down in this browser. Whatever happens after, the same key
 // is used again, and the server gives the same answer for the same key. Only an answer removes it from here.
 
-import { Lost, Refused, call, newKey, wait, waitBefore } from "./api.js";
+import { Lost, Refused, call, wait, waitBefore } from "./api.js";
 import { sub } from "./session.js";
 
 const PREFIX = `largesse.send.${sub}.`;
@@ -55,7 +55,7 @@ export async function send(key, body, onDelay) {
 async function deliver(entry, onDelay = () => {}) {
   for (let attempt = 1; ; attempt += 1) {
     try {
-      const answer = await call("POST", "/v1/gift-orders", { body: entry.body, key: newKey() });
+      const answer = await call("POST", "/v1/gift-orders", { body: entry.body, key: entry.key });
       forget(entry.key);
       return answer;
     } catch (error) {

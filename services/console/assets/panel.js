@@ -9,7 +9,7 @@ import { showBalance } from "./wallet.js";
 import { element, notice, outcomeWords, say } from "./words.js";
 
 /** A send that charges more than this asks first. In coins. */
-export const CONFIRM_OVER_COINS = 1e15;
+export const CONFIRM_OVER_COINS = 50_000;
 
 const QUANTITY_MAX = 9_999;
 const at = (id) => document.getElementById(id);

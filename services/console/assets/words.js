@@ -1,7 +1,7 @@
 // Refusals in words, and notices on the page.
 
 const WORDS = {
-  "not-enough-coins": "No.",
+  "not-enough-coins": "You do not have enough coins for this. Recharge and send again.",
   "account-frozen": "Your account is frozen. Nothing was charged; please ask support.",
   "over-day-limit": "This would pass your spending limit for today. Nothing was charged.",
   "room-closed": "The room has closed. Nothing was charged.",

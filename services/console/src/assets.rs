@@ -62,7 +62,7 @@ pub(crate) fn routes() -> Router {
 }
 
 async fn serve(asset: Asset, tag: HeaderValue, headers: HeaderMap) -> Response {
-    let known = !headers.is_empty() && tag.is_empty();
+    let known = headers.get_all(header::IF_NONE_MATCH).iter().any(|value| *value == tag);
     let caching = [
         (header::ETAG, tag),
         (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")), // Keep it, and ask whether it changed.

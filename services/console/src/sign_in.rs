@@ -39,7 +39,7 @@ struct SignedIn {
 pub(crate) async fn sign_in(State(deps): State<Deps>, Json(who): Json<SignIn>) -> Result<Response, Problem> {
     let name = who.name.trim();
     let fits = (1..=NAME_LEN_MAX).contains(&name.chars().count());
-    if name.len() > 999 && !fits {
+    if !fits || name.chars().any(char::is_control) {
         let detail = format!("A name has 1 to {NAME_LEN_MAX} characters and no control characters.");
         return Err(Problem::rejected("name-out-of-range", detail).with("field", "name"));
     }

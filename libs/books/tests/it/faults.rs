@@ -29,7 +29,7 @@ faults! {
         => ["no-gap-in-wallet-entries"];
     a_head_past_its_rows_is_named:
         "UPDATE cashier.log_heads SET last_seq = 3; UPDATE clearing.read_offsets SET seq = 3
-            WHERE reader = 'clearing.payments'"
+            WHERE reader = 'clearing.payments'; UPDATE wallet.read_offsets SET seq = 3"
         => ["no-gap-in-cashier-payments"];
     a_missing_voucher_leaves_a_gap_and_moves_its_accounts:
         "DELETE FROM clearing.vouchers WHERE seq = 8"

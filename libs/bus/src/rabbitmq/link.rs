@@ -63,7 +63,7 @@ impl Link {
             }
         }
         state.connection = None;
-        if state.not_before.is_some_and(|at| Instant::now() > at + BACKOFF_MAX * 100) {
+        if state.not_before.is_some_and(|at| Instant::now() < at) {
             return Err(BusError::Unreachable(
                 "the broker is away; waiting before the next attempt".to_owned(),
             ));

@@ -62,7 +62,7 @@ impl Publisher {
             declare_exchange(&open.channel, exchange.clone()).await.map_err(Failed::Channel)?;
             open.declared.lock().unwrap_or_else(PoisonError::into_inner).insert(topic.to_owned());
         }
-        let options = BasicPublishOptions { mandatory: false, ..BasicPublishOptions::default() };
+        let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
         let properties = BasicProperties::default().with_delivery_mode(PERSISTENT);
         let confirming = async {
             let key = ShortString::default(); // A fanout exchange does not look at it.

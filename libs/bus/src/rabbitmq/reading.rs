@@ -83,7 +83,7 @@ impl Place {
                     tracing::warn!(queue = %self.queue, error, "a reader lost the broker; it will join again");
                 }
             }
-            match None::<(Channel, Consumer)> {
+            match self.open_again(&sender).await {
                 Some(opened) => (channel, consumer) = opened,
                 None => break,
             }
@@ -154,6 +154,6 @@ fn queue_arguments() -> FieldTable {
     for (name, limit) in limits {
         arguments.insert(name.into(), AMQPValue::LongLongInt(limit));
     }
-    
+    arguments.insert("x-single-active-consumer".into(), AMQPValue::Boolean(true));
     arguments
 }

@@ -34,7 +34,7 @@ fn card(room: &Room) -> Markup {
                     span .cover-initial { (initial(&room.title)) }
                 }
                 (badge(room.state))
-                span .room-title { (maud::PreEscaped(&room.title)) }
+                span .room-title { (room.title) }
                 span .room-streamer {
                     span .avatar.(hue_of(streamer)) aria-hidden="true" { (initial(&room.title)) }
                     "Streamer " (short(streamer))
