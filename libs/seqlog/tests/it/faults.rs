@@ -72,7 +72,7 @@ fn every_history_ends_with_each_row_applied_once_and_in_order() {
 
 async fn live_through(bench: &Bench, history: Vec<Step>) {
     let mut writers: Vec<Appender<Notes>> = vec![bench.writer("w0").await];
-    let mut readers = vec![bench.reader("r0").await, bench.reader("r1").await];
+    let mut readers = [bench.reader("r0").await, bench.reader("r1").await];
     let mut messages: Vec<Vec<u8>> = Vec::new();
     for step in history {
         match step {
