@@ -10,7 +10,7 @@ use bus::Bus;
 use cache::Cache;
 use contracts::lane::Lane;
 use contracts::log::LogName;
-use edge::{Edge, KeyAge, TokenKeys};
+use edge::{Edge, KeyAge, ReadyFlag, TokenKeys};
 use pg::{Db, Embedded, Migrator, PoolSettings};
 use seqlog::{LogSource, ReaderStatus, TableSource};
 use sqlx::PgPool;
@@ -103,6 +103,7 @@ pub struct Stack {
     server: JoinHandle<()>,
     failed: watch::Receiver<Option<String>>,
     tokens: TokenKeys,
+    opened: ReadyFlag,
 }
 
 #[derive(Default)]
@@ -122,7 +123,8 @@ fn start_failed<E: std::error::Error + Send + Sync + 'static>(
 }
 
 impl Stack {
-    /// Opens storage, migrates it, starts `services`, and listens. Ready when this returns.
+    /// Opens storage, migrates it, starts `services`, and listens. Serves when this returns; [`Stack::open`] says
+    /// so at `/readyz`.
     ///
     /// # Errors
     /// [`Failure`] naming what did not start; what had started is stopped with the process.
@@ -156,6 +158,7 @@ impl Stack {
         edge.readiness.check("database", move || {
             if *answers.borrow() { Ok(()) } else { Err("the database does not answer".to_owned()) }
         });
+        let opened = edge.readiness.flag("start");
         let router = edge.finish(router);
         let (stop, mut stopped) = watch::channel(false);
         let server = tokio::spawn(async move {
@@ -166,7 +169,12 @@ impl Stack {
                 tracing::error!(%error, "the listener failed");
             }
         });
-        Ok(Stack { address, pool, embedded, running, stop, server, failed, tokens })
+        Ok(Stack { address, pool, embedded, running, stop, server, failed, tokens, opened })
+    }
+
+    /// Says at `/readyz` that traffic may come.
+    pub fn open(&self) {
+        self.opened.set();
     }
 
     pub fn address(&self) -> SocketAddr {

@@ -25,6 +25,7 @@ pub async fn serve(args: UpArgs, services: &[ServiceName]) -> Result<ExitCode, F
     if config.profile == Profile::Development && services.contains(&ServiceName::Gift) {
         opening::open_first_rooms(&stack).await?;
     }
+    stack.open();
     println!("largesse is up: http://{}  (data in {})", stack.address(), directory.path().display());
     tokio::select! {
         () = signalled() => {}
