@@ -33,8 +33,9 @@ const STREAMERS: usize = 80;
 pub struct Figure {
     pub what: String,
     pub per_second: u64,
-    pub p50_us: u64,
-    pub p99_us: u64,
+    /// Absent where only the rate was measured.
+    pub p50_us: Option<u64>,
+    pub p99_us: Option<u64>,
     pub yardstick: String,
     pub yardstick_per_second: u64,
     pub yardstick_p99_us: u64,
@@ -155,8 +156,8 @@ fn figure(what: String, yardstick: String, ours: Vec<Sample>, theirs: Vec<Sample
     Figure {
         what,
         per_second: ours.per_second,
-        p50_us: ours.p50_us,
-        p99_us: ours.p99_us,
+        p50_us: Some(ours.p50_us).filter(|us| *us > 0),
+        p99_us: Some(ours.p99_us).filter(|us| *us > 0),
         yardstick,
         yardstick_per_second: theirs.per_second,
         yardstick_p99_us: theirs.p99_us,
@@ -170,6 +171,10 @@ fn median(mut samples: Vec<Sample>) -> Sample {
     samples.get(samples.len() / 2).copied().unwrap_or_default()
 }
 
+fn shown(us: Option<u64>) -> String {
+    us.map_or_else(|| "–".to_owned(), |us| us.to_string())
+}
+
 fn print_table(figures: &[Figure]) {
     println!("{:<68} {:>9} {:>9} {:>9}   yardstick", "figure", "per s", "p50 µs", "p99 µs");
     for f in figures {
@@ -177,8 +182,8 @@ fn print_table(figures: &[Figure]) {
             "{:<68} {:>9} {:>9} {:>9}   {}.{:03}× of {} ({}/s, p99 {} µs)",
             f.what,
             f.per_second,
-            f.p50_us,
-            f.p99_us,
+            shown(f.p50_us),
+            shown(f.p99_us),
             f.ratio_milli / 1_000,
             f.ratio_milli % 1_000,
             f.yardstick,
