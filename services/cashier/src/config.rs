@@ -1,4 +1,4 @@
-//! The cashier's settings. The defaults live in `cashier.toml`, commented; unknown keys are refused by name.
+//! The cashier's settings. The defaults live in `cashier.default.toml`, commented; unknown keys are refused by name.
 
 use crate::domain::pricing::Bonus;
 use crate::domain::signature::ChannelSecret;
@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// The commented defaults.
-pub const DEFAULT_TOML: &str = include_str!("../cashier.toml");
+pub const DEFAULT_TOML: &str = include_str!("../cashier.default.toml");
 
 /// The channel that is built in for development.
 pub const SANDBOX: &str = "sandbox";

@@ -1,4 +1,4 @@
-//! Settlement's settings. The defaults live in `settlement.toml`, commented; unknown keys are refused by name.
+//! Settlement's settings. The defaults live in `settlement.default.toml`, commented; unknown keys are refused by name.
 
 use crate::domain::contract::Terms;
 use figment::Figment;
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// The commented defaults.
-pub const DEFAULT_TOML: &str = include_str!("../settlement.toml");
+pub const DEFAULT_TOML: &str = include_str!("../settlement.default.toml");
 
 /// The settings.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
