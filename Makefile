@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup fmt lint deny test test-long demo bench
+.PHONY: help setup fmt lint deny test test-long demo bench stack stack-down
 
 # Tools that setup installs are found even where the toolchain's folder is not on the path.
 export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin
@@ -48,7 +48,16 @@ demo: ## build, start everything embedded, replay the shipped sample, report
 	mkdir -p target/demo
 	$(LARGESSE) demo --data-dir target/demo --json target/demo/report.json
 
-bench: ## figures beside their yardsticks, in target/bench/report.json
-	@scripts/setup.sh build
+bench: setup ## figures beside their yardsticks, in target/bench/report.json: embedded, and on a durable PostgreSQL
 	mkdir -p target/bench
-	$(LARGESSE) bench --out target/bench/report.json
+	cargo build --release --workspace --bins
+	target/release/testkit run --with postgres -- sh -c \
+		'target/release/largesse bench --database "$$LARGESSE_TEST_DATABASE_URL" --out target/bench/report.json'
+
+stack: ## every service as a process of its own, on private PostgreSQL, Redis and RabbitMQ, in target/stack
+	@scripts/setup.sh servers
+	cargo build --release -p largesse -p chaos --bins
+	target/release/stack up
+
+stack-down: ## end exactly what `make stack` started
+	target/release/stack down

@@ -3,8 +3,9 @@
 # two cargo tools. What is there is left alone. Servers that Debian starts by itself are never used: testkit
 # starts private ones on free ports.
 #
-# Usage: scripts/setup.sh [build | test]
+# Usage: scripts/setup.sh [build | servers | test]
 #   build   what `make demo` and `make bench` need: a C compiler for a few packages
+#   servers that, and the servers that `make stack` starts privately
 #   test    that, and everything `make test` needs (the default)
 set -euo pipefail
 
@@ -52,6 +53,13 @@ case "${1:-test}" in
 build)
     install_packages gcc:/usr/bin/cc
     ;;
+servers)
+    install_packages \
+        gcc:/usr/bin/cc \
+        'postgresql:/usr/lib/postgresql/*/bin/initdb' \
+        redis-server:/usr/bin/redis-server \
+        rabbitmq-server:/usr/lib/rabbitmq/bin/rabbitmq-server
+    ;;
 test)
     install_packages \
         gcc:/usr/bin/cc \
@@ -64,7 +72,7 @@ test)
     install_deny
     ;;
 *)
-    echo "setup: build or test, not $1" >&2
+    echo "setup: build, servers or test, not $1" >&2
     exit 2
     ;;
 esac

@@ -30,6 +30,8 @@ use std::time::{Duration, Instant};
 pub struct ReplaySettings {
     /// Where the product listens (`http://127.0.0.1:8080`).
     pub url: String,
+    /// Further nodes of the same product: gifts are sent through all of them in turn.
+    pub more_urls: Vec<String>,
     /// The small file that remembers the run; a rerun finds its keys in it.
     pub run_file: PathBuf,
     /// Requests in flight, each on a connection of its own.
@@ -46,6 +48,7 @@ impl ReplaySettings {
     pub fn new(url: impl Into<String>, run_file: impl Into<PathBuf>) -> ReplaySettings {
         ReplaySettings {
             url: url.into(),
+            more_urls: Vec::new(),
             run_file: run_file.into(),
             connections: 128,
             pace: None,
@@ -66,7 +69,7 @@ impl Replayer {
     /// Prepares to send; sends nothing.
     ///
     /// # Errors
-    /// [`SendError::Url`] where the address is not one of plain HTTP.
+    /// [`SendError::Url`] where an address is not one of plain HTTP.
     pub fn try_new(settings: ReplaySettings, tokens: Arc<dyn TokenMinter>) -> Result<Replayer, SendError> {
         Ok(Replayer { client: Client::try_new(&settings, tokens)?, settings })
     }

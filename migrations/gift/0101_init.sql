@@ -59,7 +59,7 @@ CREATE TABLE orders (
     CONSTRAINT orders_derive_from_an_entry CHECK (origin_seq >= 1),
     CONSTRAINT orders_quantity_positive CHECK (quantity BETWEEN 1 AND 4294967295),
     CONSTRAINT orders_coins_not_negative CHECK (paid_coins >= 0 AND promo_coins >= 0),
-    CONSTRAINT orders_live_ids_are_v7 CHECK (substr(order_id::text, 15, 1) = '7')
+    CONSTRAINT orders_live_ids_are_v7 CHECK (get_byte(uuid_send(order_id), 6) / 16 = 7)
 );
 -- Delivered or refunding, one of them, once; and what comes back comes back once.
 CREATE UNIQUE INDEX orders_end_once ON orders (order_id) WHERE kind IN (1, 2);

@@ -10,7 +10,6 @@ CREATE TABLE log_heads (
     closed_until    timestamptz NOT NULL,
     relayed_seq     bigint      NOT NULL,
     owner           text        NOT NULL,
-    leased_until    timestamptz NOT NULL,
     PRIMARY KEY (log, partition),
     CONSTRAINT log_heads_partition_exists CHECK (partition BETWEEN 0 AND 63),
     CONSTRAINT log_heads_seq_not_negative CHECK (last_seq >= 0),

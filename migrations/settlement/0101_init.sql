@@ -73,7 +73,7 @@ CREATE TABLE items (
     platform         bigint      NOT NULL,
     tax              bigint      NOT NULL,
     PRIMARY KEY (partition, seq),
-    CONSTRAINT items_live_ids_are_v7 CHECK (substr(order_id::text, 15, 1) = '7'),
+    CONSTRAINT items_live_ids_are_v7 CHECK (get_byte(uuid_send(order_id), 6) / 16 = 7),
     CONSTRAINT items_one_per_order_row UNIQUE (partition, origin_seq),
     CONSTRAINT items_seq_from_one CHECK (seq >= 1 AND partition BETWEEN 0 AND 63),
     CONSTRAINT items_kind_known CHECK (kind IN (1, 2)),

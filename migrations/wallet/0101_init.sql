@@ -1,40 +1,40 @@
 -- The wallet's tables. Coins live here and nowhere else.
 
--- The log: one row per decided command, refusals included. Rows never change. Day tables are made on demand
--- from the UTC day of the request id's own time; log_heads keeps (partition, seq) unique.
+-- The log: one row per decided command, refusals included. Rows never change. Day tables are made on demand:
+-- ids begin with their time, so a day is a range of ids. log_heads keeps (partition, seq) unique.
+-- Every column here is paid for by every gift; the minute follows from decided_at.
 CREATE TABLE entries (
     partition              smallint    NOT NULL,
     seq                    bigint      NOT NULL,
     epoch                  bigint      NOT NULL,
     decided_at             timestamptz NOT NULL,
-    minute                 integer     NOT NULL,
     day                    date        NOT NULL,
-    origin_seq             bigint      NOT NULL,
-    request_day            date        NOT NULL,
     request_id             uuid        NOT NULL,
     account_id             uuid        NOT NULL,
+    -- The seq of the account's entry before this one, 0 for its first: an account's history is a chain.
+    previous_seq           bigint      NOT NULL,
     kind                   smallint    NOT NULL,
     outcome                smallint    NOT NULL,
     -- The change of what is available and of what is on hold, by fund; then both after it.
     paid_delta_coins       bigint      NOT NULL,
     promo_delta_coins      bigint      NOT NULL,
-    held_paid_delta_coins  bigint      NOT NULL,
-    held_promo_delta_coins bigint      NOT NULL,
+    held_paid_delta_coins  bigint      NOT NULL DEFAULT 0,
+    held_promo_delta_coins bigint      NOT NULL DEFAULT 0,
     paid_after_coins       bigint      NOT NULL,
     promo_after_coins      bigint      NOT NULL,
-    held_paid_after_coins  bigint      NOT NULL,
-    held_promo_after_coins bigint      NOT NULL,
-    shortfall_coins        bigint      NOT NULL,
+    held_paid_after_coins  bigint      NOT NULL DEFAULT 0,
+    held_promo_after_coins bigint      NOT NULL DEFAULT 0,
+    shortfall_coins        bigint      NOT NULL DEFAULT 0,
     -- The order refunded, the recharge withdrawn, the hold placed, captured, released or expired.
     origin_id              uuid,
     expires_at_ms          bigint,
-    -- What was sent, for a debit or a capture.
-    send                   jsonb,
+    -- What was sent, for a debit or a capture: JSON, written once and read whole, so not parsed on the way in.
+    send                   text,
     body_hash              bigint      NOT NULL,
-    CONSTRAINT entries_request_decided_once UNIQUE (partition, request_day, request_id),
-    CONSTRAINT entries_live_ids_are_v7 CHECK (substr(request_id::text, 15, 1) = '7'),
+    CONSTRAINT entries_request_decided_once UNIQUE (partition, request_id),
+    CONSTRAINT entries_live_ids_are_v7 CHECK (get_byte(uuid_send(request_id), 6) / 16 = 7),
     CONSTRAINT entries_partition_exists CHECK (partition BETWEEN 0 AND 63),
-    CONSTRAINT entries_seq_positive CHECK (seq > 0),
+    CONSTRAINT entries_seq_follows CHECK (previous_seq >= 0 AND seq > previous_seq),
     CONSTRAINT entries_kind_known CHECK (kind BETWEEN 1 AND 13),
     CONSTRAINT entries_outcome_known CHECK (outcome BETWEEN 0 AND 9),
     CONSTRAINT entries_balance_not_negative CHECK (
@@ -47,12 +47,10 @@ CREATE TABLE entries (
     CONSTRAINT entries_refusal_moves_nothing CHECK (
         outcome = 0 OR (paid_delta_coins = 0 AND promo_delta_coins = 0 AND held_paid_delta_coins = 0
                         AND held_promo_delta_coins = 0 AND shortfall_coins = 0))
-) PARTITION BY RANGE (request_day);
+) PARTITION BY RANGE (request_id);
 
--- The way of readers and of a takeover.
+-- The way of readers, of a takeover, and along an account's chain.
 CREATE INDEX entries_by_seq ON entries (partition, seq);
--- The way of a viewer's history.
-CREATE INDEX entries_by_account ON entries (account_id, seq);
 -- What went back of an order (kind 9) or a recharge (kind 10).
 CREATE INDEX entries_by_origin ON entries (origin_id) WHERE kind IN (9, 10) AND outcome = 0;
 

@@ -50,6 +50,7 @@ async fn balances_are_sums(snapshot: &mut Snapshot) -> Result<Invariant, sqlx::E
     let differs = funds.map(|fund| {
         format!("{fund}_after_coins <> coalesce(lag({fund}_after_coins) OVER w, 0) + {fund}_delta_coins")
     });
+    let differs = [&differs[..], &["previous_seq <> coalesce(lag(seq) OVER w, 0)".to_owned()]].concat();
     let wrong = format!(
         "SELECT format('account %s, entry %s of partition %s', account_id, seq, partition)
          FROM (SELECT account_id, partition, seq, {} AS wrong FROM {{wallet}}.entries
@@ -69,12 +70,12 @@ async fn snapshots_equal_entries(snapshot: &mut Snapshot) -> Result<Invariant, s
     let wrong = format!(
         "SELECT format('account %s as of entry %s of partition %s', a.account_id, a.as_of_seq, a.partition)
          FROM {{wallet}}.accounts a
-         LEFT JOIN LATERAL (
-             SELECT * FROM {{wallet}}.entries e WHERE e.account_id = a.account_id AND e.seq <= a.as_of_seq
-             ORDER BY e.seq DESC LIMIT 1) e ON true
+         LEFT JOIN {{wallet}}.entries e
+             ON e.partition = a.partition AND e.seq = a.as_of_seq AND e.account_id = a.account_id
          WHERE (a.paid_coins, a.promo_coins, a.held_paid_coins, a.held_promo_coins)
              IS DISTINCT FROM (coalesce(e.paid_after_coins, 0), coalesce(e.promo_after_coins, 0),
                                coalesce(e.held_paid_after_coins, 0), coalesce(e.held_promo_after_coins, 0))
+             OR (a.as_of_seq > 0 AND e.seq IS NULL)
          ORDER BY a.account_id LIMIT {OFFENDERS_MAX}"
     );
     let detail = snapshot.lines(&wrong).await?;

@@ -1,17 +1,23 @@
 //! Queues: RabbitMQ, or the same trait in one process.
 //!
-//! A lost, doubled or late message changes nothing downstream (readers pull gaps), so a full queue drops.
+//! A topic is one log; it carries eight partition groups, and each reader has one queue per group. A lost, doubled or
+//! late message changes nothing downstream (readers pull gaps), so a full queue drops.
 
 mod in_process;
 mod rabbitmq;
+mod subscription;
 
 use bytes::Bytes;
 use contracts::lane::Lane;
+use contracts::topology::Exchange;
+use futures::future::BoxFuture;
+use ids::PartitionGroup;
 use std::sync::Arc;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 pub use in_process::InProcess;
 pub use rabbitmq::{OPERATION_WAIT_MAX, RabbitMq};
+pub use subscription::Subscription;
 
 /// Messages one subscription holds before it drops.
 pub const QUEUE_LEN_MAX: usize = 4_096;
@@ -25,38 +31,73 @@ pub enum BusError {
     NotConfirmed(String),
     #[error("the broker's URL is wrong: {0}")]
     BadUrl(String),
-    #[error("a topic and its group have {0} bytes together; a broker takes at most 255")]
+    #[error("a name on the broker has {0} bytes; it takes at most 255")]
     BadName(usize),
+}
+
+/// One queue: the messages of one group of one topic for one reader.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Place {
+    pub topic: Exchange,
+    pub reader: String,
+    pub group: PartitionGroup,
+}
+
+impl Place {
+    /// The queue's name on the broker.
+    pub fn queue(&self) -> String {
+        self.topic.queue(&self.reader, self.group)
+    }
+}
+
+/// A message that a reader refuses, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeadLetter {
+    pub topic: Exchange,
+    pub reader: String,
+    pub reason: String,
+    pub payload: Bytes,
+}
+
+/// Resolves when the broker has the message on disk in every queue it went to, or says why not.
+pub type Confirm = BoxFuture<'static, Result<(), BusError>>;
+
+/// A reader in its queue. Dropping it leaves the queue to the reader's next instance.
+#[must_use]
+pub struct Joined(#[expect(dead_code, reason = "its end is its drop")] oneshot::Sender<()>);
+
+/// How the broker hears that a reader has left.
+type Left = oneshot::Receiver<()>;
+
+/// A way in, and its end.
+fn joined() -> (Joined, Left) {
+    let (guard, left) = oneshot::channel();
+    (Joined(guard), left)
 }
 
 /// What carries messages between services.
 #[async_trait::async_trait]
 pub trait Broker: Send + Sync {
-    /// Hands a message over; returns when the broker has confirmed it. A topic that no group ever joined is
-    /// nobody's loss: RabbitMQ says so as [`BusError::NotConfirmed`], the in-process broker says nothing.
-    async fn publish(&self, topic: &str, payload: Bytes) -> Result<(), BusError>;
-    /// Joins `group`'s queue on `topic`: each message reaches each group at least once while it is up.
-    async fn subscribe(&self, topic: &str, group: &str) -> Result<Subscription, BusError>;
-}
+    /// Hands a message over; messages reach the broker in the order of these calls. Many may be unconfirmed at once.
+    /// A group that no reader ever joined is nobody's loss: RabbitMQ's confirm says [`BusError::NotConfirmed`], the
+    /// in-process broker's says nothing.
+    async fn send(
+        &self,
+        topic: &Exchange,
+        group: PartitionGroup,
+        payload: Bytes,
+    ) -> Result<Confirm, BusError>;
 
-/// One group's queue. Dropping it leaves the group.
-pub struct Subscription {
-    messages: mpsc::Receiver<Bytes>,
-}
+    /// Joins a queue: its messages go into `sink`, to one reader at a time. What is sent after this returns reaches
+    /// the queue.
+    async fn join(&self, place: &Place, sink: mpsc::Sender<Bytes>) -> Result<Joined, BusError>;
 
-impl Subscription {
-    pub fn new(messages: mpsc::Receiver<Bytes>) -> Subscription {
-        Subscription { messages }
-    }
+    /// Keeps a refused message, with its reason, for a person.
+    async fn refuse(&self, letter: DeadLetter) -> Result<(), BusError>;
 
-    /// The next message; `None` when the broker is gone for good.
-    pub async fn recv(&mut self) -> Option<Bytes> {
-        self.messages.recv().await
-    }
-
-    /// The next message if one is already here.
-    pub fn try_recv(&mut self) -> Option<Bytes> {
-        self.messages.try_recv().ok()
+    /// Whether the broker can be reached now. One inside the process always can.
+    async fn check(&self) -> Result<(), BusError> {
+        Ok(())
     }
 }
 
@@ -95,23 +136,37 @@ impl Bus {
         self.generation
     }
 
-    /// Publishes to `name` in this lane and generation.
-    ///
-    /// # Errors
-    /// [`BusError`]; the message may or may not have gone out.
-    pub async fn publish(&self, name: &str, payload: Bytes) -> Result<(), BusError> {
-        self.broker.publish(&self.topic(name), payload).await
-    }
-
-    /// Joins `group`'s queue on `name` in this lane and generation.
+    /// Whether the broker can be reached now.
     ///
     /// # Errors
     /// [`BusError::Unreachable`].
-    pub async fn subscribe(&self, name: &str, group: &str) -> Result<Subscription, BusError> {
-        self.broker.subscribe(&self.topic(name), group).await
+    pub async fn check(&self) -> Result<(), BusError> {
+        self.broker.check().await
     }
 
-    fn topic(&self, name: &str) -> String {
-        format!("{}{name}.g{}", self.lane.prefix(), self.generation)
+    /// Hands a message of `log` over, in this lane and generation; its confirm comes later.
+    ///
+    /// # Errors
+    /// [`BusError`]; the message did not go out.
+    pub async fn send(&self, log: &str, group: PartitionGroup, payload: Bytes) -> Result<Confirm, BusError> {
+        self.broker.send(&self.topic(log), group, payload).await
+    }
+
+    /// Hands a message over and waits for its confirm.
+    ///
+    /// # Errors
+    /// [`BusError`]; the message may or may not have gone out.
+    pub async fn publish(&self, log: &str, group: PartitionGroup, payload: Bytes) -> Result<(), BusError> {
+        self.send(log, group, payload).await?.await
+    }
+
+    /// A reader's subscription of `log`, in this lane and generation. It hears no group before it follows one; while
+    /// the broker is away it hears nothing, and joins by itself when it is back.
+    pub fn subscribe(&self, log: &str, reader: &str) -> Subscription {
+        Subscription::start(Arc::clone(&self.broker), self.topic(log), reader)
+    }
+
+    fn topic(&self, log: &str) -> Exchange {
+        Exchange::new(&self.lane, log, self.generation)
     }
 }

@@ -1,20 +1,24 @@
 //! The broker of production: RabbitMQ 3.10 or later.
 //!
-//! Owns the shapes on the broker: a durable fanout exchange per topic, and per group a durable quorum queue
-//! with one active consumer and a bounded length that drops its oldest. Connects again by itself, publishing
-//! and consuming apart, so that a blocked publisher stops no reader. Must not know what a message says.
+//! Owns the shapes on the broker, under the names of `contracts::topology`: a durable direct exchange per log, per
+//! reader and group a durable quorum queue with one active consumer and a bounded length that drops its oldest, and
+//! per log a queue of dead letters. Connects again by itself, publishing and consuming apart, so that a blocked
+//! publisher stops no reader. Must not know what a message says.
 
 mod link;
 mod publishing;
 mod reading;
 
-use crate::{Broker, BusError, Subscription};
+use crate::{Broker, BusError, Confirm, DeadLetter, Joined, Place};
 use bytes::Bytes;
+use contracts::topology::Exchange;
+use ids::PartitionGroup;
 use lapin::uri::AMQPUri;
 use link::Link;
 use publishing::Publisher;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::mpsc;
 
 /// How long one operation may take before it counts as failed: connecting, declaring, a confirm.
 pub const OPERATION_WAIT_MAX: Duration = Duration::from_secs(5);
@@ -24,7 +28,7 @@ const HEARTBEAT_S: u16 = 10;
 
 /// RabbitMQ behind the [`Broker`] trait.
 pub struct RabbitMq {
-    publisher: Publisher,
+    publisher: Arc<Publisher>,
     reading: Arc<Link>,
 }
 
@@ -40,7 +44,8 @@ impl RabbitMq {
         uri.query.connection_timeout =
             Some(uri.query.connection_timeout.unwrap_or(wait_max_ms).min(wait_max_ms));
         let reading = Arc::new(Link::new(uri.clone(), "largesse reading"));
-        Ok(RabbitMq { publisher: Publisher::new(Link::new(uri, "largesse publishing")), reading })
+        let publisher = Arc::new(Publisher::new(Link::new(uri, "largesse publishing")));
+        Ok(RabbitMq { publisher, reading })
     }
 
     /// A broker that was reached.
@@ -56,12 +61,25 @@ impl RabbitMq {
 
 #[async_trait::async_trait]
 impl Broker for RabbitMq {
-    async fn publish(&self, topic: &str, payload: Bytes) -> Result<(), BusError> {
-        self.publisher.publish(topic, &payload).await
+    async fn send(
+        &self,
+        topic: &Exchange,
+        group: PartitionGroup,
+        payload: Bytes,
+    ) -> Result<Confirm, BusError> {
+        Publisher::send(&self.publisher, topic, group, &payload).await
     }
 
-    async fn subscribe(&self, topic: &str, group: &str) -> Result<Subscription, BusError> {
-        reading::join(Arc::clone(&self.reading), topic, group).await
+    async fn join(&self, place: &Place, sink: mpsc::Sender<Bytes>) -> Result<Joined, BusError> {
+        reading::join(Arc::clone(&self.reading), place, sink).await
+    }
+
+    async fn refuse(&self, letter: DeadLetter) -> Result<(), BusError> {
+        Publisher::refuse(&self.publisher, letter).await?.await
+    }
+
+    async fn check(&self) -> Result<(), BusError> {
+        self.publisher.check().await
     }
 }
 

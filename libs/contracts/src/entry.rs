@@ -1,7 +1,7 @@
 //! Rows of `wallet.entries`: one per decided command, refusals included.
 
 use crate::catalogue::GiftId;
-use crate::log::{LogName, Stamp};
+use crate::log::{LogName, Seq, Stamp};
 use ids::{ComboId, RequestId, RoomId, StreamerId, Uuid, ViewerId};
 use money::Coins;
 use serde::{Deserialize, Serialize};
@@ -155,14 +155,14 @@ pub struct Funds {
 }
 
 /// A signed change of the two funds, in coins.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct FundsDelta {
     pub paid_coins: i64,
     pub promo_coins: i64,
 }
 
 /// The whole order, as the debit carries it. Written once, by the gift node; everything after reads it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct GiftSend {
     pub room_id: RoomId,
     pub streamer_id: StreamerId,
@@ -195,11 +195,13 @@ pub struct Reveal {
 }
 
 /// One row of `wallet.entries`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Entry {
     pub stamp: Stamp,
     pub request_id: RequestId,
     pub account_id: ViewerId,
+    /// The seq of the account's entry before this one; 0 for its first. An account's history is a chain.
+    pub previous_seq: Seq,
     pub kind: EntryKind,
     pub outcome: Outcome,
     /// Change of the available coins.
@@ -230,11 +232,20 @@ fn is_zero(coins: &Coins) -> bool {
     coins.is_zero()
 }
 
-crate::log_row!(Entry, LogName::Entries);
+crate::log_row!(Entry, LogName::Entries, Entry::order);
 
 impl Entry {
     pub fn is_accepted(&self) -> bool {
         self.outcome == Outcome::Accepted
+    }
+
+    /// The order a spend makes or a refund takes back, whatever came of it.
+    fn order(&self) -> Option<Uuid> {
+        match self.kind {
+            EntryKind::Debit | EntryKind::HoldCapture => Some(self.request_id.uuid()),
+            EntryKind::Refund => self.origin_id,
+            _ => None,
+        }
     }
 
     /// Coins this accepted entry spent on a gift, by fund; zero for every other entry.

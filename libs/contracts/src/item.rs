@@ -35,7 +35,7 @@ impl ItemKind {
 ///
 /// Amounts are fiat in micros, positive when settled and negative when reversed. Always
 /// `gross_paid + gross_promo = streamer + agency + platform + tax`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Item {
     pub stamp: Stamp,
     pub order_id: OrderId,
@@ -56,4 +56,4 @@ pub struct Item {
     pub tax: Micros,
 }
 
-crate::log_row!(Item, LogName::Items);
+crate::log_row!(Item, LogName::Items, |item| Some(item.order_id.uuid()));

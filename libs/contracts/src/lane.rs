@@ -2,7 +2,9 @@
 //! traffic cannot leak into live books by forgetting.
 
 /// Live traffic, or one shadow run.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Debug, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize, utoipa::ToSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Lane {
     #[default]
@@ -11,7 +13,7 @@ pub enum Lane {
 }
 
 /// The name of one shadow run: 1 to 16 characters of `a-z0-9`, safe in schema, key and exchange names.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
 #[serde(try_from = "String", into = "String")]
 pub struct RunName(String);
 

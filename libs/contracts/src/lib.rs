@@ -13,5 +13,6 @@ pub mod log;
 pub mod order;
 pub mod payment;
 pub mod show;
+pub mod topology;
 pub mod voucher;
 pub mod wallet;

@@ -2,8 +2,9 @@
 
 use crate::lane::Lane;
 use chrono::{DateTime, NaiveDate, SubsecRound, Utc};
-use ids::Partition;
+use ids::{Partition, Uuid};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// The five logs. A log is a table owned by one service; its rows never change.
 #[derive(
@@ -73,11 +74,18 @@ pub type Seq = i64;
 /// The number of one writer's reign over a partition. A higher epoch has deposed every lower one.
 pub type Epoch = i64;
 
+/// What one node holds of a log, by its own word: which partitions, and the epoch of each. Where two nodes claim
+/// one partition, the higher epoch is right.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Held {
+    pub held: Vec<(Partition, Epoch)>,
+}
+
 /// A closed minute is a Unix minute: seconds since 1970 divided by 60.
 pub type Minute = i32;
 
 /// What every row of every log carries.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Stamp {
     pub partition: Partition,
     /// Given by the writer when the batch is numbered; 0 until then.
@@ -162,12 +170,16 @@ pub trait LogRow:
     const LOG: LogName;
     fn stamp(&self) -> &Stamp;
     fn stamp_mut(&mut self) -> &mut Stamp;
+    /// What the row is about, where it is one gift: the order's id. It names the gift's trace in every service.
+    fn followed(&self) -> Option<Uuid> {
+        None
+    }
 }
 
-/// Implements [`LogRow`] for a row with a field `stamp`.
+/// Implements [`LogRow`] for a row with a field `stamp`; a third argument says what one row is about.
 #[macro_export]
 macro_rules! log_row {
-    ($row:ty, $log:expr) => {
+    ($row:ty, $log:expr $(, $followed:expr)?) => {
         impl $crate::log::LogRow for $row {
             const LOG: $crate::log::LogName = $log;
             fn stamp(&self) -> &$crate::log::Stamp {
@@ -176,12 +188,18 @@ macro_rules! log_row {
             fn stamp_mut(&mut self) -> &mut $crate::log::Stamp {
                 &mut self.stamp
             }
+            $(
+                fn followed(&self) -> Option<ids::Uuid> {
+                    let followed: fn(&$row) -> Option<ids::Uuid> = $followed;
+                    followed(self)
+                }
+            )?
         }
     };
 }
 
 /// Where an epoch began: every row of it has a seq from `first_seq` on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 pub struct EpochStart {
     pub epoch: Epoch,
     pub first_seq: Seq,
@@ -191,24 +209,29 @@ pub struct EpochStart {
 pub const SCHEMA_VERSION: u16 = 1;
 
 /// One committed batch of one partition, as it travels over the bus.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct BatchMessage<R> {
+    /// Refuse what you do not know.
     pub schema_version: u16,
     pub log: LogName,
     pub partition: Partition,
+    /// The seq of the first and of the last row: consecutive, without a gap between.
     pub first_seq: Seq,
     pub last_seq: Seq,
+    /// The epoch of the writer that committed the batch.
     pub epoch: Epoch,
     pub epoch_start: EpochStart,
     pub lane: Lane,
+    /// Raised by each promotion of a database; part of the exchange's name.
     pub bus_generation: u32,
+    /// W3C trace context of the batch, where something in it is traced.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub traceparent: Option<String>,
     pub rows: Vec<R>,
 }
 
 /// The head of one partition as its writer last saved it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct HeadMark {
     pub partition: Partition,
     pub epoch: Epoch,
@@ -218,7 +241,7 @@ pub struct HeadMark {
 }
 
 /// What each writer publishes once a second about the heads it holds.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct MarksMessage {
     pub schema_version: u16,
     pub log: LogName,
@@ -228,7 +251,7 @@ pub struct MarksMessage {
 }
 
 /// One answer of the gap pull.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Page<R> {
     pub rows: Vec<R>,
     /// Every epoch that began after the seq that was asked for, and the one before.

@@ -46,7 +46,7 @@ impl OrderKind {
 }
 
 /// One row of `gift.orders`. `stamp.origin_seq` is the seq of the wallet entry it derives from.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Order {
     pub stamp: Stamp,
     pub order_id: OrderId,
@@ -61,4 +61,4 @@ pub struct Order {
     pub promo_coins: Coins,
 }
 
-crate::log_row!(Order, LogName::Orders);
+crate::log_row!(Order, LogName::Orders, |order| Some(order.order_id.uuid()));

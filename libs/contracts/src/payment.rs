@@ -35,7 +35,7 @@ impl PaymentKind {
 }
 
 /// One row of `cashier.payments`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Payment {
     pub stamp: Stamp,
     pub payment_id: PaymentId,

@@ -18,7 +18,7 @@ pub struct Posting {
 /// One row of `clearing.vouchers`. `stamp.origin_seq` is `to_seq`, `stamp.day` the accounting day of the
 /// rows; unique on (source, rule, day, partition, from_seq). Its postings sum to zero: the database refuses it
 /// otherwise.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Voucher {
     pub stamp: Stamp,
     /// The accounting rule, by its name in the rule table.

@@ -22,6 +22,19 @@ pub struct Command {
     pub act: Act,
 }
 
+/// Commands for one wallet node, as they travel between two processes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Commands {
+    pub commands: Vec<Command>,
+}
+
+/// One answer per command, in their order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answers {
+    pub answers: Vec<Result<Answer, WalletError>>,
+}
+
 /// What a command asks for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -107,6 +120,11 @@ pub struct Answer {
 pub enum Replay {
     First,
     Replayed,
+    /// The same again, behind an attempt of this very caller whose answer was lost: nobody can say which of the
+    /// two was the first, so the caller finds out whether the effect was shown. Made by the caller's own side;
+    /// on the wire it is a replay.
+    #[serde(rename = "replayed", skip_deserializing)]
+    Doubted,
 }
 
 impl Answer {
@@ -193,7 +211,8 @@ pub trait Wallet: Send + Sync {
         request_id: RequestId,
     ) -> Result<Option<Entry>, WalletError>;
 
-    /// An account's entries, newest first, before `before_seq` (none: from the newest); at most `limit`, at most 200.
+    /// An account's entries, newest first, before the entry `before_seq` of the same account (none: from the
+    /// newest); at most `limit`, at most 200.
     async fn list_entries(
         &self,
         account_id: ViewerId,

@@ -16,6 +16,7 @@ type Check = Arc<dyn Fn() -> Result<(), String> + Send + Sync>;
 #[derive(Clone, Default)]
 pub struct Readiness {
     checks: Arc<RwLock<Vec<(&'static str, Check)>>>,
+    weak: Arc<RwLock<Vec<(&'static str, Check)>>>,
 }
 
 impl Readiness {
@@ -23,6 +24,11 @@ impl Readiness {
     pub fn check(&self, name: &'static str, check: impl Fn() -> Result<(), String> + Send + Sync + 'static) {
         let mut checks = self.checks.write().unwrap_or_else(PoisonError::into_inner);
         checks.push((name, Arc::new(check)));
+    }
+
+    /// Adds a named check of something that may be away: it is reported, and this stays ready.
+    pub fn weak(&self, name: &'static str, check: impl Fn() -> Result<(), String> + Send + Sync + 'static) {
+        self.weak.write().unwrap_or_else(PoisonError::into_inner).push((name, Arc::new(check)));
     }
 
     /// Adds a flag, not ready until it is set.
@@ -38,10 +44,19 @@ impl Readiness {
 
     /// What is not ready, with the reason; empty when everything is.
     pub fn not_ready(&self) -> Vec<(&'static str, String)> {
-        // Checks run outside the lock, so that a check may add another.
-        let checks = self.checks.read().unwrap_or_else(PoisonError::into_inner).clone();
-        checks.iter().filter_map(|(name, check)| Some((*name, check().err()?))).collect()
+        failing(&self.checks)
     }
+
+    /// What is away and can be done without, with the reason.
+    pub fn weakened(&self) -> Vec<(&'static str, String)> {
+        failing(&self.weak)
+    }
+}
+
+fn failing(checks: &RwLock<Vec<(&'static str, Check)>>) -> Vec<(&'static str, String)> {
+    // Checks run outside the lock, so that a check may add another.
+    let checks = checks.read().unwrap_or_else(PoisonError::into_inner).clone();
+    checks.iter().filter_map(|(name, check)| Some((*name, check().err()?))).collect()
 }
 
 /// One part's own word that it is ready. Clones share it.
@@ -77,13 +92,15 @@ pub(crate) fn routes(edge: &Edge) -> Router {
 }
 
 fn readyz(readiness: &Readiness) -> Response {
-    let not_ready: Vec<_> = readiness
-        .not_ready()
-        .into_iter()
-        .map(|(name, reason)| json!({ "name": name, "reason": reason }))
-        .collect();
-    if not_ready.is_empty() {
+    let listed = |failing: Vec<(&'static str, String)>| -> Vec<serde_json::Value> {
+        failing.into_iter().map(|(name, reason)| json!({ "name": name, "reason": reason })).collect()
+    };
+    let (not_ready, weakened) = (listed(readiness.not_ready()), listed(readiness.weakened()));
+    if not_ready.is_empty() && weakened.is_empty() {
         return axum::Json(json!({ "ready": true })).into_response();
+    }
+    if not_ready.is_empty() {
+        return axum::Json(json!({ "ready": true, "weakened": weakened })).into_response();
     }
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not-ready", "Some parts are not ready yet.")
         .with("not_ready", not_ready)

@@ -26,6 +26,8 @@ pub enum Role {
     Viewer,
     Finance,
     Sre,
+    /// Another process of the same system. No person has it: it has no name that could be asked for.
+    Internal,
 }
 
 impl Role {
@@ -34,6 +36,7 @@ impl Role {
             Role::Viewer => "viewer",
             Role::Finance => "finance",
             Role::Sre => "sre",
+            Role::Internal => "internal",
         }
     }
 }

@@ -31,6 +31,18 @@ pub struct FinanceOrSre {
     pub role: Role,
 }
 
+/// Another process of the same system.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Internal {
+    pub sub: Uuid,
+}
+
+/// Another process of the same system, or an SRE who looks closely.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InternalOrSre {
+    pub sub: Uuid,
+}
+
 /// Anybody with a valid token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AnyRole(pub Claims);
@@ -75,5 +87,8 @@ admits! {
     Sre: |parts| claims_of_role(parts, &[Role::Sre]) => |found| Sre { sub: found.sub };
     FinanceOrSre: |parts| claims_of_role(parts, &[Role::Finance, Role::Sre])
         => |found| FinanceOrSre { sub: found.sub, role: found.role };
+    Internal: |parts| claims_of_role(parts, &[Role::Internal]) => |found| Internal { sub: found.sub };
+    InternalOrSre: |parts| claims_of_role(parts, &[Role::Internal, Role::Sre])
+        => |found| InternalOrSre { sub: found.sub };
     AnyRole: |parts| claims_of(parts) => |found| AnyRole(found);
 }

@@ -24,6 +24,13 @@ pub fn id_time(id: Uuid) -> IdTime {
     IdTime { unix_ms: i64::from_be_bytes(bytes) }
 }
 
+/// The lowest id of a millisecond: every id of it, or of a later one, sorts after.
+pub fn lowest_id(unix_ms: i64) -> Uuid {
+    let mut bytes = [0_u8; 16];
+    bytes[..6].copy_from_slice(&unix_ms.max(0).to_be_bytes()[2..]);
+    Uuid::from_bytes(bytes)
+}
+
 /// An id that keeps the time and the version of `from`, hashes `what` and `parts`, and carries `partition`
 /// in six of its bits. Two derivations collide with a probability of 2^-68 per pair of one millisecond.
 pub fn derive_id(from: Uuid, what: &str, parts: &[&[u8]], partition: Partition) -> Uuid {

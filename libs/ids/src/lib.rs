@@ -4,9 +4,11 @@
 //! carries plain UUIDs. Live ids are UUIDv7; ids of shadow runs are UUIDv8, which live tables refuse.
 
 mod derive;
+mod group;
 mod partition;
 
-pub use derive::{IdTime, derive_id, id_time, named_id, with_version};
+pub use derive::{IdTime, derive_id, id_time, lowest_id, named_id, with_version};
+pub use group::{GROUP_COUNT, GROUP_LEN, GroupSet, PartitionGroup};
 pub use partition::{PARTITION_COUNT, Partition, partition_of};
 pub use uuid::Uuid;
 
@@ -19,6 +21,8 @@ pub enum IdError {
     NotV7(usize),
     #[error("partition {0} does not exist; there are 64")]
     NoSuchPartition(i64),
+    #[error("partition group {0} does not exist; there are 8")]
+    NoSuchGroup(i16),
 }
 
 macro_rules! ids {

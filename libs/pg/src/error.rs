@@ -11,6 +11,12 @@ pub enum PgError {
     Migrate { schema: String, source: sqlx::migrate::MigrateError },
     #[error("the schema {schema} could not be prepared")]
     Schema { schema: String, source: sqlx::Error },
+    #[error("the schema {schema} lacks migration {version}: run `largesse migrate` first")]
+    Behind { schema: String, version: i64 },
+    #[error(
+        "migration {version} of the schema {schema} is another one than this program's: use the version that wrote it"
+    )]
+    Differs { schema: String, version: i64 },
     #[error("{0} is not a database URL (postgres://user@host/name)")]
     BadUrl(String),
 }

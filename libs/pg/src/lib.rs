@@ -8,10 +8,16 @@ mod db;
 mod embedded;
 mod error;
 mod migrate;
+mod pool;
+mod reading;
+mod server;
 
-pub use db::{Db, PoolSettings, connect};
+pub use db::Db;
 #[cfg(feature = "embedded")]
 pub use embedded::Embedded;
 pub use error::{PgError, is_connection_lost, is_constraint};
-pub use migrate::migrate;
+pub use migrate::{check_migrated, migrate, missing_migrations};
+pub use pool::{Access, PoolSettings, connect, report_pool};
+pub use reading::ReadDb;
+pub use server::{ServerFacts, TooFewConnections, server_facts};
 pub use sqlx::migrate::Migrator;

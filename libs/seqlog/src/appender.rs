@@ -3,28 +3,31 @@
 //! Use: `append_in_tx` inside the caller's transaction, then exactly one of `committed` (the COMMIT
 //! succeeded), `discard` (rolled back, nothing happened) or `recover` (the COMMIT's outcome is unknown).
 
+use crate::follow;
+use crate::gauges::WriterGauges;
 use crate::heads::{self, Advance, Head, TakeOver, When};
+use crate::membership::Ownership;
 use crate::relay::Relay;
 use crate::source::{LogTable, TableSource};
 use bus::Bus;
 use chrono::{DateTime, Utc};
-use contracts::log::LogRow;
+use contracts::log::{LogRow, Seq};
 use ids::Partition;
 use pg::Db;
 use sqlx::PgConnection;
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 /// Rows of a partition's unrelayed tail that a restart sends again; readers pull what is older.
 const TAIL_ROWS_MAX: i64 = 1_000;
 
-/// Who writes, and for how long a silent writer keeps its partitions.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Partitions whose unconfirmed rows are sent again in one go, a page each.
+const HOLES_MAX: usize = 4;
+
+/// Who writes, and what becomes of committed rows.
+#[derive(Clone, Debug)]
 pub struct AppenderSettings {
-    /// The node's name: unique among live nodes, the same after a restart.
-    pub owner: String,
-    /// How long the lease outlives the last saved mark.
-    pub lease: Duration,
+    /// Which partitions the node may take over, and where it tells what it holds.
+    pub ownership: Ownership,
     /// Whether committed rows travel over the bus, or only wait to be pulled.
     pub relaying: Relaying,
 }
@@ -53,32 +56,79 @@ pub struct Appender<T: LogTable> {
     heads: BTreeMap<Partition, Head>,
     planned: Vec<(Partition, Vec<T::Row>)>,
     relay: Relay<T::Row>,
+    gauges: WriterGauges,
 }
 
 impl<T: LogTable> Appender<T> {
     /// A writer that holds nothing yet.
     pub fn new(db: Db, table: T, bus: Bus, settings: AppenderSettings) -> Appender<T> {
         let relay = Relay::start(bus);
-        Appender { db, table, settings, heads: BTreeMap::new(), planned: Vec::new(), relay }
+        let gauges = WriterGauges::new(T::Row::LOG);
+        Appender { db, table, settings, heads: BTreeMap::new(), planned: Vec::new(), relay, gauges }
     }
 
-    /// Takes over one partition: raises its epoch, commits, and only then may the caller read. A partition
-    /// under another owner's running lease is left alone.
+    /// What this writer may hold.
+    pub fn ownership(&self) -> &Ownership {
+        &self.settings.ownership
+    }
+
+    /// Takes over one partition: raises its epoch, commits, and only then may the caller read. A partition of a
+    /// group that this node has not claimed is left alone.
     ///
     /// # Errors
     /// Whatever the database says; the partition is not held then.
     pub async fn take_over(&mut self, partition: Partition) -> Result<TakeOver, sqlx::Error> {
-        let owner = self.owner();
-        let taken = heads::take_over(&self.db, T::Row::LOG, partition, owner, When::LeaseIsFree).await?;
+        let ownership = &self.settings.ownership;
+        let when = When::Claimed(ownership.instance());
+        let taken = heads::take_over(&self.db, T::Row::LOG, partition, ownership.node(), when).await?;
         if let TakeOver::Taken(head) = taken {
-            self.heads.insert(partition, head);
+            self.hold(head);
             self.resend_tail(&head).await?;
         }
         Ok(taken)
     }
 
-    fn owner(&self) -> heads::Owner<'_> {
-        heads::Owner { name: &self.settings.owner, lease: self.settings.lease }
+    /// Partitions that are held and wanted no longer, in lock order: let go of them with [`Appender::leave`].
+    pub fn surplus(&self) -> Vec<Partition> {
+        let wanted = self.settings.ownership.share().wanted();
+        self.partitions().filter(|partition| !wanted.contains(partition.group())).collect()
+    }
+
+    /// Partitions that are wanted and not held, in lock order: take them over.
+    pub fn missing(&self) -> Vec<Partition> {
+        let wanted = self.settings.ownership.share().wanted();
+        Partition::all()
+            .filter(|partition| wanted.contains(partition.group()) && self.head(*partition).is_none())
+            .collect()
+    }
+
+    /// Lets go of partitions on purpose, between two transactions: saves their marks first.
+    ///
+    /// # Errors
+    /// Whatever the database says about the marks; the partitions are let go of all the same.
+    pub async fn leave(&mut self, partitions: &[Partition]) -> Result<(), sqlx::Error> {
+        if partitions.is_empty() {
+            return Ok(());
+        }
+        self.take_relayed();
+        let leaving: Vec<Head> = partitions.iter().filter_map(|p| self.heads.get(p).copied()).collect();
+        let saved = heads::save_marks(&self.db, T::Row::LOG, &leaving).await;
+        self.drop_partitions(partitions);
+        saved.map(drop)
+    }
+
+    /// Brings what is held in line with what this node is to hold: leaves first, then takes over. For writers that
+    /// keep nothing in memory about a partition. Between two transactions.
+    ///
+    /// # Errors
+    /// Whatever the database says; called again, it goes on.
+    pub async fn follow(&mut self) -> Result<(), sqlx::Error> {
+        let surplus = self.surplus();
+        self.leave(&surplus).await?;
+        for partition in self.missing() {
+            let (TakeOver::Taken(_) | TakeOver::NotOurs) = self.take_over(partition).await?;
+        }
+        Ok(())
     }
 
     async fn resend_tail(&self, head: &Head) -> Result<(), sqlx::Error> {
@@ -88,6 +138,17 @@ impl<T: LogTable> Appender<T> {
             self.relay.rows(head.epoch_start, rows);
         }
         Ok(())
+    }
+
+    fn hold(&mut self, head: Head) {
+        self.relay.begin(head.partition, head.relayed_seq);
+        self.settings.ownership.holdings().put(head.partition, head.epoch);
+        self.heads.insert(head.partition, head);
+    }
+
+    fn let_go(&mut self, partition: Partition) {
+        self.settings.ownership.holdings().remove(partition);
+        self.heads.remove(&partition);
     }
 
     /// The head of a partition this writer holds.
@@ -122,6 +183,7 @@ impl<T: LogTable> Appender<T> {
         let (numbered, advances) = self.number(rows)?;
         let lost = heads::advance_in_tx(tx, &self.db, T::Row::LOG, &advances).await?;
         if !lost.is_empty() {
+            self.say_deposed(&lost);
             return Err(AppendError::Deposed(lost));
         }
         self.table.insert_in_tx(tx, &self.db, &numbered).await?;
@@ -176,6 +238,8 @@ impl<T: LogTable> Appender<T> {
                 head.last_seq = row.stamp().seq;
                 head.last_decided_at = head.last_decided_at.max(row.stamp().decided_at);
             }
+            self.gauges.appended(rows.len());
+            follow::appended(&rows);
             if self.settings.relaying == Relaying::On {
                 self.relay.rows(head.epoch_start, rows);
             }
@@ -191,7 +255,7 @@ impl<T: LogTable> Appender<T> {
     pub fn drop_partitions(&mut self, partitions: &[Partition]) {
         self.planned.clear();
         for partition in partitions {
-            self.heads.remove(partition);
+            self.let_go(*partition);
         }
     }
 
@@ -207,13 +271,14 @@ impl<T: LogTable> Appender<T> {
         for partition in partitions {
             let Some(held) = self.heads.get(partition) else { continue };
             let when = When::StillMine(held.epoch);
-            match heads::take_over(&self.db, T::Row::LOG, *partition, self.owner(), when).await? {
+            let node = self.settings.ownership.node();
+            match heads::take_over(&self.db, T::Row::LOG, *partition, node, when).await? {
                 TakeOver::Taken(head) => {
-                    self.heads.insert(*partition, head);
+                    self.hold(head);
                     self.resend_tail(&head).await?;
                 }
-                TakeOver::Leased | TakeOver::Deposed => {
-                    self.heads.remove(partition);
+                TakeOver::NotOurs => {
+                    self.let_go(*partition);
                     lost.push(*partition);
                 }
             }
@@ -235,8 +300,8 @@ impl<T: LogTable> Appender<T> {
         }
     }
 
-    /// Saves (one statement) and publishes the marks of all heads, and renews the lease. Once a second.
-    /// Returns the partitions found lost; they are let go.
+    /// Saves (one statement) and publishes the marks of all heads. Once a second. Returns the partitions found
+    /// lost; they are let go.
     ///
     /// # Errors
     /// Whatever the database says; nothing is published then.
@@ -244,32 +309,64 @@ impl<T: LogTable> Appender<T> {
         if self.heads.is_empty() {
             return Ok(Vec::new());
         }
+        self.take_relayed();
+        let heads: Vec<Head> = self.heads.values().copied().collect();
+        let lost = heads::save_marks(&self.db, T::Row::LOG, &heads).await?;
+        if !lost.is_empty() {
+            self.say_deposed(&lost);
+            lost.iter().for_each(|partition| self.let_go(*partition));
+        }
+        let unrelayed = self.heads.values().map(|head| head.last_seq - head.relayed_seq).sum();
+        self.gauges.holds(self.heads.len(), unrelayed);
+        self.relay.marks(self.heads.values().map(Head::mark).collect());
+        self.fill_holes().await?;
+        Ok(lost)
+    }
+
+    /// A writer that was deposed says so, loudly: it was silent for longer than its lease.
+    fn say_deposed(&self, lost: &[Partition]) {
+        let (log, node) = (T::Row::LOG, self.settings.ownership.node());
+        tracing::error!(%log, node, partitions = ?lost, "deposed: another node writes these partitions now; nothing was written");
+        self.gauges.deposed(lost.len());
+    }
+
+    /// Sends again what the broker did not confirm: a few pages a second, so that catching up costs little.
+    async fn fill_holes(&self) -> Result<(), sqlx::Error> {
+        let holed = |head: &Head| self.relay.find_hole(head.partition).map(|after| (*head, after));
+        let holes: Vec<(Head, Seq)> = self.heads.values().filter_map(holed).take(HOLES_MAX).collect();
+        for (head, after) in holes {
+            let rows = self.table.read_after(&self.db, head.partition, after, TAIL_ROWS_MAX).await?;
+            self.relay.rows(head.epoch_start, rows);
+        }
+        Ok(())
+    }
+
+    fn take_relayed(&mut self) {
         for head in self.heads.values_mut() {
             head.relayed_seq =
                 head.relayed_seq.max(self.relay.relayed_seq(head.partition)).min(head.last_seq);
         }
-        let heads: Vec<Head> = self.heads.values().copied().collect();
-        let lost = heads::save_marks(&self.db, T::Row::LOG, &heads, self.settings.lease).await?;
-        self.drop_partitions_lost(&lost);
-        self.relay.marks(self.heads.values().map(Head::mark).collect());
-        Ok(lost)
     }
 
-    fn drop_partitions_lost(&mut self, lost: &[Partition]) {
-        for partition in lost {
-            tracing::error!(log = %T::Row::LOG, %partition, "this writer was deposed; it writes here no more");
-            self.heads.remove(partition);
-        }
-    }
-
-    /// Ends this writer's leases, so that the next owner need not wait, after what was relayed has gone out.
+    /// Lets go of everything, after what was relayed has gone out. The claims end with the node's membership.
     ///
     /// # Errors
-    /// Whatever the database says; the leases run out by themselves.
+    /// Whatever the database says about the marks.
     pub async fn release(&mut self) -> Result<(), sqlx::Error> {
-        let _ = self.save_marks().await?;
+        let saved = self.save_marks().await;
         self.relay.flush().await;
-        self.heads.clear();
-        heads::release(&self.db, T::Row::LOG, &self.settings.owner).await
+        let held: Vec<Partition> = self.partitions().collect();
+        self.drop_partitions(&held);
+        self.gauges.holds(0, 0);
+        saved.map(drop)
+    }
+}
+
+impl<T: LogTable> Drop for Appender<T> {
+    /// A writer that is gone holds nothing.
+    fn drop(&mut self) {
+        for partition in self.heads.keys() {
+            self.settings.ownership.holdings().remove(*partition);
+        }
     }
 }

@@ -3,6 +3,7 @@
 //! Whatever arrives, lost, doubled, late or reordered, [`Cursor::take`] hands out each row once, in order,
 //! without a gap; or the cursor says that it needs a pull, or that it stands on a fork.
 
+use chrono::{DateTime, Utc};
 use contracts::log::{BatchMessage, Epoch, EpochStart, HeadMark, LogRow, Page, Seq};
 use std::collections::{BTreeMap, VecDeque};
 
@@ -132,6 +133,12 @@ impl<R: LogRow> Cursor<R> {
     /// Rows known to exist and not yet applied.
     pub fn lag_rows(&self) -> i64 {
         self.last_seen - self.seq
+    }
+
+    /// When the oldest row at hand that is not applied was decided.
+    pub fn oldest_decided_at(&self) -> Option<DateTime<Utc>> {
+        let oldest = self.ready.front().or_else(|| self.ahead.values().next());
+        oldest.map(|row| row.stamp().decided_at)
     }
 
     fn have_seq(&self) -> Seq {

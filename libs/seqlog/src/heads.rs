@@ -5,7 +5,7 @@
 
 use chrono::{DateTime, Utc};
 use contracts::log::{Epoch, EpochStart, HeadMark, LogName, Seq};
-use ids::Partition;
+use ids::{Partition, Uuid};
 use pg::Db;
 use sqlx::{PgConnection, Row};
 
@@ -43,39 +43,38 @@ impl Head {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TakeOver {
     Taken(Head),
-    /// Another owner's lease still runs.
-    Leased,
-    /// The epoch this writer held is no longer the newest.
-    Deposed,
-}
-
-/// Who takes over, and for how long a silent one keeps what it took.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Owner<'a> {
-    pub name: &'a str,
-    pub lease: std::time::Duration,
+    /// The partition's group is another node's, or nobody's; or the epoch this writer held is no longer the newest.
+    NotOurs,
 }
 
 /// When a takeover may happen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum When {
-    /// Another owner's lease is respected.
-    LeaseIsFree,
-    /// Only if this writer still holds `0`'s epoch: the way back from an unknown COMMIT.
+    /// As long as this instance's claim on the group stands; nobody competes where there is none.
+    Claimed(Option<Uuid>),
+    /// Only if this writer still holds this epoch: the way back from an unknown COMMIT.
     StillMine(Epoch),
 }
 
+// One statement, so one round trip: the claim is locked first, so that it cannot become another's before this
+// commits; then the head, which waits for the deposed writer.
 const TAKE_OVER: &str = "
-INSERT INTO {s}.log_heads AS h
-    (log, partition, epoch, last_seq, last_decided_at, closed_until, relayed_seq, owner, leased_until)
-VALUES ($1, $2, 1, 0, to_timestamp(0), to_timestamp(0), 0, $3, clock_timestamp() + $4)
-ON CONFLICT (log, partition) DO UPDATE SET
-    epoch = h.epoch + 1, owner = $3, leased_until = clock_timestamp() + $4
-WHERE CASE WHEN $5::bigint IS NULL THEN h.owner = $3 OR h.leased_until < clock_timestamp() ELSE h.epoch = $5 END
-RETURNING epoch, last_seq, last_decided_at, closed_until, relayed_seq";
-
-const BEGIN_EPOCH: &str = "
-INSERT INTO {s}.log_epochs (log, partition, epoch, first_seq, owner) VALUES ($1, $2, $3, $4, $5)";
+WITH claim AS MATERIALIZED (
+    SELECT g.part_group FROM {s}.log_groups g
+    WHERE g.log = $1 AND g.part_group = $4 AND g.instance = $5 FOR SHARE
+), head AS (
+    INSERT INTO {s}.log_heads AS h
+        (log, partition, epoch, last_seq, last_decided_at, closed_until, relayed_seq, owner)
+    SELECT $1, $2, 1, 0, to_timestamp(0), to_timestamp(0), 0, $3
+    WHERE $5::uuid IS NULL OR EXISTS (SELECT FROM claim)
+    ON CONFLICT (log, partition) DO UPDATE SET epoch = h.epoch + 1, owner = $3
+    WHERE $6::bigint IS NULL OR h.epoch = $6
+    RETURNING epoch, last_seq, last_decided_at, closed_until, relayed_seq
+), began AS (
+    INSERT INTO {s}.log_epochs (log, partition, epoch, first_seq, owner)
+    SELECT $1, $2, epoch, last_seq + 1, $3 FROM head
+)
+SELECT epoch, last_seq, last_decided_at, closed_until, relayed_seq FROM head";
 
 /// Raises one partition's epoch, and commits. Waits for any transaction of the deposed writer, so that what
 /// is read afterwards includes it or will never include it.
@@ -83,36 +82,24 @@ pub(crate) async fn take_over(
     db: &Db,
     log: LogName,
     partition: Partition,
-    owner: Owner<'_>,
+    owner: &str,
     when: When,
 ) -> Result<TakeOver, sqlx::Error> {
-    let still_mine = match when {
-        When::LeaseIsFree => None,
-        When::StillMine(epoch) => Some(epoch),
+    let (instance, still_mine) = match when {
+        When::Claimed(instance) => (instance, None),
+        When::StillMine(epoch) => (None, Some(epoch)),
     };
-    let mut tx = db.begin().await?;
     let row = sqlx::query(db.sql(TAKE_OVER))
         .bind(log.as_str())
         .bind(partition.number())
-        .bind(owner.name)
-        .bind(owner.lease)
+        .bind(owner)
+        .bind(partition.group().number())
+        .bind(instance)
         .bind(still_mine)
-        .fetch_optional(&mut *tx)
+        .fetch_optional(db.pool())
         .await?;
-    let Some(row) = row else {
-        tx.rollback().await?;
-        return Ok(if still_mine.is_some() { TakeOver::Deposed } else { TakeOver::Leased });
-    };
+    let Some(row) = row else { return Ok(TakeOver::NotOurs) };
     let (epoch, last_seq): (Epoch, Seq) = (row.try_get("epoch")?, row.try_get("last_seq")?);
-    sqlx::query(db.sql(BEGIN_EPOCH))
-        .bind(log.as_str())
-        .bind(partition.number())
-        .bind(epoch)
-        .bind(last_seq + 1)
-        .bind(owner.name)
-        .execute(&mut *tx)
-        .await?;
-    tx.commit().await?;
     Ok(TakeOver::Taken(Head {
         partition,
         epoch,
@@ -134,18 +121,14 @@ pub(crate) struct Advance {
     pub last_decided_at: DateTime<Utc>,
 }
 
+// The rows come in partition order and are looked up one by one, so heads lock in that order. Two writers of one
+// partition exist only while one of them is being deposed; if they should still cross, the server ends one.
 const ADVANCE: &str = "
-WITH wanted AS (
-    SELECT * FROM unnest($2::smallint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::timestamptz[])
-        AS w (partition, epoch, expected_seq, last_seq, last_decided_at)
-), mine AS (
-    SELECT h.partition, w.last_seq, w.last_decided_at
-    FROM {s}.log_heads h JOIN wanted w ON w.partition = h.partition
-    WHERE h.log = $1 AND h.epoch = w.epoch AND h.last_seq = w.expected_seq
-    ORDER BY h.partition FOR UPDATE OF h
-)
-UPDATE {s}.log_heads h SET last_seq = m.last_seq, last_decided_at = m.last_decided_at
-FROM mine m WHERE h.log = $1 AND h.partition = m.partition
+UPDATE {s}.log_heads h SET last_seq = w.last_seq, last_decided_at = w.last_decided_at
+FROM (SELECT unnest($2::smallint[]) AS partition, unnest($3::bigint[]) AS epoch,
+        unnest($4::bigint[]) AS expected_seq, unnest($5::bigint[]) AS last_seq,
+        unnest($6::timestamptz[]) AS last_decided_at) w
+WHERE h.log = $1 AND h.partition = w.partition AND h.epoch = w.epoch AND h.last_seq = w.expected_seq
 RETURNING h.partition";
 
 /// Advances heads in partition order; returns the partitions whose head did not advance: this writer was
@@ -182,37 +165,21 @@ WITH wanted AS (
 )
 UPDATE {s}.log_heads h SET
     closed_until = greatest(h.closed_until, m.closed_until),
-    relayed_seq = greatest(h.relayed_seq, least(m.relayed_seq, h.last_seq)),
-    leased_until = clock_timestamp() + $6
+    relayed_seq = greatest(h.relayed_seq, least(m.relayed_seq, h.last_seq))
 FROM mine m WHERE h.log = $1 AND h.partition = m.partition
 RETURNING h.partition";
 
-/// Saves closed times, relayed seqs and the lease of all heads in one statement; returns the lost ones.
-pub(crate) async fn save_marks(
-    db: &Db,
-    log: LogName,
-    heads: &[Head],
-    lease: std::time::Duration,
-) -> Result<Vec<Partition>, sqlx::Error> {
+/// Saves closed times and relayed seqs of some heads in one statement; returns the lost ones.
+pub(crate) async fn save_marks(db: &Db, log: LogName, heads: &[Head]) -> Result<Vec<Partition>, sqlx::Error> {
     let saved = sqlx::query_scalar::<_, i16>(db.sql(SAVE_MARKS))
         .bind(log.as_str())
         .bind(heads.iter().map(|head| head.partition.number()).collect::<Vec<_>>())
         .bind(heads.iter().map(|head| head.epoch).collect::<Vec<_>>())
         .bind(heads.iter().map(|head| head.closed_until).collect::<Vec<_>>())
         .bind(heads.iter().map(|head| head.relayed_seq).collect::<Vec<_>>())
-        .bind(lease)
         .fetch_all(db.pool())
         .await?;
     Ok(heads.iter().map(|head| head.partition).filter(|p| !saved.contains(&p.number())).collect())
-}
-
-const RELEASE: &str = "
-UPDATE {s}.log_heads SET leased_until = clock_timestamp() WHERE log = $1 AND owner = $2";
-
-/// Ends the leases of `owner`, so that the next one need not wait.
-pub(crate) async fn release(db: &Db, log: LogName, owner: &str) -> Result<(), sqlx::Error> {
-    sqlx::query(db.sql(RELEASE)).bind(log.as_str()).bind(owner).execute(db.pool()).await?;
-    Ok(())
 }
 
 const FIND_HEAD: &str = "

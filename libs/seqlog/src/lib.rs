@@ -5,6 +5,7 @@
 //! service's log so that every row is applied exactly once, in order, whatever the bus does.
 //!
 //! - Writing: [`Appender`] (heads, numbering, one transaction, relay after the commit, marks once a second).
+//! - Owning: [`Membership`] (which groups of partitions this node is to hold; claims, leases, handing over).
 //! - Reading: [`Reader`] drives a [`Handler`]; the offset moves in the transaction of the effect.
 //! - Pulling: [`LogSource`], from the owning service's tables or over HTTP.
 //!
@@ -12,8 +13,16 @@
 
 mod appender;
 mod cursor;
+mod follow;
+mod gauges;
 mod heads;
+mod holdings;
+mod membership;
+mod message;
+mod nodes;
 mod offsets;
+mod plan;
+mod prefix;
 mod reader;
 mod relay;
 mod source;
@@ -21,9 +30,12 @@ mod source;
 pub use appender::{AppendError, Appender, AppenderSettings, Relaying};
 pub use cursor::{Cursor, Offer};
 pub use heads::{Head, TakeOver};
+pub use holdings::Holdings;
+pub use membership::{JoinError, Membership, NodeSettings, Ownership, Share};
+pub use message::LogMessage;
 pub use offsets::{OffsetMove, move_offsets_in_tx, read_offsets};
+pub use plan::{LiveNode, NodeState, Part, Spread, part_of};
 pub use reader::{ApplyError, Handler, Reader, ReaderSettings, ReaderStatus, RolledBack, Slice};
-pub use relay::LogMessage;
 pub use source::{LogSource, LogTable, PULL_ROWS_MAX, PullError, TableSource};
 
 /// The tables of this crate, migrated into each service's schema before the service's own.

@@ -4,14 +4,16 @@
 //! transaction (offsets move in it), commit, report. A row that cannot be applied stops its partition, loudly,
 //! and no other. Nothing here trusts the queue: it only saves reads of the source's table.
 
-use crate::cursor::Cursor;
+use crate::cursor::{Cursor, Offer};
+use crate::follow;
+use crate::gauges::{self, ReaderGauges};
+use crate::message::LogMessage;
 use crate::offsets::{OffsetMove, move_offsets_in_tx, read_offsets};
-use crate::relay::LogMessage;
 use crate::source::LogSource;
-use bus::{Bus, Subscription};
+use bus::Bus;
 use chrono::{DateTime, Utc};
-use contracts::log::{LogRow, SCHEMA_VERSION, Seq};
-use ids::Partition;
+use contracts::log::{Epoch, LogRow, Seq};
+use ids::{GroupSet, Partition};
 use pg::Db;
 use sqlx::PgConnection;
 use std::collections::BTreeMap;
@@ -56,6 +58,12 @@ pub trait Handler: Send + Sync {
 
     /// The reader's name in `read_offsets` and in queue names. Part of the stored format.
     fn name(&self) -> &'static str;
+
+    /// The partitions to read, where they come and go with what the handler's own writer holds; `None` where they
+    /// stay those the reader began with. Asked after every turn.
+    fn partitions(&self) -> Option<Vec<Partition>> {
+        None
+    }
 
     /// Called before the transaction of a batch begins, while no connection is held: the place to take a lock
     /// that several readers share. It is let go in `committed` or `rolled_back`, one of which always follows.
@@ -144,6 +152,25 @@ struct Lane<R> {
     closed_until: DateTime<Utc>,
 }
 
+impl<R: LogRow> Lane<R> {
+    fn at(offset: Option<(Epoch, Seq)>) -> Lane<R> {
+        let (epoch, seq) = offset.unwrap_or_default();
+        Lane {
+            cursor: Cursor::new(epoch, seq),
+            gap_since: None,
+            stopped: None,
+            closed_until: DateTime::UNIX_EPOCH,
+        }
+    }
+
+    /// How long the oldest row that is not applied has waited: since it was decided, or, where it is only known
+    /// to exist, since it was missed.
+    fn lag(&self) -> Duration {
+        let decided = self.cursor.oldest_decided_at().and_then(|at| (Utc::now() - at).to_std().ok());
+        decided.or_else(|| self.gap_since.map(|since| since.elapsed())).unwrap_or_default()
+    }
+}
+
 /// One reader of one log, over some partitions.
 pub struct Reader<H: Handler> {
     db: Db,
@@ -152,7 +179,9 @@ pub struct Reader<H: Handler> {
     settings: ReaderSettings,
     partitions: BTreeMap<Partition, Lane<H::Row>>,
     status: watch::Sender<ReaderStatus>,
-    heard_at: Instant,
+    /// When the bus last said anything; `None` when it must not be waited for.
+    heard_at: Option<Instant>,
+    gauges: ReaderGauges,
 }
 
 impl<H: Handler> Reader<H> {
@@ -168,21 +197,11 @@ impl<H: Handler> Reader<H> {
         partitions: impl IntoIterator<Item = Partition>,
     ) -> Result<Reader<H>, sqlx::Error> {
         let offsets = read_offsets(&db, handler.name(), H::Row::LOG).await?;
-        let partitions = partitions
-            .into_iter()
-            .map(|partition| {
-                let (epoch, seq) = offsets.get(&partition).copied().unwrap_or_default();
-                let lane = Lane {
-                    cursor: Cursor::new(epoch, seq),
-                    gap_since: None,
-                    stopped: None,
-                    closed_until: DateTime::UNIX_EPOCH,
-                };
-                (partition, lane)
-            })
-            .collect();
+        let lane = |partition| (partition, Lane::at(offsets.get(&partition).copied()));
+        let partitions = partitions.into_iter().map(lane).collect();
         let (status, _) = watch::channel(ReaderStatus::default());
-        Ok(Reader { db, source, handler, settings, partitions, status, heard_at: Instant::now() })
+        let (heard_at, gauges) = (Some(Instant::now()), ReaderGauges::new(handler.name()));
+        Ok(Reader { db, source, handler, settings, partitions, status, heard_at, gauges })
     }
 
     /// Lag and stops, as of the last turn.
@@ -202,7 +221,7 @@ impl<H: Handler> Reader<H> {
 
     /// Reads until `shutdown` turns true. A turn in progress is finished first.
     pub async fn run(mut self, bus: Bus, mut shutdown: watch::Receiver<bool>) -> H {
-        let mut queue = self.subscribe(&bus).await;
+        let mut queue = bus.subscribe(H::Row::LOG.as_str(), self.handler.name());
         let mut turns = tokio::time::interval(self.settings.gather);
         turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while !*shutdown.borrow() {
@@ -211,17 +230,13 @@ impl<H: Handler> Reader<H> {
                 _ = shutdown.changed() => break,
                 _ = turns.tick() => {}
             }
-            match queue.as_mut() {
-                Some(subscription) => {
-                    while let Some(payload) = subscription.try_recv() {
-                        self.receive(&payload);
-                    }
+            queue.follow(self.groups());
+            while let Some(payload) = queue.try_recv() {
+                if let Some(reason) = self.receive(&payload) {
+                    queue.refuse(payload, reason);
                 }
-                None => queue = self.subscribe(&bus).await,
             }
-            if self.heard_at.elapsed() > self.settings.probe_after {
-                self.probe().await;
-            }
+            self.probe_if_silent().await;
             if let Err(error) = self.turn().await {
                 tracing::warn!(reader = self.handler.name(), %error, "a turn failed and will be repeated");
                 tokio::time::sleep(self.settings.pull_after).await;
@@ -230,40 +245,36 @@ impl<H: Handler> Reader<H> {
         self.handler
     }
 
-    async fn subscribe(&self, bus: &Bus) -> Option<Subscription> {
-        match bus.subscribe(H::Row::LOG.as_str(), self.handler.name()).await {
-            Ok(subscription) => Some(subscription),
-            Err(error) => {
-                tracing::warn!(reader = self.handler.name(), %error, "no queue; reading by pulls only");
-                None
-            }
-        }
+    /// The groups whose queues carry what this reader reads.
+    pub fn groups(&self) -> GroupSet {
+        self.partitions.keys().map(|partition| partition.group()).collect()
     }
 
-    /// Takes one message from the bus, whatever it is.
-    pub fn receive(&mut self, payload: &[u8]) {
-        self.heard_at = Instant::now();
-        match serde_json::from_slice::<LogMessage<H::Row>>(payload) {
-            Ok(LogMessage::Batch(batch))
-                if batch.schema_version == SCHEMA_VERSION && batch.lane == *self.db.lane() =>
-            {
-                if let Some(lane) = self.partitions.get_mut(&batch.partition) {
-                    lane.cursor.offer(batch);
+    /// Takes one message from the bus, whatever it is. Returns why it can never be taken, if so: the caller keeps it
+    /// for a person.
+    pub fn receive(&mut self, payload: &[u8]) -> Option<String> {
+        self.heard_at = Some(Instant::now());
+        match LogMessage::<H::Row>::read(payload, self.db.lane()) {
+            Ok(LogMessage::Batch(batch)) => {
+                let lane = self.partitions.get_mut(&batch.partition)?;
+                let traceparent = batch.traceparent.as_deref();
+                follow::received(self.handler.name(), batch.log, traceparent, batch.first_seq);
+                if lane.cursor.offer(batch) == Offer::Gap {
+                    // Lost, late, or dropped from a full queue.
+                    metrics::counter!("largesse_reader_gaps_total", "log" => H::Row::LOG.as_str())
+                        .increment(1);
                 }
+                None
             }
-            Ok(LogMessage::Marks(message)) if message.lane == *self.db.lane() => {
+            Ok(LogMessage::Marks(message)) => {
                 for mark in message.marks {
                     if let Some(lane) = self.partitions.get_mut(&mark.partition) {
                         lane.cursor.offer_mark(mark);
                     }
                 }
+                None
             }
-            Ok(_) => {
-                tracing::warn!(reader = self.handler.name(), "dropped a message of another lane or version")
-            }
-            Err(error) => {
-                tracing::warn!(reader = self.handler.name(), %error, "dropped an unreadable message")
-            }
+            Err(reason) => Some(reason),
         }
     }
 
@@ -282,14 +293,37 @@ impl<H: Handler> Reader<H> {
         }
         self.stop_forked().await?;
         self.handler.turn().await?;
+        self.follow_handler().await?;
         self.report_closed().await;
         self.report_status();
         Ok(())
     }
 
+    /// Reads what the handler holds now: a new partition from where its last reader's offset stands.
+    async fn follow_handler(&mut self) -> Result<(), sqlx::Error> {
+        let Some(held) = self.handler.partitions() else { return Ok(()) };
+        self.partitions.retain(|partition, _| held.contains(partition));
+        let new = || held.iter().filter(|partition| !self.partitions.contains_key(partition));
+        if new().next().is_none() {
+            return Ok(());
+        }
+        let offsets = read_offsets(&self.db, self.handler.name(), H::Row::LOG).await?;
+        let new: Vec<_> = new().map(|p| (*p, Lane::at(offsets.get(p).copied()))).collect();
+        self.partitions.extend(new);
+        self.heard_at = None; // What was published about them went to whoever read them before.
+        Ok(())
+    }
+
+    /// Asks the source, if the bus has been silent for long or partitions are new.
+    pub async fn probe_if_silent(&mut self) {
+        if self.heard_at.is_none_or(|at| at.elapsed() > self.settings.probe_after) {
+            self.probe().await;
+        }
+    }
+
     /// Asks the source how far it is: what the bus would have said.
     pub async fn probe(&mut self) {
-        self.heard_at = Instant::now();
+        self.heard_at = Some(Instant::now());
         for (partition, lane) in self.partitions.iter_mut().filter(|(_, lane)| lane.stopped.is_none()) {
             match self.source.read_after(*partition, lane.cursor.seq(), crate::PULL_ROWS_MAX).await {
                 Ok(page) => {
@@ -377,6 +411,7 @@ impl<H: Handler> Reader<H> {
 
     async fn apply_once(&mut self, slices: &[Slice<H::Row>]) -> Result<(), ApplyError> {
         let partitions: Vec<Partition> = slices.iter().map(|slice| slice.partition).collect();
+        let (clock, began) = (Instant::now(), follow::began());
         let begun = match self.handler.before_apply().await {
             Ok(()) => self.db.begin().await,
             Err(error) => Err(error),
@@ -414,6 +449,8 @@ impl<H: Handler> Reader<H> {
             return Err(error);
         }
         self.handler.committed().await;
+        self.gauges.applied(slices.iter().map(|slice| slice.rows.len()).sum(), clock.elapsed());
+        follow::applied(self.handler.name(), slices, began);
         for m in moves {
             if let Some(lane) = self.partitions.get_mut(&m.partition) {
                 lane.cursor.applied(m.to_epoch, m.to_seq);
@@ -501,12 +538,17 @@ impl<H: Handler> Reader<H> {
 
     fn report_status(&self) {
         let mut status = ReaderStatus::default();
+        let mut lag = Duration::ZERO;
         for (partition, lane) in &self.partitions {
             status.lag_rows += lane.cursor.lag_rows();
+            lag = lag.max(lane.lag());
             if let Some(reason) = &lane.stopped {
                 status.stopped.insert(*partition, reason.clone());
             }
         }
+        self.gauges.lag_rows.set(gauges::rows(status.lag_rows));
+        self.gauges.lag.set(lag.as_secs_f64());
+        self.gauges.stopped.set(gauges::rows(i64::try_from(status.stopped.len()).unwrap_or(i64::MAX)));
         self.status.send_if_modified(|known| {
             let changed = *known != status;
             *known = status;

@@ -21,6 +21,11 @@ pub fn traceparent() -> Option<String> {
         .then(|| format!("00-{}-{}-{:02x}", found.trace_id(), found.span_id(), found.trace_flags().to_u8()))
 }
 
+/// Ties the current span to the trace of a followed thing, so that who sees the one finds the other.
+pub fn link_to(followed: &crate::Followed) {
+    Span::current().add_link(followed.first_context());
+}
+
 /// Makes `span` a child of the span that `traceparent` names. A text that is no trace context changes
 /// nothing: a broken header must not break a request.
 pub fn set_parent_from(span: &Span, traceparent: &str) {
@@ -30,7 +35,7 @@ pub fn set_parent_from(span: &Span, traceparent: &str) {
     }
 }
 
-fn parse(traceparent: &str) -> Option<SpanContext> {
+pub(crate) fn parse(traceparent: &str) -> Option<SpanContext> {
     let canonical = traceparent.len() == TRACEPARENT_LEN
         && traceparent.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f' | b'-'));
     if !canonical {

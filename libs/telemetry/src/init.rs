@@ -1,6 +1,8 @@
 //! Switching everything on, once per process.
 
 use crate::Metrics;
+use crate::follow::Shared;
+use crate::slow::{SlowStatements, is_slow_statement};
 use opentelemetry::trace::TracerProvider;
 use opentelemetry::{KeyValue, global};
 use opentelemetry_otlp::{Protocol, WithExportConfig};
@@ -10,6 +12,7 @@ use std::io::IsTerminal;
 use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::Duration;
+use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
@@ -49,12 +52,15 @@ impl std::str::FromStr for LogFormat {
 pub struct Settings {
     /// The name on traces.
     pub service_name: String,
+    /// Which instance of it this process is: the node's name.
+    pub instance: String,
     /// Directives as in `info,wallet=debug`.
     pub log_filter: String,
     pub log_format: LogFormat,
     /// Where traces go, such as `http://127.0.0.1:4318`. None: no traces are kept.
     pub otlp_endpoint: Option<String>,
-    /// Traces kept of those that begin here, in parts per million. A caller's decision is followed.
+    /// Traces kept, in parts per million: of requests that begin here (a caller's decision is followed), and of
+    /// gifts, whose own ids decide, so the same number belongs in every process.
     pub trace_sample_ppm: u32,
     /// Directives for what becomes a span.
     pub trace_filter: String,
@@ -64,6 +70,7 @@ impl Default for Settings {
     fn default() -> Settings {
         Settings {
             service_name: "largesse".to_owned(),
+            instance: "node-1".to_owned(),
             log_filter: "info".to_owned(),
             log_format: LogFormat::Plain,
             otlp_endpoint: None,
@@ -148,13 +155,15 @@ pub fn init(settings: Settings) -> Result<Guard, TelemetryError> {
         }
         None => None,
     };
+    let slow = SlowStatements::default();
     tracing_subscriber::registry()
         .with(spans)
+        .with(slow.clone().with_filter(filter_fn(is_slow_statement)))
         .with(log.with_filter(log_filter))
         .try_init()
         .map_err(|_| TelemetryError::AlreadyInstalled)?;
     let metrics = Metrics::install()?;
-    let folding = fold_now_and_then(metrics.clone())?;
+    let folding = fold_now_and_then(metrics.clone(), slow)?;
     Ok(Guard { metrics, traces, folding: Some(folding) })
 }
 
@@ -176,14 +185,16 @@ fn exporter(settings: &Settings, endpoint: &str) -> Result<SdkTracerProvider, Te
         .with_timeout(EXPORT_TIMEOUT)
         .build()
         .map_err(|error| TelemetryError::Otlp(error.to_string()))?;
+    let resource = Resource::builder_empty()
+        .with_attributes([
+            KeyValue::new("service.name", settings.service_name.clone()),
+            KeyValue::new("service.instance.id", settings.instance.clone()),
+        ])
+        .build();
     let provider = SdkTracerProvider::builder()
-        .with_batch_exporter(exporter)
+        .with_span_processor(Shared::start(exporter, &resource, settings.trace_sample_ppm))
         .with_sampler(Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(ratio(settings)))))
-        .with_resource(
-            Resource::builder_empty()
-                .with_attribute(KeyValue::new("service.name", settings.service_name.clone()))
-                .build(),
-        )
+        .with_resource(resource)
         .build();
     global::set_tracer_provider(provider.clone());
     Ok(provider)
@@ -194,13 +205,17 @@ fn ratio(settings: &Settings) -> f64 {
     f64::from(settings.trace_sample_ppm.min(1_000_000)) / 1_000_000.0
 }
 
-fn fold_now_and_then(metrics: Metrics) -> Result<(mpsc::SyncSender<()>, JoinHandle<()>), TelemetryError> {
+fn fold_now_and_then(
+    metrics: Metrics,
+    slow: SlowStatements,
+) -> Result<(mpsc::SyncSender<()>, JoinHandle<()>), TelemetryError> {
     let (stop, stopped) = mpsc::sync_channel::<()>(0);
     let thread = std::thread::Builder::new()
         .name("metrics".to_owned())
         .spawn(move || {
             while stopped.recv_timeout(FOLD_INTERVAL) == Err(mpsc::RecvTimeoutError::Timeout) {
                 metrics.fold();
+                slow.tell();
             }
         })
         .map_err(|error| TelemetryError::Metrics(error.to_string()))?;

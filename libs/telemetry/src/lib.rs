@@ -5,9 +5,13 @@
 //! are logged.
 
 mod context;
+mod follow;
 mod init;
 mod prometheus;
+mod slow;
 
-pub use context::{set_parent_from, traceparent};
+pub use context::{link_to, set_parent_from, traceparent};
+pub use follow::{Act, Followed, Parent, SpanKey, follow, follow_batch, follow_sender, is_following};
 pub use init::{Guard, LogFormat, Settings, TelemetryError, init};
 pub use prometheus::{Metrics, SECONDS_BUCKETS};
+pub use slow::statement_id;

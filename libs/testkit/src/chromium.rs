@@ -26,7 +26,7 @@ impl Chromium {
         if !Path::new(PROGRAM).exists() {
             return Err(TestkitError::Missing { program: PROGRAM.to_owned() });
         }
-        let watchdog = Watchdog::start()?;
+        let watchdog = Watchdog::start(None)?;
         let port = free_port()?;
         let mut command = Command::new(PROGRAM);
         // Its own home as well: crash reports and caches go there and not to whoever runs the tests.

@@ -11,7 +11,10 @@ static NEXT: AtomicU16 = AtomicU16::new(0);
 
 /// A port that nobody listens on now. Another process may still take it first: whoever starts a server on it
 /// tries again with another one.
-pub(crate) fn free_port() -> Result<u16, TestkitError> {
+///
+/// # Errors
+/// [`TestkitError::NoFreePort`].
+pub fn free_port() -> Result<u16, TestkitError> {
     // Processes begin far apart, so that two of them seldom try the same port at the same moment.
     let start = u16::try_from(u64::from(std::process::id()) * 97 % u64::from(COUNT)).unwrap_or(0);
     for _ in 0..COUNT {

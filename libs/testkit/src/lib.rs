@@ -21,5 +21,7 @@ mod watchdog;
 pub use chromium::Chromium;
 pub use database::{Postgres, TestDatabase};
 pub use error::TestkitError;
-pub use server::{Fsync, Kind, Server, start_all};
+pub use free_port::free_port;
+pub use server::{Fsync, Kind, Server, start_all, start_all_in};
 pub use shared::{amqp_url, postgres, redis_url};
+pub use watchdog::{StopSignal, Watchdog};

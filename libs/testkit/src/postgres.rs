@@ -49,13 +49,16 @@ fn settings(fsync: Fsync) -> Vec<String> {
         "listen_addresses=127.0.0.1".to_owned(),
         "unix_socket_directories=".to_owned(),
         format!("max_connections={CONNECTIONS_MAX}"),
-        "shared_buffers=128MB".to_owned(),
         "max_wal_size=4GB".to_owned(),
         "log_min_messages=warning".to_owned(),
     ];
-    if fsync == Fsync::Off {
-        settings.extend(["fsync=off", "synchronous_commit=off", "full_page_writes=off"].map(str::to_owned));
-    }
+    let by_purpose: &[&str] = match fsync {
+        Fsync::Off => {
+            &["shared_buffers=128MB", "fsync=off", "synchronous_commit=off", "full_page_writes=off"]
+        }
+        Fsync::On => &["shared_buffers=1GB", "wal_buffers=64MB", "checkpoint_timeout=15min"],
+    };
+    settings.extend(by_purpose.iter().map(|setting| (*setting).to_owned()));
     settings
 }
 

@@ -84,9 +84,17 @@ impl Server {
     /// [`TestkitError::Missing`] when it is not installed; [`TestkitError::NotReady`] or
     /// [`TestkitError::Ended`], with the end of its log, when it did not come up. Nothing is left running.
     pub fn start(kind: Kind, fsync: Fsync) -> Result<Server, TestkitError> {
+        Server::start_in(kind, fsync, None)
+    }
+
+    /// As [`Server::start`], with its folder in `parent`, which every user must be able to reach.
+    ///
+    /// # Errors
+    /// As [`Server::start`].
+    pub fn start_in(kind: Kind, fsync: Fsync, parent: Option<&Path>) -> Result<Server, TestkitError> {
         let mut attempt = 1;
         loop {
-            let watchdog = Watchdog::start()?;
+            let watchdog = Watchdog::start(parent)?;
             let started = match kind {
                 Kind::Postgres => postgres::start(&watchdog, fsync),
                 Kind::Redis => redis::start(&watchdog),
@@ -119,9 +127,21 @@ impl Server {
 /// # Errors
 /// The first failure; what had started is stopped again.
 pub fn start_all(kinds: &[Kind], fsync: Fsync) -> Result<Vec<Server>, TestkitError> {
+    start_all_in(kinds, fsync, None)
+}
+
+/// As [`start_all`], with their folders in `parent`.
+///
+/// # Errors
+/// As [`start_all`].
+pub fn start_all_in(
+    kinds: &[Kind],
+    fsync: Fsync,
+    parent: Option<&Path>,
+) -> Result<Vec<Server>, TestkitError> {
     std::thread::scope(|scope| {
-        let starting: Vec<_> =
-            kinds.iter().map(|&kind| (kind, scope.spawn(move || Server::start(kind, fsync)))).collect();
+        let start = |kind| scope.spawn(move || Server::start_in(kind, fsync, parent));
+        let starting: Vec<_> = kinds.iter().map(|&kind| (kind, start(kind))).collect();
         let joined = starting.into_iter().map(|(kind, thread)| match thread.join() {
             Ok(started) => started,
             Err(_) => Err(TestkitError::Panicked(kind)),

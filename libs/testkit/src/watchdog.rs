@@ -14,7 +14,7 @@ const SCRIPT: &str = include_str!("watchdog.sh");
 
 /// How a server is asked to stop before it is killed.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum StopSignal {
+pub enum StopSignal {
     /// SIGTERM: an orderly end.
     Term,
     /// SIGINT: PostgreSQL's fast shutdown.
@@ -23,7 +23,7 @@ pub(crate) enum StopSignal {
 
 /// The folder and what runs in it.
 #[derive(Debug)]
-pub(crate) struct Watchdog {
+pub struct Watchdog {
     dir: PathBuf,
     shell: Child,
     input: Option<ChildStdin>,
@@ -31,13 +31,18 @@ pub(crate) struct Watchdog {
 }
 
 impl Watchdog {
-    /// Makes a fresh folder and starts the shell that will remove it.
-    pub(crate) fn start() -> Result<Watchdog, TestkitError> {
-        let folder = tempfile::Builder::new()
-            .prefix("testkit-")
-            .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o755))
-            .tempdir()
-            .map_err(TestkitError::io("make a temporary folder"))?;
+    /// Makes a fresh folder, in `parent` or where the machine keeps such, and starts the shell that will remove it.
+    ///
+    /// # Errors
+    /// [`TestkitError::Io`].
+    pub fn start(parent: Option<&Path>) -> Result<Watchdog, TestkitError> {
+        let mut builder = tempfile::Builder::new();
+        builder.prefix("testkit-").permissions(std::os::unix::fs::PermissionsExt::from_mode(0o755));
+        let folder = match parent {
+            Some(parent) => builder.tempdir_in(parent),
+            None => builder.tempdir(),
+        };
+        let folder = folder.map_err(TestkitError::io("make a temporary folder"))?;
         let mut shell = Command::new("sh")
             .args(["-c", SCRIPT, "testkit-watchdog"])
             .arg(folder.path())
@@ -52,12 +57,16 @@ impl Watchdog {
         Ok(Watchdog { dir: folder.keep(), shell, input, children: Mutex::default() })
     }
 
-    pub(crate) fn dir(&self) -> &Path {
+    /// The folder, removed at the end.
+    pub fn dir(&self) -> &Path {
         &self.dir
     }
 
     /// Starts a process in its own group and puts it under the watchdog at once.
-    pub(crate) fn spawn(&self, command: &mut Command, stop: StopSignal) -> Result<u32, TestkitError> {
+    ///
+    /// # Errors
+    /// [`TestkitError::Io`].
+    pub fn spawn(&self, command: &mut Command, stop: StopSignal) -> Result<u32, TestkitError> {
         let program = command.get_program().to_string_lossy().into_owned();
         let child = command
             .stdin(Stdio::null())
@@ -76,7 +85,7 @@ impl Watchdog {
     }
 
     /// Whether a process that was started here has ended.
-    pub(crate) fn has_ended(&self, id: u32) -> bool {
+    pub fn has_ended(&self, id: u32) -> bool {
         let mut children = self.children();
         let found = children.iter_mut().find(|child| child.id() == id);
         found.is_none_or(|child| !matches!(child.try_wait(), Ok(None)))

@@ -7,6 +7,7 @@ mod functions;
 mod naming;
 mod ratchet;
 mod rooms;
+mod signals;
 mod source;
 mod tree;
 mod walls;
@@ -16,6 +17,10 @@ pub use functions::functions_of;
 pub use naming::{banned_names, mod_files};
 pub use ratchet::{FILE_LINES_MAX, FUNCTION_LINES_MAX, Ratchet, Sizes};
 pub use rooms::broken_rooms;
+pub use signals::{
+    METRICS_PAGE, Metric, Metrics, documented_metrics, recorded_metrics, runbook_of, undocumented,
+    unknown_in_query,
+};
 pub use source::code_only;
 pub use tree::{File, files, root};
 pub use walls::{Crate, broken_walls, crates};

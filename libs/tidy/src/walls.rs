@@ -25,9 +25,8 @@ impl Tier {
     fn of(crate_folder: &str) -> Option<Tier> {
         Some(match crate_folder {
             "libs/money" | "libs/ids" | "libs/contracts" => Tier::Pure,
-            "libs/seqlog" | "libs/bus" | "libs/pg" | "libs/cache" | "libs/edge" | "libs/telemetry" => {
-                Tier::Adapter
-            }
+            "libs/seqlog" | "libs/bus" | "libs/pg" | "libs/cache" | "libs/edge" | "libs/telemetry"
+            | "libs/peer" => Tier::Adapter,
             "libs/hotkey" | "libs/refresh" | "libs/guard" | "libs/lane" => Tier::Kit,
             "libs/books" => Tier::Books,
             "libs/testkit" => Tier::Testkit,
@@ -62,12 +61,14 @@ const DOORS: [(&str, &str); 2] = [
 ];
 
 /// Packages that one crate alone may know. Tests and benches may anchor themselves to them.
-const CONFINED: [(&str, &str); 5] = [
+const CONFINED: [(&str, &str); 7] = [
     ("lapin", "bus"),
     ("redis", "cache"),
     ("opentelemetry", "telemetry"),
     ("tracing-opentelemetry", "telemetry"),
     ("pglite-oxide", "pg"),
+    ("hyper", "peer"),
+    ("hyper-util", "peer"),
 ];
 
 /// Packages that reach an outside world: no pure crate may use them.

@@ -129,7 +129,9 @@ pub(super) struct Request<'a> {
 #[derive(Clone)]
 pub(super) struct Client {
     http: reqwest::Client,
-    base: String,
+    bases: Arc<[String]>,
+    /// The node this client sends to, of `bases`.
+    node: usize,
     pub(super) tokens: Arc<dyn TokenMinter>,
     retry_for: Duration,
     retries: Arc<AtomicU64>,
@@ -140,11 +142,16 @@ impl Client {
         settings: &ReplaySettings,
         tokens: Arc<dyn TokenMinter>,
     ) -> Result<Client, SendError> {
-        let bad_url = |problem: String| SendError::Url { url: settings.url.clone(), problem };
-        let url = Url::parse(&settings.url).map_err(|error| bad_url(error.to_string()))?;
-        if url.scheme() != "http" || url.host_str().is_none() {
-            return Err(bad_url("the replayer speaks plain HTTP; put it next to the server".to_owned()));
+        let mut bases = Vec::new();
+        for text in std::iter::once(&settings.url).chain(&settings.more_urls) {
+            let bad_url = |problem: String| SendError::Url { url: text.clone(), problem };
+            let url = Url::parse(text).map_err(|error| bad_url(error.to_string()))?;
+            if url.scheme() != "http" || url.host_str().is_none() {
+                return Err(bad_url("the replayer speaks plain HTTP; put it next to the server".to_owned()));
+            }
+            bases.push(text.trim_end_matches('/').to_owned());
         }
+        let bad_url = |problem: String| SendError::Url { url: settings.url.clone(), problem };
         let http = reqwest::Client::builder()
             .no_proxy()
             .timeout(ATTEMPT_WAIT_MAX)
@@ -154,11 +161,21 @@ impl Client {
             .map_err(|error| bad_url(error.to_string()))?;
         Ok(Client {
             http,
-            base: settings.url.trim_end_matches('/').to_owned(),
+            bases: bases.into(),
+            node: 0,
             tokens,
             retry_for: settings.retry_for,
             retries: Arc::new(AtomicU64::new(0)),
         })
+    }
+
+    /// The same client, for a worker that sends through one of the nodes.
+    pub(super) fn for_worker(&self, worker: usize) -> Client {
+        Client { node: worker % self.bases.len().max(1), ..self.clone() }
+    }
+
+    fn base(&self) -> &str {
+        self.bases.get(self.node).map_or("", String::as_str)
     }
 
     pub(super) fn retries(&self) -> u64 {
@@ -200,7 +217,7 @@ impl Client {
     async fn attempt(&self, request: &Request<'_>, token: &str) -> Result<Answer, reqwest::Error> {
         let mut attempt = self
             .http
-            .request(request.method.clone(), format!("{}{}", self.base, request.path))
+            .request(request.method.clone(), format!("{}{}", self.base(), request.path))
             .header("authorization", format!("Bearer {token}"));
         if let Some(key) = request.key {
             attempt = attempt.header("idempotency-key", key.to_string());

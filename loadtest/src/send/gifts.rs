@@ -30,8 +30,8 @@ pub(super) async fn send(
     let counts = replay.counts();
     let clock = Clock::of_span(counts.span_ms);
     let drawing = progress.start(Phase::Gifts, counts.gifts + counts.free_gifts);
-    let workers = (0..settings.connections.max(1)).map(|_| Sending {
-        client: client.clone(),
+    let workers = (0..settings.connections.max(1)).map(|worker| Sending {
+        client: client.for_worker(worker),
         tokens: TokenCache::new(Arc::clone(&client.tokens)),
         run: run.clone(),
         progress: progress.clone(),

@@ -42,7 +42,7 @@ pub struct Config {
     pub callback_window_s: u32,
     pub batch_len_max: usize,
     pub queue_len_max: usize,
-    pub lease_s: u32,
+    pub lease_ms: u32,
     pub bonuses: Vec<Bonus>,
     pub channels: BTreeMap<String, ChannelConfig>,
 }
@@ -66,7 +66,7 @@ impl Config {
     }
 
     pub(crate) fn lease(&self) -> Duration {
-        Duration::from_secs(u64::from(self.lease_s))
+        Duration::from_millis(u64::from(self.lease_ms))
     }
 
     /// The channels of this profile: production has no sandbox.

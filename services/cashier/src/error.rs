@@ -133,6 +133,8 @@ impl Classed for RechargeError {
 /// Why the cashier did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
+    #[error(transparent)]
+    Node(#[from] seqlog::JoinError),
     #[error("the payment channel {0} has no secret")]
     NoSecret(String),
     #[error("the setting {0} must be above zero, and no minimum above its maximum")]

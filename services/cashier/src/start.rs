@@ -9,11 +9,14 @@ use crate::store::payments::PaymentsTable;
 use axum::Router;
 use bus::Bus;
 use contracts::log::AccountingZone;
+use contracts::log::LogName;
 use edge::KeyAge;
+use ids::GroupSet;
 use pg::Db;
-use seqlog::{Appender, AppenderSettings, Relaying, TableSource};
+use seqlog::{Appender, AppenderSettings, Membership, NodeSettings, Relaying, TableSource};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
@@ -43,11 +46,12 @@ pub struct Running {
     cashier: Arc<Cashier>,
     source: TableSource<PaymentsTable>,
     held: watch::Receiver<usize>,
+    membership: Membership,
     stop: watch::Sender<bool>,
     writer: JoinHandle<()>,
 }
 
-/// Takes over every free partition, and starts the writer.
+/// Joins the cashier's nodes, takes its share of the partitions over, and starts the writer.
 ///
 /// # Errors
 /// [`StartError`]; nothing runs then.
@@ -59,7 +63,9 @@ pub async fn start(deps: Deps) -> Result<Running, StartError> {
         let secret = secrets.channels.get(name).ok_or_else(|| StartError::NoSecret(name.clone()))?;
         known.insert(name.clone(), secret.clone());
     }
-    let settings = AppenderSettings { owner: node, lease: config.lease(), relaying: Relaying::On };
+    let settings = NodeSettings::even(&node, config.lease());
+    let membership = Membership::join(db.clone(), LogName::Payments.as_str(), settings).await?;
+    let settings = AppenderSettings { ownership: membership.ownership(), relaying: Relaying::On };
     let appender = Appender::new(db.clone(), PaymentsTable, bus, settings);
     let source = appender.source();
     let (queue, jobs) = mpsc::channel(config.queue_len_max);
@@ -72,14 +78,12 @@ pub async fn start(deps: Deps) -> Result<Running, StartError> {
         queue: jobs,
         batch_len_max: config.batch_len_max,
         held: held_sender,
-        claim_every: config.lease(),
         shutdown,
     };
-    writer.take_over_free().await;
-    writer.held.send_replace(writer.appender.partitions().count());
+    writer.follow().await;
     let writer = tokio::spawn(writer.run());
     let cashier = Arc::new(Cashier { db, config, zone, key_age, secrets: known, queue });
-    Ok(Running { cashier, source, held, stop, writer })
+    Ok(Running { cashier, source, held, membership, stop, writer })
 }
 
 fn check(config: &Config) -> Result<(), StartError> {
@@ -89,7 +93,7 @@ fn check(config: &Config) -> Result<(), StartError> {
         ("callback_window_s", config.callback_window_s == 0),
         ("batch_len_max", config.batch_len_max == 0),
         ("queue_len_max", config.queue_len_max == 0),
-        ("lease_s", config.lease_s == 0),
+        ("lease_ms", config.lease_ms == 0),
     ];
     match bad.into_iter().find(|(_, bad)| *bad) {
         Some((setting, _)) => Err(StartError::BadSetting(setting)),
@@ -114,11 +118,17 @@ impl Running {
         Status { partitions_held: *self.held.borrow(), queued: queue.max_capacity() - queue.capacity() }
     }
 
+    /// Hands the partitions to other live nodes, if there are any; goes on with what nobody takes.
+    pub async fn drain(&self, limit: Duration) -> GroupSet {
+        self.membership.drain(limit).await
+    }
+
     /// Records what is queued, lets go of the partitions, and ends.
     pub async fn shutdown(self) {
         self.stop.send_replace(true);
         if let Err(error) = self.writer.await {
             tracing::error!(%error, "the cashier's writer ended badly");
         }
+        self.membership.leave().await;
     }
 }

@@ -23,15 +23,19 @@ pub use domain::rules::{Rule, RuleLine};
 pub use http::openapi;
 pub use store::vouchers::VouchersTable;
 
-use app::keep_partitions::{Keeping, Statuses, keep_partitions, writer_of};
-use app::post_vouchers::Terminology;
+use app::keep_partitions::{Reading, keep_partitions};
+use app::post_vouchers::{Terminology, Writer};
 use bus::Bus;
 use chrono::NaiveDate;
+use contracts::log::LogName;
+use ids::GroupSet;
 use pg::Db;
-use seqlog::{Appender, AppenderSettings, ReaderSettings, ReaderStatus, Relaying, TableSource};
+use seqlog::{
+    Appender, AppenderSettings, Membership, NodeSettings, ReaderSettings, ReaderStatus, Relaying, TableSource,
+};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 use tokio::task::JoinHandle;
 
 /// The tables of this service, migrated after seqlog's own.
@@ -55,6 +59,8 @@ pub enum StartError {
     Config(#[from] ConfigError),
     #[error("the chart lacks accounts that have moved: {0:?}")]
     AccountsMissing(Vec<String>),
+    #[error(transparent)]
+    Node(#[from] seqlog::JoinError),
     #[error("clearing's database failed")]
     Db(#[from] sqlx::Error),
 }
@@ -64,12 +70,14 @@ pub struct Running {
     /// The log `clearing.vouchers`, for readers' pulls.
     pub source: TableSource<VouchersTable>,
     db: Db,
-    statuses: Statuses,
+    /// Lag and stops of the readers, by name.
+    statuses: [(&'static str, watch::Receiver<ReaderStatus>); 3],
+    membership: Membership,
     stop: watch::Sender<bool>,
     task: JoinHandle<()>,
 }
 
-/// Checks and stores the policy, takes partitions over, and starts posting.
+/// Checks and stores the policy, joins clearing's nodes, takes its share of the partitions over, and starts posting.
 ///
 /// # Errors
 /// [`StartError`], before anything is posted.
@@ -84,24 +92,35 @@ pub async fn start(deps: Deps) -> Result<Running, StartError> {
     store::policies::save(&db, &policy).await?;
     let terms = config.terms(&policy);
     let lease = Duration::from_millis(config.lease_ms);
-    let appender = Appender::new(
-        db.clone(),
-        VouchersTable,
-        bus.clone(),
-        AppenderSettings { owner: node, lease, relaying: Relaying::On },
-    );
-    let (writer, source) = writer_of(&db, appender);
+    let membership =
+        Membership::join(db.clone(), LogName::Vouchers.as_str(), NodeSettings::even(&node, lease)).await?;
+    let ownership = membership.ownership();
+    let writing = AppenderSettings { ownership: ownership.clone(), relaying: Relaying::On };
+    let appender = Appender::new(db.clone(), VouchersTable, bus.clone(), writing);
+    let source = appender.source();
+    let mut writer = Writer::new(db.clone(), appender);
+    writer.follow().await?;
+    let writer = Arc::new(Mutex::new(writer));
     let settings = ReaderSettings {
         gather: Duration::from_millis(config.gather_ms),
         batch_rows_max: config.batch_rows_max,
         ..ReaderSettings::default()
     };
-    let terminology = Arc::new(Terminology { policy, terms });
-    let keeping = Keeping { db: db.clone(), bus, sources, settings, lease, terminology };
-    let statuses = Statuses::default();
     let (stop, shutdown) = watch::channel(false);
-    let task = tokio::spawn(keep_partitions(keeping, writer, statuses.clone(), shutdown));
-    Ok(Running { source, db, statuses, stop, task })
+    let reading = Reading {
+        db: db.clone(),
+        bus,
+        settings,
+        terminology: Arc::new(Terminology { policy, terms }),
+        writer: Arc::clone(&writer),
+        ownership: ownership.clone(),
+        shutdown: shutdown.clone(),
+    };
+    let started = reading.start(&sources).await?;
+    let statuses = started.each_ref().map(|reader| (reader.name, reader.status.clone()));
+    let readers = started.map(|reader| reader.task);
+    let task = tokio::spawn(keep_partitions(writer, readers, ownership, shutdown));
+    Ok(Running { source, db, statuses, membership, stop, task })
 }
 
 impl Running {
@@ -112,7 +131,7 @@ impl Running {
 
     /// Lag and stops of the readers, by name.
     pub fn status(&self) -> Vec<(&'static str, ReaderStatus)> {
-        self.statuses.now()
+        self.statuses.iter().map(|(name, status)| (*name, status.borrow().clone())).collect()
     }
 
     /// The books up to and including a day; none: everything posted.
@@ -131,11 +150,17 @@ impl Running {
         store::periods::set_state(&self.db, day, state).await
     }
 
+    /// Hands the partitions to other live nodes, if there are any; goes on with what nobody takes.
+    pub async fn drain(&self, limit: Duration) -> GroupSet {
+        self.membership.drain(limit).await
+    }
+
     /// Finishes the turns in progress and ends the leases.
     pub async fn shutdown(self) {
         let _ = self.stop.send(true); // No receiver: the task has ended already.
         if let Err(error) = self.task.await {
             tracing::error!(%error, "clearing ended badly");
         }
+        self.membership.leave().await;
     }
 }

@@ -1,6 +1,7 @@
 //! One file per act.
 
 pub mod find_order;
+pub(crate) mod follow_gift;
 pub mod ranks;
 pub mod refund_order;
 pub mod send_gift;

@@ -3,6 +3,7 @@
 mod events;
 mod gift_orders;
 mod gifts;
+pub mod internal;
 mod openapi;
 mod rooms;
 

@@ -6,3 +6,4 @@ mod keeper_rows;
 mod keeper_turn;
 pub mod on_entries;
 mod pending_book;
+pub mod routed_reports;

@@ -15,18 +15,23 @@ use crate::jobs::orphans::AdoptOrphans;
 use crate::jobs::{refunds, teller};
 use crate::readers::desk::{DESK_LEN_MAX, ReportDesk};
 use crate::readers::on_entries::{Keeper, KeeperParts, KeeperSettings};
+use crate::readers::routed_reports::RoutedReports;
 use crate::store::orders::OrdersTable;
 use axum::Router;
 use bus::Bus;
 use cache::Cache;
 use contracts::catalogue::{Gift, Room};
 use contracts::entry::Entry;
-use contracts::log::AccountingZone;
+use contracts::log::{AccountingZone, Epoch, LogName};
 use contracts::order::Order;
 use contracts::show::ShowReports;
 use contracts::wallet::Wallet;
+use ids::{GroupSet, Partition};
 use pg::Db;
-use seqlog::{Appender, AppenderSettings, LogSource, Relaying, TableSource};
+use seqlog::{
+    Appender, AppenderSettings, Holdings, LogSource, Membership, NodeSettings, Ownership, Relaying,
+    TableSource,
+};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Notify, mpsc, watch};
@@ -42,6 +47,8 @@ pub struct Deps {
     pub bus: Bus,
     pub cache: Cache,
     pub wallet: Arc<dyn Wallet>,
+    /// Where show reports go whose partition this process does not keep; `None` where there is one gift node.
+    pub reports_elsewhere: Option<Arc<dyn ShowReports>>,
     /// `wallet.entries`, for pulls.
     pub entries: Arc<dyn LogSource<Entry>>,
     /// The secret of blind boxes; any length, kept for the life of the data.
@@ -61,6 +68,8 @@ pub enum StartError {
     Catalogue(#[from] serde_json::Error),
     #[error("the catalogue cannot be used")]
     Shelf(#[from] ShelfError),
+    #[error(transparent)]
+    Node(#[from] seqlog::JoinError),
     #[error("gift's tables cannot be read")]
     Db(#[from] sqlx::Error),
 }
@@ -70,7 +79,7 @@ pub struct Running {
     router: Router,
     shelf: Arc<Shelf>,
     orders: TableSource<OrdersTable>,
-    reports: Arc<dyn ShowReports>,
+    membership: Membership,
     status: watch::Receiver<KeeperStatus>,
     show: ShowQueue,
     /// Ends requests' streams and the jobs; the lease ends only after what was accepted has been shown.
@@ -121,12 +130,12 @@ pub async fn start(deps: Deps) -> Result<Running, StartError> {
     let (stop, stopped) = watch::channel(false);
     let (stop_keeper, keeper_stopped) = watch::channel(false);
     let (stop_lease, lease_stopped) = watch::channel(false);
-    let reports: Arc<dyn ShowReports> = desk.clone();
+    let routed = routed_reports(&deps, &desk);
     let show_parts = ShowParts {
         stage: Arc::clone(&stage),
         identity: Arc::clone(&identity),
         desk: Arc::clone(&desk),
-        reports: Arc::clone(&reports),
+        reports: routed.clone(),
         resend_after: Duration::from_millis(config.report_resend_ms.max(10)),
     };
     let (show, mut jobs) = show::start(show_parts, stopped.clone());
@@ -134,7 +143,8 @@ pub async fn start(deps: Deps) -> Result<Running, StartError> {
     let (status_in, status) = watch::channel(KeeperStatus::default());
     let keeping = keep_orders(&deps, Arc::clone(&desk), status_in);
     let kept = Arc::clone(&desk);
-    let reader = keeping.begin(keeper(&deps, desk, show.clone(), told)).await?;
+    let membership = join_nodes(&deps).await?;
+    let reader = keeping.begin(keeper(&deps, desk, show.clone(), told, membership.ownership())).await?;
     let keeper = tokio::spawn(keeping.run(reader, keeper_stopped));
     let lease = tokio::spawn(lease::run(Arc::clone(&identity), deps.db.clone(), node_lease, lease_stopped));
     let refunds_due = Arc::new(Notify::new());
@@ -157,7 +167,7 @@ pub async fn start(deps: Deps) -> Result<Running, StartError> {
         identity,
         show: show.clone(),
         orphans,
-        desk: kept,
+        reports: routed,
         seed: DrawSeed::new(&deps.draw_secret),
         key_age: config.key_age(),
         id_version: deps.db.lane().id_version(),
@@ -166,12 +176,13 @@ pub async fn start(deps: Deps) -> Result<Running, StartError> {
     let orders = TableSource::new(deps.db.clone(), OrdersTable);
     let Deps { db, wallet, .. } = deps;
     let state = State { db, wallet, shelf, sender, stage, ranks, heartbeat, shutdown: stopped };
-    let router = http::router(Arc::new(state));
+    let holdings = membership.ownership().holdings().clone();
+    let router = http::router(Arc::new(state)).merge(http::internal::router(kept, holdings));
     Ok(Running {
         router,
         shelf: shelf_read,
         orders,
-        reports,
+        membership,
         status,
         show,
         stop,
@@ -182,6 +193,17 @@ pub async fn start(deps: Deps) -> Result<Running, StartError> {
         teller,
         lease,
     })
+}
+
+fn routed_reports(deps: &Deps, desk: &Arc<ReportDesk>) -> Arc<RoutedReports> {
+    let patience = Duration::from_millis(deps.config.report_reach_max_ms);
+    Arc::new(RoutedReports::new(Arc::clone(desk), deps.reports_elsewhere.clone(), patience))
+}
+
+async fn join_nodes(deps: &Deps) -> Result<Membership, seqlog::JoinError> {
+    let lease = Duration::from_millis(deps.config.keeper_lease_ms.max(100));
+    let settings = NodeSettings::even(&deps.node, lease);
+    Membership::join(deps.db.clone(), LogName::Orders.as_str(), settings).await
 }
 
 fn adopt_orphans(deps: &Deps, identity: &Arc<Identity>, show: &ShowQueue) -> AdoptOrphans {
@@ -195,14 +217,15 @@ fn adopt_orphans(deps: &Deps, identity: &Arc<Identity>, show: &ShowQueue) -> Ado
     }
 }
 
-fn keeper_lease(deps: &Deps) -> Duration {
-    Duration::from_secs(deps.config.keeper_lease_s.max(1))
-}
-
-fn keeper(deps: &Deps, desk: Arc<ReportDesk>, show: ShowQueue, told: mpsc::Sender<Vec<Order>>) -> Keeper {
+fn keeper(
+    deps: &Deps,
+    desk: Arc<ReportDesk>,
+    show: ShowQueue,
+    told: mpsc::Sender<Vec<Order>>,
+    ownership: Ownership,
+) -> Keeper {
     let config = &deps.config;
-    let lease = keeper_lease(deps);
-    let settings = AppenderSettings { owner: deps.node.clone(), lease, relaying: Relaying::On };
+    let settings = AppenderSettings { ownership, relaying: Relaying::On };
     Keeper::new(KeeperParts {
         db: deps.db.clone(),
         appender: Appender::new(deps.db.clone(), OrdersTable, deps.bus.clone(), settings),
@@ -222,10 +245,8 @@ fn keep_orders(deps: &Deps, desk: Arc<ReportDesk>, status: watch::Sender<KeeperS
         db: deps.db.clone(),
         bus: deps.bus.clone(),
         entries: Arc::clone(&deps.entries),
-        owner: deps.node.clone(),
         reader: deps.config.reader(),
         report_wait: Duration::from_millis(deps.config.report_wait_ms),
-        take_over_every: keeper_lease(deps),
         status,
         desk,
     }
@@ -272,9 +293,14 @@ impl Running {
         self.orders.clone()
     }
 
-    /// Where other gift nodes report what their rooms saw.
-    pub fn reports(&self) -> Arc<dyn ShowReports> {
-        Arc::clone(&self.reports)
+    /// The partitions whose orders this node's keeper decides now, each with its epoch: where their show reports go.
+    pub fn held(&self) -> Vec<(Partition, Epoch)> {
+        self.membership.ownership().holdings().list()
+    }
+
+    /// The same, with every change as it happens.
+    pub fn holdings(&self) -> Holdings {
+        self.membership.ownership().holdings().clone()
     }
 
     /// How far the orders keeper is.
@@ -287,10 +313,15 @@ impl Running {
         self.show.unacknowledged_len()
     }
 
+    /// Hands the orders' partitions to other live nodes, if there are any; goes on with what nobody takes.
+    pub async fn drain(&self, limit: Duration) -> GroupSet {
+        self.membership.drain(limit).await
+    }
+
     /// Stops: what was accepted is shown, the keeper finishes its turn, then leases end. Call it after the
     /// last request has been answered.
     pub async fn shutdown(self) {
-        let Running { stop, stop_keeper, stop_lease, jobs, keeper, teller, lease, .. } = self;
+        let Running { stop, stop_keeper, stop_lease, jobs, keeper, teller, lease, membership, .. } = self;
         // `send_replace` also works when nobody listens any more.
         stop.send_replace(true);
         for job in jobs {
@@ -298,6 +329,7 @@ impl Running {
         }
         stop_keeper.send_replace(true);
         ended("the orders keeper", keeper).await;
+        membership.leave().await;
         ended("the teller", teller).await;
         stop_lease.send_replace(true);
         ended("the lease", lease).await;

@@ -20,10 +20,14 @@ pub enum Command {
   largesse up --data-dir /tmp/ann --listen 127.0.0.1:9090
   largesse up --database postgres://app@db/largesse --redis redis://cache --amqp amqp://bus")]
     Up(UpArgs),
-    /// Run some services in this process, on real servers
+    /// Run some services in this process, on real servers; the others run elsewhere ([peers] says where)
     #[command(after_help = "Examples:
-  largesse serve wallet gift --database postgres://app@db/largesse
-  largesse serve cashier wallet gift settlement clearing recon --config largesse.toml")]
+  largesse serve wallet --config wallet-1.toml
+  LARGESSE_PEERS__WALLET='[\"http://10.0.0.5:8080\"]' largesse serve gift --database postgres://app@db/largesse
+  largesse serve cashier wallet gift settlement clearing recon --config largesse.toml
+
+Waits for the database, its schemas (run `largesse migrate`), the broker and the wallet's nodes, in whatever order they
+start.")]
     Serve(ServeArgs),
     /// Bring every schema of a database up to date
     #[command(after_help = "Examples:
@@ -51,8 +55,19 @@ pub enum Command {
     Check(CheckArgs),
     /// Measure, each figure beside its yardstick in the same run
     #[command(after_help = "Examples:
-  largesse bench --out target/bench/report.json")]
+  largesse bench --out target/bench/report.json
+  largesse bench --database postgres://app@db/postgres --only \"256 in flight\"")]
     Bench(BenchArgs),
+    /// Look at what would hurt: schemas, clock, server settings, connections, placement of masters
+    #[command(
+        after_help = "Exit 0 where nothing is refused. In the profile production, what is a warning in development
+(fsync off, two masters on one host) is refused.
+
+Examples:
+  largesse doctor --database postgres://app@db/largesse --config largesse.toml
+  largesse doctor --data-dir ./data"
+    )]
+    Doctor(DoctorArgs),
 }
 
 /// Where the data is: a directory with the embedded database, or a real PostgreSQL.
@@ -141,9 +156,10 @@ pub struct ReplayArgs {
     pub file: PathBuf,
     #[command(flatten)]
     pub place: PlaceArgs,
-    /// A running Largesse to send to; without it, one is started on the data directory
+    /// A running Largesse to send to; without it, one is started on the data directory. Given more than once, gifts
+    /// go through all of these nodes
     #[arg(long, value_name = "URL")]
-    pub url: Option<String>,
+    pub url: Vec<String>,
     /// Connections that send at once
     #[arg(long, default_value_t = 64, value_name = "N")]
     pub connections: u16,
@@ -178,6 +194,12 @@ pub struct CheckArgs {
 
 #[derive(Debug, Clone, Args)]
 pub struct BenchArgs {
+    /// A real PostgreSQL on which databases may be made: adds its figures to those of the embedded one
+    #[arg(long, value_name = "URL", env = "LARGESSE_BENCH_DATABASE_URL")]
+    pub database: Option<String>,
+    /// Only figures whose names contain this
+    #[arg(long, value_name = "TEXT")]
+    pub only: Option<String>,
     /// Where the figures go
     #[arg(long, default_value = "target/bench/report.json", value_name = "FILE")]
     pub out: PathBuf,
@@ -187,4 +209,13 @@ pub struct BenchArgs {
     /// How long each wallet figure is measured, in seconds
     #[arg(long, default_value_t = 3, value_name = "SECONDS")]
     pub seconds: u16,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct DoctorArgs {
+    #[command(flatten)]
+    pub place: PlaceArgs,
+    /// A configuration file over the defaults
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
 }

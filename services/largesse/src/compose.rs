@@ -3,18 +3,20 @@
 use crate::cli::ServiceName;
 use crate::config::{Config, LogFormat, Profile};
 use crate::directory::Directory;
+use crate::drain::drain;
 use crate::failure::Failure;
-use crate::logs::{self, Logs};
+use crate::health::{watch_database, watch_weak};
+use crate::parts::{Common, Running, key_age, start_services};
+use crate::peers::Peers;
 use crate::secrets::Secrets;
+use crate::waiting::Waiting;
 use bus::Bus;
 use cache::Cache;
+use clap::ValueEnum;
 use contracts::lane::Lane;
-use contracts::log::LogName;
-use edge::{Edge, KeyAge, ReadyFlag, TokenKeys};
+use edge::{Edge, ReadyFlag, TokenKeys};
 use pg::{Db, Embedded, Migrator, PoolSettings};
-use seqlog::{LogSource, ReaderStatus, TableSource};
 use sqlx::PgPool;
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,12 +25,6 @@ use tokio::task::JoinHandle;
 
 /// How long open connections may take to end at a shutdown.
 const DRAIN_MAX: Duration = Duration::from_secs(5);
-
-/// How often the database is asked whether it is still there.
-const WATCH_EVERY: Duration = Duration::from_secs(1);
-
-/// Failures in a row after which the process gives up.
-const WATCH_FAILURES_MAX: u32 = 10;
 
 /// Every service's schema, in the order their logs flow.
 fn schemas() -> [(&'static str, &'static Migrator); 6] {
@@ -40,6 +36,11 @@ fn schemas() -> [(&'static str, &'static Migrator); 6] {
         ("clearing", &clearing::MIGRATOR),
         ("recon", &recon::MIGRATOR),
     ]
+}
+
+/// Every service with the migrations of its schema.
+pub fn migrators() -> impl Iterator<Item = (&'static str, [&'static Migrator; 2])> {
+    schemas().into_iter().map(|(service, migrator)| (service, [&seqlog::MIGRATOR, migrator]))
 }
 
 /// Brings every schema of a lane up to date; returns their names.
@@ -56,6 +57,37 @@ pub async fn migrate_all(pool: &PgPool, lane: &Lane) -> Result<Vec<String>, Fail
     Ok(done)
 }
 
+/// Whether every schema of a lane is as new as this program needs.
+async fn check_schemas(pool: &PgPool, lane: &Lane) -> Result<(), pg::PgError> {
+    for (service, migrator) in schemas() {
+        pg::check_migrated(&Db::new(pool.clone(), service, lane), &[&seqlog::MIGRATOR, migrator]).await?;
+    }
+    Ok(())
+}
+
+/// What one process runs.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan<'a> {
+    pub services: &'a [ServiceName],
+    pub schemas: Schemas,
+}
+
+/// Who brings the schemas up to date.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Schemas {
+    /// This process, at its start: where it is the only one.
+    Migrated,
+    /// `largesse migrate`; a process among others waits for it. The embedded database has nobody else.
+    Awaited,
+}
+
+impl Plan<'_> {
+    /// Everything in one process.
+    pub fn whole() -> Plan<'static> {
+        Plan { services: ServiceName::value_variants(), schemas: Schemas::Migrated }
+    }
+}
+
 /// Starts what is logged, measured and traced.
 ///
 /// # Errors
@@ -68,29 +100,11 @@ pub fn telemetry_of(config: &Config) -> Result<telemetry::Guard, Failure> {
             LogFormat::Json => telemetry::LogFormat::Json,
         },
         otlp_endpoint: Some(config.telemetry.otlp_endpoint.clone()).filter(|url| !url.is_empty()),
+        trace_sample_ppm: config.telemetry.trace_sample_ppm,
+        instance: config.node.clone(),
         ..telemetry::Settings::default()
     };
     telemetry::init(settings).map_err(|error| Failure::Config(error.to_string()))
-}
-
-/// What every service of a process shares.
-struct Common<'a> {
-    config: &'a Config,
-    secrets: &'a Secrets,
-    pool: PgPool,
-    bus: Bus,
-    cache: Cache,
-    lane: Lane,
-}
-
-impl Common<'_> {
-    fn db(&self, service: &str) -> Db {
-        Db::new(self.pool.clone(), service, &self.lane)
-    }
-
-    fn source<T: seqlog::LogTable>(&self, service: &str, table: T) -> Arc<dyn LogSource<T::Row>> {
-        Arc::new(TableSource::new(self.db(service), table))
-    }
 }
 
 /// The services of one process, at work.
@@ -104,33 +118,20 @@ pub struct Stack {
     failed: watch::Receiver<Option<String>>,
     tokens: TokenKeys,
     opened: ReadyFlag,
-}
-
-#[derive(Default)]
-struct Running {
-    cashier: Option<cashier::Running>,
-    wallet: Option<wallet::Running>,
-    gift: Option<gift::Running>,
-    settlement: Option<settlement::Running>,
-    clearing: Option<clearing::Running>,
-    recon: Option<recon::Running>,
-}
-
-fn start_failed<E: std::error::Error + Send + Sync + 'static>(
-    service: &'static str,
-) -> impl Fn(E) -> Failure {
-    move |error| Failure::Start { service, source: Box::new(error) }
+    peers: Peers,
+    waiting: Waiting,
+    drain_notice: Duration,
 }
 
 impl Stack {
-    /// Opens storage, migrates it, starts `services`, and listens. Serves when this returns; [`Stack::open`] says
-    /// so at `/readyz`.
+    /// Waits for storage, broker and schemas, starts the services of `plan`, and listens. Serves when this returns;
+    /// [`Stack::open`] says so at `/readyz`.
     ///
     /// # Errors
     /// [`Failure`] naming what did not start; what had started is stopped with the process.
     pub async fn start(
         config: &Config,
-        services: &[ServiceName],
+        plan: &Plan<'_>,
         directory: &Directory,
         secrets: &Secrets,
         metrics: &telemetry::Metrics,
@@ -141,23 +142,32 @@ impl Stack {
             .map_err(|error| Failure::Listen { source: error.into() })?;
         let address = listener.local_addr().map_err(|source| Failure::Listen { source: Box::new(source) })?;
         let lane = Lane::Live;
-        let (pool, embedded) = open_database(config, directory).await?;
-        migrate_all(&pool, &lane).await?;
+        let waiting = Waiting::new(Duration::from_secs(config.start.wait_max_s));
+        let tokens = secrets.token_keys()?;
+        // Before the database: what can be refused without it is.
+        let peers = Peers::start(&config.peers, plan.services, &tokens)?;
+        let bus = open_bus(config, &lane, &waiting).await?;
+        let cache = open_cache(config, &lane, &waiting).await?;
+        let (pool, reads, embedded) = open_database(config, directory, &waiting).await?;
+        ready_schemas(&pool, (plan.schemas, embedded.is_some()), &waiting).await?;
         let common = Common {
             config: &tuned(config, embedded.is_some()),
             secrets,
             pool: pool.clone(),
-            bus: open_bus(config, &lane).await?,
-            cache: open_cache(config, &lane).await?,
+            reads,
+            bus,
+            cache,
             lane,
+            peers: &peers,
         };
-        let tokens = secrets.token_keys()?;
-        let (running, router) = start_services(&common, services, &tokens).await?;
+        let (running, router) = start_services(&common, plan.services, &tokens).await?;
         let (answers, failed) = watch_database(pool.clone());
         let edge = edge_of(config, &tokens, metrics);
         edge.readiness.check("database", move || {
             if *answers.borrow() { Ok(()) } else { Err("the database does not answer".to_owned()) }
         });
+        peers.report(&edge.readiness);
+        watch_weak(common.bus.clone(), common.cache.clone(), &edge.readiness);
         let opened = edge.readiness.flag("start");
         let router = edge.finish(router);
         let (stop, mut stopped) = watch::channel(false);
@@ -169,7 +179,29 @@ impl Stack {
                 tracing::error!(%error, "the listener failed");
             }
         });
-        Ok(Stack { address, pool, embedded, running, stop, server, failed, tokens, opened })
+        let drain_notice = Duration::from_millis(config.http.drain_notice_ms);
+        Ok(Stack {
+            address,
+            pool,
+            embedded,
+            running,
+            stop,
+            server,
+            failed,
+            tokens,
+            opened,
+            peers,
+            waiting,
+            drain_notice,
+        })
+    }
+
+    /// Waits for the processes that this one cannot do without.
+    ///
+    /// # Errors
+    /// [`Failure::Waited`].
+    pub async fn wait_for_peers(&self) -> Result<(), Failure> {
+        self.peers.wait(&self.waiting).await
     }
 
     /// Says at `/readyz` that traffic may come.
@@ -203,8 +235,17 @@ impl Stack {
         }
     }
 
-    /// Stops in the order the logs flow, so that each reader still sees what came before it.
+    /// What runs in this process.
+    pub fn running(&self) -> &Running {
+        &self.running
+    }
+
+    /// Stops: first nobody is sent here any more, then partitions are handed over, then what is under way is
+    /// answered, then the services end in the order the logs flow, so that each reader still sees what came before it.
     pub async fn shutdown(self) {
+        self.opened.clear();
+        tokio::time::sleep(self.drain_notice).await;
+        drain(&self.running, DRAIN_MAX).await;
         self.stop.send_replace(true);
         if let Err(error) = self.server.await {
             tracing::error!(%error, "the server ended badly");
@@ -248,31 +289,74 @@ fn tuned(config: &Config, is_embedded: bool) -> Config {
     config
 }
 
+/// The pool, the pool of stale reads where there is one, and the embedded database where that is used. A real
+/// server is refused when it has fewer connections to give than this process may take.
 async fn open_database(
     config: &Config,
     directory: &Directory,
-) -> Result<(PgPool, Option<Embedded>), Failure> {
+    waiting: &Waiting,
+) -> Result<(PgPool, Option<PgPool>, Option<Embedded>), Failure> {
     if config.database.url.is_empty() {
         let embedded = Embedded::open(&directory.database()).await?;
-        return Ok((embedded.pool(), Some(embedded)));
+        return Ok((embedded.pool(), None, Some(embedded)));
     }
-    let settings =
-        PoolSettings { connections_max: config.database.connections_max, ..PoolSettings::default() };
-    Ok((pg::connect(&config.database.url, settings).await?, None))
+    let settings = PoolSettings {
+        connections_max: config.database.connections_max,
+        slow_statement: Duration::from_millis(config.database.slow_statement_ms),
+        ..PoolSettings::default()
+    };
+    let url = &config.database.url;
+    if !["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme)) {
+        let reason = "database.url is not a database URL: it must begin with postgres://";
+        return Err(Failure::Config(reason.to_owned()));
+    }
+    let connect = async || pg::connect(url, settings).await.map_err(Into::into);
+    let pool = waiting.until("the database", "start it, or correct database.url", connect).await?;
+    let facts = pg::server_facts(&pool).await?;
+    facts.check_budget(settings.connections_max, config.database.others_connections)?;
+    if config.database.read_url.is_empty() {
+        return Ok((pool, None, None));
+    }
+    let settings = PoolSettings {
+        connections_max: config.database.read_connections_max,
+        access: pg::Access::ReadOnly,
+        ..settings
+    };
+    Ok((pool, Some(pg::connect(&config.database.read_url, settings).await?), None))
 }
 
-async fn open_bus(config: &Config, lane: &Lane) -> Result<Bus, Failure> {
+/// Brings the schemas up to date, or waits until somebody has.
+async fn ready_schemas(
+    pool: &PgPool,
+    (schemas, is_embedded): (Schemas, bool),
+    waiting: &Waiting,
+) -> Result<(), Failure> {
+    let lane = Lane::Live;
+    if schemas == Schemas::Migrated || is_embedded {
+        return migrate_all(pool, &lane).await.map(drop);
+    }
+    let check = async || check_schemas(pool, &lane).await.map_err(Into::into);
+    waiting.until("the schemas", "run `largesse migrate`", check).await
+}
+
+async fn open_bus(config: &Config, lane: &Lane, waiting: &Waiting) -> Result<Bus, Failure> {
     if config.amqp.url.is_empty() {
         return Ok(Bus::in_process(lane));
     }
-    Bus::connect(&config.amqp.url, lane, 1).await.map_err(start_failed("the bus"))
+    let connect = async || Bus::connect(&config.amqp.url, lane, 1).await.map_err(Into::into);
+    waiting.until("the broker", "start it, or correct amqp.url", connect).await
 }
 
-async fn open_cache(config: &Config, lane: &Lane) -> Result<Cache, Failure> {
+async fn open_cache(config: &Config, lane: &Lane, waiting: &Waiting) -> Result<Cache, Failure> {
     if config.redis.url.is_empty() {
         return Ok(Cache::in_process(lane));
     }
-    Cache::connect(&config.redis.url, lane).await.map_err(start_failed("the cache"))
+    let connect = async || {
+        let cache = Cache::connect(&config.redis.url, lane).await?;
+        cache.ping().await?;
+        Ok(cache)
+    };
+    waiting.until("the cache", "start it, or correct redis.url", connect).await
 }
 
 fn edge_of(config: &Config, tokens: &TokenKeys, metrics: &telemetry::Metrics) -> Edge {
@@ -286,13 +370,6 @@ fn edge_of(config: &Config, tokens: &TokenKeys, metrics: &telemetry::Metrics) ->
     }
 }
 
-fn key_age(config: &Config) -> KeyAge {
-    KeyAge {
-        key_age_max: Duration::from_secs(config.gift.key_age_max_s),
-        key_future_max: Duration::from_secs(config.gift.key_future_max_s),
-    }
-}
-
 /// The document of the whole public API.
 pub fn openapi() -> utoipa::openapi::OpenApi {
     let mut document = gift::openapi();
@@ -303,280 +380,4 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
     }
     document.info.title = "Largesse".to_owned();
     document
-}
-
-/// Starts services in the order their logs flow; each finds the logs before it in their tables.
-async fn start_services(
-    common: &Common<'_>,
-    services: &[ServiceName],
-    tokens: &TokenKeys,
-) -> Result<(Running, axum::Router), Failure> {
-    let mut running = Running::default();
-    let mut router = logs::router(Logs {
-        payments: common.source("cashier", cashier::PaymentsTable),
-        entries: common.source("wallet", wallet::EntriesTable),
-        orders: common.source("gift", gift::OrdersTable),
-        items: common.source("settlement", settlement::ItemsTable),
-        vouchers: common.source("clearing", clearing::VouchersTable),
-    });
-    let wants = |name| services.contains(&name);
-    if wants(ServiceName::Cashier) {
-        let cashier = start_cashier(common).await?;
-        router = router.merge(cashier.router());
-        running.cashier = Some(cashier);
-    }
-    if wants(ServiceName::Wallet) {
-        let wallet = start_wallet(common).await?;
-        router = router.merge(wallet.public_router());
-        running.wallet = Some(wallet);
-    }
-    if wants(ServiceName::Gift) {
-        let wallet = running.wallet.as_ref().ok_or(Failure::NeedsWallet)?;
-        let gift = start_gift(common, wallet).await?;
-        router = router.merge(gift.router());
-        if wants(ServiceName::Console) {
-            router = router.merge(pages(common, &gift, tokens));
-        }
-        running.gift = Some(gift);
-    }
-    if wants(ServiceName::Settlement) {
-        let settlement = start_settlement(common).await?;
-        router = router.merge(settlement.router());
-        running.settlement = Some(settlement);
-    }
-    if wants(ServiceName::Clearing) {
-        let clearing = start_clearing(common).await?;
-        router = router.merge(clearing.router());
-        running.clearing = Some(clearing);
-    }
-    if wants(ServiceName::Recon) {
-        let recon = start_recon(common).await?;
-        router = router.merge(recon.router());
-        running.recon = Some(recon);
-    }
-    Ok((running, router))
-}
-
-async fn start_cashier(common: &Common<'_>) -> Result<cashier::Running, Failure> {
-    let key = cashier::ChannelSecret::try_new(common.secrets.sandbox_key.as_bytes());
-    let channels = key.map(|key| BTreeMap::from([(cashier::SANDBOX.to_owned(), key)]));
-    let deps = cashier::Deps {
-        db: common.db("cashier"),
-        bus: common.bus.clone(),
-        config: common.config.cashier.clone(),
-        secrets: cashier::Secrets { channels: channels.unwrap_or_default() },
-        zone: common.config.accounting_zone_minutes,
-        key_age: key_age(common.config),
-        node: common.config.node.clone(),
-    };
-    cashier::start(deps).await.map_err(start_failed("cashier"))
-}
-
-async fn start_wallet(common: &Common<'_>) -> Result<wallet::Running, Failure> {
-    let deps = wallet::Deps {
-        db: common.db("wallet"),
-        bus: common.bus.clone(),
-        payments: Some(common.source("cashier", cashier::PaymentsTable)),
-        config: common.config.wallet.clone(),
-        zone: common.config.accounting_zone_minutes,
-        node: common.config.node.clone(),
-        clock: wallet::system_clock(),
-    };
-    wallet::start(deps).await.map_err(start_failed("wallet"))
-}
-
-async fn start_gift(common: &Common<'_>, wallet: &wallet::Running) -> Result<gift::Running, Failure> {
-    let deps = gift::Deps {
-        db: common.db("gift"),
-        bus: common.bus.clone(),
-        cache: common.cache.clone(),
-        wallet: Arc::new(wallet.handle()),
-        entries: common.source("wallet", wallet::EntriesTable),
-        draw_secret: common.secrets.blind_box_seed.clone().into_bytes(),
-        catalogue: gift::DEFAULT_CATALOGUE.to_owned(),
-        config: common.config.gift.clone(),
-        zone: common.config.accounting_zone_minutes,
-        node: common.config.node.clone(),
-    };
-    gift::start(deps).await.map_err(start_failed("gift"))
-}
-
-async fn start_settlement(common: &Common<'_>) -> Result<settlement::Running, Failure> {
-    let deps = settlement::Deps {
-        db: common.db("settlement"),
-        bus: common.bus.clone(),
-        orders: common.source("gift", gift::OrdersTable),
-        config: common.config.settlement.clone(),
-        zone: common.config.accounting_zone_minutes,
-        node: common.config.node.clone(),
-    };
-    settlement::start(deps).await.map_err(start_failed("settlement"))
-}
-
-async fn start_clearing(common: &Common<'_>) -> Result<clearing::Running, Failure> {
-    let sources = clearing::Sources {
-        payments: common.source("cashier", cashier::PaymentsTable),
-        entries: common.source("wallet", wallet::EntriesTable),
-        items: common.source("settlement", settlement::ItemsTable),
-    };
-    let deps = clearing::Deps {
-        db: common.db("clearing"),
-        bus: common.bus.clone(),
-        sources,
-        config: common.config.clearing.clone(),
-        node: common.config.node.clone(),
-    };
-    clearing::start(deps).await.map_err(start_failed("clearing"))
-}
-
-async fn start_recon(common: &Common<'_>) -> Result<recon::Running, Failure> {
-    let sources = recon::Sources {
-        entries: common.source("wallet", wallet::EntriesTable),
-        orders: common.source("gift", gift::OrdersTable),
-        items: common.source("settlement", settlement::ItemsTable),
-        vouchers: common.source("clearing", clearing::VouchersTable),
-    };
-    let deps = recon::Deps {
-        db: common.db("recon"),
-        bus: common.bus.clone(),
-        sources,
-        config: common.config.recon.clone(),
-    };
-    recon::start(deps).await.map_err(start_failed("recon"))
-}
-
-/// The pages over gift's snapshot.
-struct Shelf(gift::ShelfReading);
-
-impl console::RoomDirectory for Shelf {
-    fn rooms(&self) -> Vec<contracts::catalogue::Room> {
-        self.0.rooms()
-    }
-
-    fn gifts(&self) -> Vec<contracts::catalogue::Gift> {
-        self.0.gifts()
-    }
-}
-
-fn pages(common: &Common<'_>, gift: &gift::Running, tokens: &TokenKeys) -> axum::Router {
-    console::router(console::Deps {
-        directory: Arc::new(Shelf(gift.shelf())),
-        keys: tokens.clone(),
-        profile: match common.config.profile {
-            Profile::Development => console::Profile::Development,
-            Profile::Production => console::Profile::Production,
-        },
-        zone: common.config.accounting_zone_minutes,
-    })
-}
-
-/// Asks the database once a second whether it is there: whether it answered last time, and, after some failures
-/// in a row, the reason why it is gone for good.
-fn watch_database(pool: PgPool) -> (watch::Receiver<bool>, watch::Receiver<Option<String>>) {
-    let (failed, watching) = watch::channel(None);
-    let (answering, answers) = watch::channel(true);
-    tokio::spawn(async move {
-        let mut failures = 0;
-        while failures < WATCH_FAILURES_MAX {
-            tokio::time::sleep(WATCH_EVERY).await;
-            match sqlx::query("SELECT 1").execute(&pool).await {
-                Ok(_) => failures = 0,
-                Err(sqlx::Error::PoolClosed) => return,
-                Err(sqlx::Error::PoolTimedOut) => {} // Busy is not gone.
-                Err(error) => {
-                    failures += 1;
-                    tracing::warn!(%error, failures, "the database does not answer");
-                    if failures == WATCH_FAILURES_MAX {
-                        failed.send_replace(Some(error.to_string()));
-                    }
-                }
-            }
-            answering.send_replace(failures == 0);
-        }
-    });
-    (answers, watching)
-}
-
-impl Stack {
-    /// Readers of this process that lag or have stopped, by name: rows behind, and stopped partitions.
-    pub fn readers(&self) -> Vec<(&'static str, ReaderStatus)> {
-        let mut readers = Vec::new();
-        if let Some(wallet) = &self.running.wallet {
-            let statuses = wallet.reader_status();
-            readers.extend(statuses.into_iter().map(|(log, status): (LogName, _)| (log.as_str(), status)));
-        }
-        if let Some(gift) = &self.running.gift {
-            readers.push(("gift.orders", gift.status().borrow().reader.clone()));
-        }
-        if let Some(settlement) = &self.running.settlement {
-            readers.push(("settlement.items", settlement.status()));
-        }
-        if let Some(clearing) = &self.running.clearing {
-            readers.extend(clearing.status());
-        }
-        if let Some(recon) = &self.running.recon {
-            readers.extend(recon.status());
-        }
-        readers
-    }
-}
-
-/// How often the catching up is looked at.
-const LOOK_EVERY: Duration = Duration::from_millis(200);
-
-impl Stack {
-    /// Waits until every reader has applied what the logs hold, and every accepted gift is decided.
-    ///
-    /// # Errors
-    /// [`Failure::NotCaughtUp`], with who lags or has stopped.
-    pub async fn catch_up(&self, limit: Duration) -> Result<(), Failure> {
-        let deadline = tokio::time::Instant::now() + limit;
-        loop {
-            let behind = self.behind().await?;
-            if behind.is_empty() {
-                return Ok(());
-            }
-            if tokio::time::Instant::now() >= deadline {
-                return Err(Failure::NotCaughtUp { seconds: limit.as_secs(), behind: behind.join(", ") });
-            }
-            tokio::time::sleep(LOOK_EVERY).await;
-        }
-    }
-
-    /// Who is behind, in words; from the tables, because a reader does not know what it has not heard of.
-    async fn behind(&self) -> Result<Vec<String>, Failure> {
-        let books = books::BooksDb::new(self.pool.clone(), &Lane::Live);
-        let gaps = books::catch_up_gaps(&books)
-            .await
-            .map_err(|error| Failure::Start { service: "check", source: Box::new(error) })?;
-        let mut behind: Vec<String> = gaps
-            .iter()
-            .filter(|gap| gap.lag_rows > 0)
-            .map(|gap| format!("{} is {} rows behind {}", gap.reader, gap.lag_rows, gap.log))
-            .collect();
-        for (reader, status) in self.readers() {
-            for (partition, reason) in status.stopped {
-                behind.push(format!("{reader} stopped in partition {partition}: {reason}"));
-            }
-        }
-        Ok(behind)
-    }
-
-    /// Rows not yet applied by the slowest reader, as a figure for the progress bar: how long ago it was level.
-    pub fn lag_source(&self) -> loadtest::progress::LagSource {
-        let statuses = self.reader_lags();
-        let level_at = std::sync::Mutex::new(std::time::Instant::now());
-        Arc::new(move || {
-            let mut level_at = level_at.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-            if statuses() == 0 {
-                *level_at = std::time::Instant::now();
-            }
-            Some(level_at.elapsed())
-        })
-    }
-
-    fn reader_lags(&self) -> impl Fn() -> i64 + Send + Sync + 'static {
-        let gift = self.running.gift.as_ref().map(gift::Running::status);
-        move || gift.as_ref().map_or(0, |status| status.borrow().reader.lag_rows)
-    }
 }

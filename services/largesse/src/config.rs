@@ -6,6 +6,7 @@ use contracts::log::AccountingZone;
 use figment::Figment;
 use figment::providers::{Env, Format, Serialized, Toml};
 use serde::Deserialize;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
 
@@ -28,6 +29,10 @@ pub struct Config {
     pub redis: Server,
     pub amqp: Server,
     pub telemetry: Telemetry,
+    /// The host of each master, by what it is a master of.
+    pub placement: BTreeMap<String, String>,
+    pub start: Start,
+    pub peers: peer::Config,
     pub wallet: wallet::Config,
     pub gift: gift::Config,
     pub cashier: cashier::Config,
@@ -49,6 +54,14 @@ pub enum Profile {
 pub struct Http {
     pub listen: SocketAddr,
     pub in_flight_max: usize,
+    pub drain_notice_ms: u64,
+}
+
+/// How a process starts.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Start {
+    pub wait_max_s: u64,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -56,6 +69,10 @@ pub struct Http {
 pub struct Database {
     pub url: String,
     pub connections_max: u32,
+    pub slow_statement_ms: u64,
+    pub others_connections: u32,
+    pub read_url: String,
+    pub read_connections_max: u32,
 }
 
 /// A server named by URL; empty means the in-process default.
@@ -71,6 +88,7 @@ pub struct Telemetry {
     pub log: String,
     pub format: LogFormat,
     pub otlp_endpoint: String,
+    pub trace_sample_ppm: u32,
 }
 
 /// How log lines look.
@@ -95,6 +113,7 @@ impl Config {
             ("settlement", settlement::DEFAULT_TOML),
             ("clearing", clearing::DEFAULTS),
             ("recon", recon::DEFAULTS),
+            ("peers", peer::DEFAULTS),
         ] {
             let table: toml::Table =
                 toml::from_str(text).map_err(|error| Failure::Config(error.to_string()))?;

@@ -1,15 +1,14 @@
 //! `largesse demo`: the main job from nothing, with a report at the end. Not zero unless the books close.
 
 use crate::check;
-use crate::cli::{DemoArgs, ServiceName};
-use crate::compose::{Stack, telemetry_of};
+use crate::cli::DemoArgs;
+use crate::compose::{Plan, Stack, telemetry_of};
 use crate::config::Config;
 use crate::directory::Directory;
 use crate::failure::Failure;
 use crate::replay::{CATCH_UP_MAX, Sending};
 use crate::secrets::Secrets;
 use books::BooksDb;
-use clap::ValueEnum;
 use contracts::lane::Lane;
 use loadtest::report::{Check, Flow, Invariant};
 use loadtest::{Replay, Report};
@@ -29,9 +28,7 @@ pub async fn run(args: DemoArgs) -> Result<ExitCode, Failure> {
     let sample = sample_file(&args, &directory)?;
     let replay = Replay::open(&sample).map_err(|error| Failure::Replay(Box::new(error)))?;
     let telemetry = telemetry_of(&config)?;
-    let stack =
-        Stack::start(&config, ServiceName::value_variants(), &directory, &secrets, &telemetry.metrics())
-            .await?;
+    let stack = Stack::start(&config, &Plan::whole(), &directory, &secrets, &telemetry.metrics()).await?;
     let report = tokio::select! {
         report = replay_and_prove(&stack, replay, &args, &directory) => report?,
         reason = stack.failed() => return Err(Failure::Storage(reason)),

@@ -27,10 +27,23 @@ pub enum Failure {
     Token(#[source] edge::TokenError),
     #[error("the listener could not be opened")]
     Listen { source: Box<dyn std::error::Error + Send + Sync> },
-    #[error("gift needs wallet in the same process: serve them together")]
+    #[error("gift needs a wallet: serve wallet with it, or set peers.wallet to the wallet's URLs")]
     NeedsWallet,
+    #[error("console needs gift in the same process: serve them together")]
+    NeedsGift,
+    #[error("gave up waiting for {what} after {seconds} s; {change}")]
+    Waited {
+        what: &'static str,
+        change: &'static str,
+        seconds: u64,
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    #[error("{what} cannot be used; {change}")]
+    Refused { what: &'static str, change: &'static str, source: Box<dyn std::error::Error + Send + Sync> },
     #[error("the database cannot be used")]
     Database(#[from] pg::PgError),
+    #[error(transparent)]
+    TooFewConnections(#[from] pg::TooFewConnections),
     #[error("the database failed")]
     Sql(#[from] sqlx::Error),
     #[error("{service} could not start")]

@@ -1,7 +1,7 @@
 //! The gap pull over HTTP: rows of this process's logs for readers elsewhere, and for people who look closely.
 //!
-//! `GET /internal/logs/{log}/{partition}?after=SEQ&limit=N` with an SRE token. Any process that reaches the
-//! owning service's tables can serve it.
+//! `GET /internal/logs/{log}/{partition}?after=SEQ&limit=N` with an internal token, or an SRE's. Any process
+//! that reaches the owning service's tables can serve it.
 
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -12,7 +12,7 @@ use contracts::log::{LogName, LogRow, Seq};
 use contracts::order::Order;
 use contracts::payment::Payment;
 use contracts::voucher::Voucher;
-use edge::{Path, Problem, Query, Sre};
+use edge::{InternalOrSre, Path, Problem, Query};
 use ids::Partition;
 use seqlog::LogSource;
 use serde::Deserialize;
@@ -45,7 +45,7 @@ pub fn router(logs: Logs) -> Router {
 
 async fn read(
     State(logs): State<Logs>,
-    _sre: Sre,
+    _asker: InternalOrSre,
     Path((log, partition)): Path<(String, i64)>,
     Query(from): Query<From>,
 ) -> Result<Response, Problem> {

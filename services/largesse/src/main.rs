@@ -4,22 +4,27 @@
 //! business rule.
 
 mod bench;
+mod catch_up;
 mod check;
 mod cli;
 mod compose;
 mod config;
 mod demo;
 mod directory;
+mod doctor;
+mod drain;
 mod failure;
+mod health;
 mod logs;
-mod naive;
 mod opening;
+mod parts;
+mod peers;
 mod replay;
 mod secrets;
 mod serve;
 mod token;
 mod up;
-mod yardstick;
+mod waiting;
 
 use clap::Parser;
 use cli::{Cli, Command};
@@ -51,5 +56,6 @@ async fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Demo(args) => demo::run(args).await,
         Command::Check(args) => check::run(args).await,
         Command::Bench(args) => bench::run(args).await,
+        Command::Doctor(args) => doctor::run(args).await,
     }
 }

@@ -1,12 +1,11 @@
 //! `largesse replay`: sends a recorded evening to a running Largesse, or to one started for it.
 
-use crate::cli::{ReplayArgs, ServiceName};
-use crate::compose::{Stack, telemetry_of};
+use crate::cli::ReplayArgs;
+use crate::compose::{Plan, Stack, telemetry_of};
 use crate::config::Config;
 use crate::directory::Directory;
 use crate::failure::Failure;
 use crate::secrets::Secrets;
-use clap::ValueEnum;
 use edge::{Role, TokenKeys};
 use ids::{Uuid, ViewerId};
 use loadtest::progress::{LagSource, Progress};
@@ -44,13 +43,14 @@ impl TokenMinter for Minter {
 /// Validates the file whole, then sends it.
 pub async fn run(args: ReplayArgs) -> Result<ExitCode, Failure> {
     let replay = Replay::open(&args.file).map_err(|error| Failure::Replay(Box::new(error)))?;
-    let summary = match &args.url {
-        Some(url) => {
+    let summary = match args.url.split_first() {
+        Some((url, more_urls)) => {
             let secrets = Secrets::open(&args.place.data_dir)?;
             let tokens = secrets.token_keys()?;
             let lag: LagSource = Arc::new(|| None); // Another process knows, and shows it at /metrics.
             let run_file = run_file(&args.place.data_dir, &args.file);
-            let sending = Sending { url: url.clone(), run_file, connections: args.connections, tokens };
+            let (url, more_urls) = (url.clone(), more_urls.to_vec());
+            let sending = Sending { url, more_urls, run_file, connections: args.connections, tokens };
             sending.send(replay, lag).await?
         }
         None => {
@@ -60,14 +60,8 @@ pub async fn run(args: ReplayArgs) -> Result<ExitCode, Failure> {
             config.http.listen = ([127, 0, 0, 1], 0).into();
             config.database.url = args.place.database.clone().unwrap_or_default();
             let telemetry = telemetry_of(&config)?;
-            let stack = Stack::start(
-                &config,
-                ServiceName::value_variants(),
-                &directory,
-                &secrets,
-                &telemetry.metrics(),
-            )
-            .await?;
+            let stack =
+                Stack::start(&config, &Plan::whole(), &directory, &secrets, &telemetry.metrics()).await?;
             let run_file = run_file(directory.path(), &args.file);
             let sending = Sending::to(&stack, run_file, args.connections);
             let summary = sending.send(replay, stack.lag_source()).await?;
@@ -92,6 +86,7 @@ fn run_file(data_dir: &Path, file: &Path) -> std::path::PathBuf {
 /// Where and how a file is sent.
 pub struct Sending {
     pub url: String,
+    pub more_urls: Vec<String>,
     pub run_file: std::path::PathBuf,
     pub connections: u16,
     pub tokens: TokenKeys,
@@ -101,13 +96,14 @@ impl Sending {
     /// To a stack of this process.
     pub fn to(stack: &Stack, run_file: std::path::PathBuf, connections: u16) -> Sending {
         let url = format!("http://{}", stack.address());
-        Sending { url, run_file, connections, tokens: stack.tokens().clone() }
+        Sending { url, more_urls: Vec::new(), run_file, connections, tokens: stack.tokens().clone() }
     }
 
     /// Validates against the server's catalogue, then sends everything.
     pub async fn send(self, replay: Replay, lag: LagSource) -> Result<Summary, Failure> {
         let failed = |error: loadtest::SendError| Failure::Replay(Box::new(error));
         let mut settings = ReplaySettings::new(self.url, self.run_file);
+        settings.more_urls = self.more_urls;
         settings.connections = usize::from(self.connections.max(1));
         let replayer = Replayer::try_new(settings, Arc::new(Minter(self.tokens))).map_err(failed)?;
         let catalogue = replayer.catalogue().await.map_err(failed)?;

@@ -2,7 +2,7 @@
 
 use crate::check::Opened;
 use crate::cli::{MigrateArgs, ServeArgs};
-use crate::compose;
+use crate::compose::{self, Plan, Schemas};
 use crate::failure::Failure;
 use crate::up;
 use contracts::lane::Lane;
@@ -10,7 +10,8 @@ use std::process::ExitCode;
 
 /// Runs the named services until told to stop.
 pub async fn run(args: ServeArgs) -> Result<ExitCode, Failure> {
-    up::serve(args.up, &args.services).await
+    let plan = Plan { services: &args.services, schemas: Schemas::Awaited };
+    up::serve(args.up, &plan).await
 }
 
 /// Brings every schema up to date.

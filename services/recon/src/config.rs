@@ -16,6 +16,7 @@ pub struct Config {
     pub gather_ms: u64,
     pub batch_rows_max: usize,
     pub keep_days: u16,
+    pub lease_ms: u64,
     pub voucher_rules: Vec<VoucherRule>,
 }
 
@@ -45,7 +46,11 @@ impl Config {
     /// # Errors
     /// [`ConfigError`], with the name of what is wrong.
     pub fn checked_rules(&self) -> Result<VoucherRules, ConfigError> {
-        for (name, value) in [("compare_every_ms", self.compare_every_ms), ("gather_ms", self.gather_ms)] {
+        for (name, value) in [
+            ("compare_every_ms", self.compare_every_ms),
+            ("gather_ms", self.gather_ms),
+            ("lease_ms", self.lease_ms),
+        ] {
             if value == 0 {
                 return Err(ConfigError::Zero(name));
             }

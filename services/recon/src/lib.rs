@@ -28,11 +28,13 @@ use bus::Bus;
 use chrono::{TimeDelta, Utc};
 use contracts::log::minute_of;
 use domain::effect::VoucherRules;
-use ids::Partition;
+use ids::{GroupSet, Partition};
 use pg::Db;
 use readers::on_log::OnLog;
 use readers::on_vouchers::OnVouchers;
-use seqlog::{Handler, LogSource, Reader, ReaderSettings, ReaderStatus};
+use seqlog::{
+    Handler, LogSource, Membership, NodeSettings, Ownership, Reader, ReaderSettings, ReaderStatus, Spread,
+};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use store::{digests, marks, voucher_ranges};
@@ -43,16 +45,27 @@ use tokio::time::{Instant, MissedTickBehavior};
 /// The tables of this service, migrated after seqlog's own.
 pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations/recon");
 
+/// What recon's nodes share: all of it is one node's.
+const READER_GROUP: &str = "recon";
+
+/// The pause before work that could not begin is tried again.
+const BEGIN_AGAIN_AFTER: Duration = Duration::from_secs(1);
+
 /// How often old digests are deleted.
 const PRUNE_EVERY: Duration = Duration::from_secs(600);
 
-/// What recon needs from whoever composes it. One instance works; a second one harms nothing and gains nothing.
+/// How often breaks that are not closed are counted.
+const COUNT_EVERY: Duration = Duration::from_secs(5);
+
+/// What recon needs from whoever composes it. One instance works; the others stand by until it is gone.
 pub struct Deps {
     /// The schema `recon`, migrated.
     pub db: Db,
     pub bus: Bus,
     pub sources: Sources,
     pub config: Config,
+    /// The node's name: unique among live nodes, the same after a restart.
+    pub node: String,
 }
 
 /// Why recon did not start.
@@ -60,57 +73,152 @@ pub struct Deps {
 pub enum StartError {
     #[error(transparent)]
     Config(#[from] ConfigError),
+    #[error(transparent)]
+    Node(#[from] seqlog::JoinError),
     #[error("recon's database failed")]
     Db(#[from] sqlx::Error),
 }
 
+/// Lag and stops of the readers at work, by name; none where this instance stands by.
 type Statuses = Vec<(&'static str, watch::Receiver<ReaderStatus>)>;
 
-/// Recon at work.
-pub struct Running {
-    db: Db,
-    statuses: Arc<Statuses>,
+/// What is shown of the work in progress.
+#[derive(Clone, Default)]
+struct Shown {
+    statuses: Arc<Mutex<Statuses>>,
     progress: Arc<Mutex<Progress>>,
-    stop: watch::Sender<bool>,
-    tasks: Vec<JoinHandle<()>>,
 }
 
-/// Starts the four readers and the comparison.
+/// Recon at work, or standing by.
+pub struct Running {
+    db: Db,
+    shown: Shown,
+    membership: Membership,
+    stop: watch::Sender<bool>,
+    task: JoinHandle<()>,
+}
+
+/// Joins recon's nodes; the one that works starts the four readers and the comparison before this returns.
 ///
 /// # Errors
 /// [`StartError`], before anything is read.
 pub async fn start(deps: Deps) -> Result<Running, StartError> {
-    let Deps { db, bus, sources, config } = deps;
+    let Deps { db, bus, sources, config, node } = deps;
     let rules = config.checked_rules()?;
-    let seen = Seen::of_closed(marks::list_closed(&db).await?);
-    let progress = marks::list_progress(&db).await?;
-    let covered = voucher_ranges::list_covered(&db).await?;
-    let settings = ReaderSettings {
-        gather: Duration::from_millis(config.gather_ms),
-        batch_rows_max: config.batch_rows_max,
-        ..ReaderSettings::default()
+    let lease = Duration::from_millis(config.lease_ms);
+    let settings = NodeSettings { node, lease, spread: Spread::OneNode };
+    let membership = Membership::join(db.clone(), READER_GROUP, settings).await?;
+    let shown = Shown::default();
+    let parts = Parts { db: db.clone(), bus, sources, rules, config, shown: shown.clone() };
+    let ownership = membership.ownership();
+    let work = match ownership.share().wanted() {
+        GroupSet::ALL => Some(parts.begin().await?),
+        _ => None,
     };
     let (stop, shutdown) = watch::channel(false);
-    let mut readers = Readers { db: db.clone(), bus, settings, stop: stop.subscribe(), running: Vec::new() };
-    readers.start(sources.entries.clone(), OnLog::new(db.clone(), seen.clone())).await?;
-    readers.start(sources.orders.clone(), OnLog::new(db.clone(), seen.clone())).await?;
-    readers.start(sources.items.clone(), OnLog::new(db.clone(), seen.clone())).await?;
-    readers.start(sources.vouchers.clone(), OnVouchers::new(db.clone(), seen.clone())).await?;
-    let (statuses, mut tasks): (Vec<_>, Vec<_>) =
-        readers.running.into_iter().map(|(name, status, task)| ((name, status), task)).unzip();
-    let shown = Arc::new(Mutex::new(progress.clone()));
-    let comparison = Comparison {
-        db: db.clone(),
-        seen,
-        sources,
-        rules,
-        config,
-        progress,
-        covered,
-        shown: Arc::clone(&shown),
-    };
-    tasks.push(tokio::spawn(comparison.run(shutdown)));
-    Ok(Running { db, statuses: Arc::new(statuses), progress: shown, stop, tasks })
+    let task = tokio::spawn(parts.work_in_turns(ownership, work, shutdown));
+    Ok(Running { db, shown, membership, stop, task })
+}
+
+/// What work is made from.
+struct Parts {
+    db: Db,
+    bus: Bus,
+    sources: Sources,
+    rules: VoucherRules,
+    config: Config,
+    shown: Shown,
+}
+
+/// The readers and the comparison, at work.
+struct Work {
+    stop: watch::Sender<bool>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Work {
+    /// Finishes the turns in progress.
+    async fn end(self) {
+        let _ = self.stop.send(true); // No receiver: every task has ended already.
+        for task in self.tasks {
+            if let Err(error) = task.await {
+                tracing::error!(%error, "a task of recon ended badly");
+            }
+        }
+    }
+}
+
+impl Parts {
+    /// Works while this node is the one that does, and stands by otherwise.
+    async fn work_in_turns(
+        self,
+        mut ownership: Ownership,
+        mut work: Option<Work>,
+        mut shutdown: watch::Receiver<bool>,
+    ) {
+        while !*shutdown.borrow() {
+            let is_ours = ownership.share().wanted() == GroupSet::ALL;
+            match work.take() {
+                Some(working) if !is_ours => {
+                    tracing::info!("another node does recon's work now; this one stands by");
+                    working.end().await;
+                    self.shown.statuses.lock().unwrap_or_else(PoisonError::into_inner).clear();
+                }
+                Some(working) => work = Some(working),
+                None if is_ours => match self.begin().await {
+                    Ok(begun) => work = Some(begun),
+                    Err(error) => tracing::warn!(%error, "recon's work could not begin; tried again"),
+                },
+                None => {}
+            }
+            let pause = if is_ours && work.is_none() { BEGIN_AGAIN_AFTER } else { Duration::MAX };
+            tokio::select! {
+                _ = shutdown.changed() => {}
+                () = ownership.changed() => {}
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+        if let Some(working) = work {
+            working.end().await;
+        }
+    }
+
+    /// Starts the readers and the comparison where the tables say they stand.
+    async fn begin(&self) -> Result<Work, sqlx::Error> {
+        let db = &self.db;
+        let seen = Seen::of_closed(marks::list_closed(db).await?);
+        let progress = marks::list_progress(db).await?;
+        let covered = voucher_ranges::list_covered(db).await?;
+        let settings = ReaderSettings {
+            gather: Duration::from_millis(self.config.gather_ms),
+            batch_rows_max: self.config.batch_rows_max,
+            ..ReaderSettings::default()
+        };
+        let (stop, shutdown) = watch::channel(false);
+        let (bus, running) = (self.bus.clone(), Vec::new());
+        let mut readers = Readers { db: db.clone(), bus, settings, stop: stop.subscribe(), running };
+        let sources = &self.sources;
+        readers.start(sources.entries.clone(), OnLog::new(db.clone(), seen.clone())).await?;
+        readers.start(sources.orders.clone(), OnLog::new(db.clone(), seen.clone())).await?;
+        readers.start(sources.items.clone(), OnLog::new(db.clone(), seen.clone())).await?;
+        readers.start(sources.vouchers.clone(), OnVouchers::new(db.clone(), seen.clone())).await?;
+        let (statuses, mut tasks): (Statuses, Vec<_>) =
+            readers.running.into_iter().map(|(name, status, task)| ((name, status), task)).unzip();
+        *self.shown.statuses.lock().unwrap_or_else(PoisonError::into_inner) = statuses;
+        self.shown.progress.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&progress);
+        let comparison = Comparison {
+            db: db.clone(),
+            seen,
+            sources: self.sources.clone(),
+            rules: self.rules.clone(),
+            config: self.config.clone(),
+            progress,
+            covered,
+            shown: Arc::clone(&self.shown.progress),
+        };
+        tasks.push(tokio::spawn(comparison.run(shutdown)));
+        Ok(Work { stop, tasks })
+    }
 }
 
 struct Readers {
@@ -157,6 +265,7 @@ impl Comparison {
         let mut turns = tokio::time::interval(Duration::from_millis(self.config.compare_every_ms));
         turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut next_prune = Instant::now() + PRUNE_EVERY;
+        let mut next_count = Instant::now();
         while !*shutdown.borrow() {
             tokio::select! {
                 biased;
@@ -166,6 +275,10 @@ impl Comparison {
             if let Err(error) = self.turn().await {
                 tracing::warn!(%error, "a comparison failed and will be repeated");
             }
+            if next_count <= Instant::now() {
+                next_count = Instant::now() + COUNT_EVERY;
+                self.count_breaks().await;
+            }
             if next_prune <= Instant::now() {
                 next_prune = Instant::now() + PRUNE_EVERY;
                 let oldest = minute_of(Utc::now() - TimeDelta::days(i64::from(self.config.keep_days)));
@@ -173,6 +286,16 @@ impl Comparison {
                     tracing::warn!(%error, "old digests were not deleted; tried again later");
                 }
             }
+        }
+    }
+
+    async fn count_breaks(&self) {
+        match store::breaks::count_not_closed(&self.db).await {
+            Ok(count) => {
+                let count = u32::try_from(count).unwrap_or(u32::MAX);
+                metrics::gauge!("largesse_recon_open_breaks").set(f64::from(count));
+            }
+            Err(error) => tracing::warn!(%error, "open breaks were not counted; tried again in a moment"),
         }
     }
 
@@ -198,19 +321,19 @@ impl Comparison {
 impl Running {
     /// The routes of this service.
     pub fn router(&self) -> axum::Router {
-        let (statuses, progress) = (Arc::clone(&self.statuses), Arc::clone(&self.progress));
-        let lag = Arc::new(move || lag_now(&statuses, &progress));
+        let shown = self.shown.clone();
+        let lag = Arc::new(move || lag_now(&shown));
         http::router(http::Api { db: self.db.clone(), lag })
     }
 
     /// Lag and stops of the readers, by name.
     pub fn status(&self) -> Vec<(&'static str, ReaderStatus)> {
-        status_now(&self.statuses)
+        status_now(&self.shown)
     }
 
     /// How far behind the comparison is.
     pub fn lag(&self) -> Lag {
-        lag_now(&self.statuses, &self.progress)
+        lag_now(&self.shown)
     }
 
     /// The newest breaks, at most `limit`.
@@ -229,22 +352,27 @@ impl Running {
         store::breaks::count_not_closed(&self.db).await
     }
 
+    /// Hands the work to another node that stands by, if there is one; goes on otherwise.
+    pub async fn drain(&self, limit: Duration) -> GroupSet {
+        self.membership.drain(limit).await
+    }
+
     /// Finishes the turns in progress.
     pub async fn shutdown(self) {
-        let _ = self.stop.send(true); // No receiver: every task has ended already.
-        for task in self.tasks {
-            if let Err(error) = task.await {
-                tracing::error!(%error, "a task of recon ended badly");
-            }
+        let _ = self.stop.send(true); // No receiver: the task has ended already.
+        if let Err(error) = self.task.await {
+            tracing::error!(%error, "recon ended badly");
         }
+        self.membership.leave().await;
     }
 }
 
-fn status_now(statuses: &Statuses) -> Vec<(&'static str, ReaderStatus)> {
+fn status_now(shown: &Shown) -> Vec<(&'static str, ReaderStatus)> {
+    let statuses = shown.statuses.lock().unwrap_or_else(PoisonError::into_inner);
     statuses.iter().map(|(name, status)| (*name, status.borrow().clone())).collect()
 }
 
-fn lag_now(statuses: &Statuses, progress: &Mutex<Progress>) -> Lag {
-    let progress = progress.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    Lag { pairs: lag_of_pairs(&progress, Utc::now()), readers: lag_of_readers(&status_now(statuses)) }
+fn lag_now(shown: &Shown) -> Lag {
+    let progress = shown.progress.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    Lag { pairs: lag_of_pairs(&progress, Utc::now()), readers: lag_of_readers(&status_now(shown)) }
 }

@@ -18,7 +18,7 @@ pub struct Config {
     pub gather_ms: u32,
     pub pull_after_ms: u32,
     pub batch_rows_max: usize,
-    pub lease_s: u32,
+    pub lease_ms: u32,
     pub finalise_every_s: u32,
     pub statements_per_batch: u32,
     pub default_contract: Terms,
@@ -44,7 +44,7 @@ impl Config {
             ("gather_ms", self.gather_ms == 0),
             ("pull_after_ms", self.pull_after_ms == 0),
             ("batch_rows_max", self.batch_rows_max == 0),
-            ("lease_s", self.lease_s == 0),
+            ("lease_ms", self.lease_ms == 0),
             ("finalise_every_s", self.finalise_every_s == 0),
             ("statements_per_batch", self.statements_per_batch == 0),
         ]
@@ -53,7 +53,7 @@ impl Config {
     }
 
     pub(crate) fn lease(&self) -> Duration {
-        Duration::from_secs(u64::from(self.lease_s))
+        Duration::from_millis(u64::from(self.lease_ms))
     }
 
     pub(crate) fn finalise_every(&self) -> Duration {

@@ -72,6 +72,8 @@ impl Classed for StatementError {
 /// Why settlement did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
+    #[error(transparent)]
+    Node(#[from] seqlog::JoinError),
     #[error("the setting {0} must be above zero")]
     BadSetting(&'static str),
     #[error("the default contract cannot be kept")]

@@ -1,18 +1,25 @@
 //! Load on the wallet in process: debits in a closed loop, so many in flight. Durable figures come from a real
 //! PostgreSQL only.
 
-use crate::{Config, Deps, StartError, WalletHandle, start, system_clock};
+use crate::store::Days;
+use crate::{Config, Deps, EntriesTable, StartError, WalletHandle, start, system_clock};
 use bus::Bus;
-use contracts::entry::{GiftSend, Outcome};
-use contracts::log::AccountingZone;
+use chrono::Utc;
+use contracts::entry::{Entry, EntryKind, Funds, FundsDelta, GiftSend, Outcome};
+use contracts::log::{AccountingZone, Stamp};
 use contracts::wallet::{Act, Command, Verdict, Wallet, WalletError};
 use hdrhistogram::Histogram;
-use ids::{RequestId, RoomId, StreamerId, ViewerId, derive_id, partition_of};
+use ids::{Partition, RequestId, RoomId, StreamerId, ViewerId, derive_id, partition_of};
 use money::Coins;
 use pg::Db;
-use std::sync::Arc;
+use seqlog::LogTable;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
+
+/// Shared by the tasks of one load.
+type Latency = Arc<Mutex<Histogram<u64>>>;
+const HISTOGRAMS: usize = 8;
 
 /// What a load measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +36,8 @@ pub struct Load {
     pub in_flight: usize,
     pub accounts: usize,
     pub streamers: usize,
+    /// Of a hundred gifts, how many go to the first streamer; the others are spread.
+    pub hot_percent: usize,
     pub seconds: u64,
 }
 
@@ -45,26 +54,11 @@ pub enum BenchError {
     Task(#[from] tokio::task::JoinError),
 }
 
-/// Debits with the default settings. `db` is migrated; what is in it stays.
-///
-/// # Errors
-/// [`BenchError`]: no debit may fail, or the figure would mean nothing.
-pub async fn run(
-    db: Db,
-    in_flight: usize,
-    accounts: usize,
-    streamers: usize,
-    seconds: u64,
-) -> Result<Report, BenchError> {
-    let config = Config::defaults().map_err(StartError::from)?;
-    run_with(db, config, Load { in_flight, accounts, streamers, seconds }).await
-}
-
 /// Debits with given settings.
 ///
 /// # Errors
 /// [`BenchError`].
-pub async fn run_with(db: Db, config: Config, load: Load) -> Result<Report, BenchError> {
+pub async fn run(db: Db, config: Config, load: Load) -> Result<Report, BenchError> {
     let bus = Bus::in_process(db.lane());
     let running = start(Deps {
         db,
@@ -91,28 +85,33 @@ async fn measure(wallet: &WalletHandle, load: Load) -> Result<Report, BenchError
         }
     }
     let stop = Arc::new(AtomicBool::new(false));
+    // A histogram each would not fit the processor's cache, and the load would measure itself.
+    let latencies: Vec<Latency> = (0..HISTOGRAMS).map(|_| Latency::new(Mutex::new(histogram()))).collect();
     let began = Instant::now();
     let tasks: Vec<_> = (0..load.in_flight.max(1))
         .map(|task| {
-            let (wallet, stop) = (wallet.clone(), Arc::clone(&stop));
+            let stop = (Arc::clone(&stop), Arc::clone(&latencies[task % HISTOGRAMS]));
+            let wallet = wallet.clone();
             tokio::spawn(one_in_flight(
                 wallet,
                 Arc::clone(&accounts),
                 Arc::clone(&streamers),
-                (task, load.in_flight),
+                (task, load),
                 stop,
             ))
         })
         .collect();
     tokio::time::sleep(Duration::from_secs(load.seconds)).await;
     stop.store(true, Ordering::Relaxed);
-    let mut all = histogram();
     for task in tasks {
-        let one = task.await??;
-        // Both have the same bounds, so adding cannot fail.
-        let _ = all.add(one);
+        task.await??;
     }
     let elapsed_us = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX).max(1);
+    let mut all = histogram();
+    for latency in &latencies {
+        // All have the same bounds, so adding cannot fail.
+        let _ = all.add(&*latency.lock().unwrap_or_else(PoisonError::into_inner));
+    }
     Ok(Report {
         debits: all.len(),
         per_second: all.len().saturating_mul(1_000_000) / elapsed_us,
@@ -125,27 +124,111 @@ async fn one_in_flight(
     wallet: WalletHandle,
     accounts: Arc<[ViewerId]>,
     streamers: Arc<[(RoomId, StreamerId)]>,
-    (task, stride): (usize, usize),
-    stop: Arc<AtomicBool>,
-) -> Result<Histogram<u64>, BenchError> {
-    let mut latency = histogram();
+    (task, load): (usize, Load),
+    (stop, latency): (Arc<AtomicBool>, Latency),
+) -> Result<(), BenchError> {
     let mut turn = task;
     while !stop.load(Ordering::Relaxed) {
         let account_id = accounts[turn % accounts.len()];
-        let (room_id, streamer_id) = streamers[turn % streamers.len()];
-        turn = turn.wrapping_add(stride.max(1));
+        let (room_id, streamer_id) = streamers[target(turn, load)];
+        turn = turn.wrapping_add(load.in_flight.max(1));
         let began = Instant::now();
         let answer = wallet.submit(debit(account_id, room_id, streamer_id)).await?;
         accepted(answer.outcome())?;
-        latency.saturating_record(u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX));
+        let elapsed_us = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
+        latency.lock().unwrap_or_else(PoisonError::into_inner).saturating_record(elapsed_us);
     }
-    Ok(latency)
+    Ok(())
+}
+
+/// Which streamer a turn's gift goes to.
+fn target(turn: usize, load: Load) -> usize {
+    // A multiplier without common factors spreads the hot share evenly over the turns of every task.
+    let draw = turn.wrapping_mul(37) % 100;
+    if draw < load.hot_percent { 0 } else { turn % load.streamers.max(1) }
 }
 
 fn histogram() -> Histogram<u64> {
     // One microsecond to one minute in three digits: bounds that the library takes.
     Histogram::new_with_bounds(1, 60_000_000, 3)
         .unwrap_or_else(|_| Histogram::new(3).expect("three digits are allowed"))
+}
+
+/// The database's own ceiling for these rows: bulk inserts of `rows_per_batch`, a transaction each, on so many
+/// connections, without any wallet. Returns rows per second. The rows stay; the database is thrown away after.
+///
+/// # Errors
+/// Whatever the database says.
+pub async fn ceiling(
+    db: Db,
+    connections: usize,
+    rows_per_batch: usize,
+    seconds: u64,
+) -> Result<u64, sqlx::Error> {
+    Days::default().ensure_around(&db, Utc::now().date_naive()).await?;
+    let stop = Arc::new(AtomicBool::new(false));
+    let began = Instant::now();
+    let tasks: Vec<_> = (0..connections.max(1))
+        .map(|task| tokio::spawn(insert_until(db.clone(), task, rows_per_batch, Arc::clone(&stop))))
+        .collect();
+    tokio::time::sleep(Duration::from_secs(seconds)).await;
+    stop.store(true, Ordering::Relaxed);
+    let mut rows = 0_u64;
+    for task in tasks {
+        rows += task.await.map_err(|_| sqlx::Error::WorkerCrashed)??;
+    }
+    let elapsed_us = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX).max(1);
+    Ok(rows.saturating_mul(1_000_000) / elapsed_us)
+}
+
+async fn insert_until(
+    db: Db,
+    task: usize,
+    rows_per_batch: usize,
+    stop: Arc<AtomicBool>,
+) -> Result<u64, sqlx::Error> {
+    let table = EntriesTable;
+    let account_id = ViewerId::now();
+    let partition = Partition::all().nth(task).unwrap_or_else(|| partition_of(account_id.uuid()));
+    let (room_id, streamer_id) = (RoomId::now(), StreamerId::now());
+    let mut rows = 0_u64;
+    let mut seq = 0;
+    while !stop.load(Ordering::Relaxed) {
+        let mut stamp = Stamp::original(partition, Utc::now(), AccountingZone::default());
+        let mut batch = Vec::with_capacity(rows_per_batch);
+        for _ in 0..rows_per_batch {
+            seq += 1;
+            stamp.seq = seq;
+            batch.push(row_of(&debit(account_id, room_id, streamer_id), stamp.clone()));
+        }
+        let mut tx = db.begin().await?;
+        table.insert_in_tx(&mut tx, &db, &batch).await?;
+        tx.commit().await?;
+        rows += u64::try_from(batch.len()).unwrap_or(0);
+    }
+    Ok(rows)
+}
+
+/// The row a debit becomes.
+fn row_of(command: &Command, stamp: Stamp) -> Entry {
+    let Act::Debit { send, .. } = &command.act else { unreachable!("made by `debit`") };
+    Entry {
+        previous_seq: stamp.seq - 1,
+        stamp,
+        request_id: command.request_id,
+        account_id: command.account_id,
+        kind: EntryKind::Debit,
+        outcome: Outcome::Accepted,
+        available: FundsDelta { paid_coins: -1, promo_coins: 0 },
+        held: FundsDelta::default(),
+        after: Funds::default(),
+        held_after: Funds::default(),
+        shortfall_coins: Coins::ZERO,
+        origin_id: None,
+        expires_at_ms: None,
+        send: Some(send.clone()),
+        body_hash: command.body_hash,
+    }
 }
 
 fn accepted(outcome: Outcome) -> Result<(), BenchError> {

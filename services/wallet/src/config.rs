@@ -2,7 +2,6 @@
 
 use crate::app::LaneSettings;
 use crate::domain::Rules;
-use chrono::TimeDelta;
 use contracts::lane::Lane;
 use contracts::log::AccountingZone;
 use money::Coins;
@@ -67,7 +66,7 @@ impl Config {
             ("snapshot_rows", self.snapshot_rows > 0, "at least 1"),
             ("replay_rows_max", self.replay_rows_max >= self.snapshot_rows, "at least snapshot_rows"),
             ("tick_ms", self.tick_ms > 0, "at least 1"),
-            ("lease_ms", self.lease_ms > self.tick_ms, "more than tick_ms"),
+            ("lease_ms", self.lease_ms >= 100, "at least 100"),
         ];
         match rules.into_iter().find(|(_, holds, _)| !holds) {
             None => Ok(()),
@@ -94,7 +93,6 @@ impl Config {
             snapshot_rows: self.snapshot_rows,
             replay_rows_max: self.replay_rows_max,
             tick: Duration::from_millis(self.tick_ms),
-            lease_delta: TimeDelta::milliseconds(i64::try_from(self.lease_ms).unwrap_or(i64::MAX)),
         }
     }
 }

@@ -3,11 +3,11 @@
 use crate::app::{SliceError, SliceWork, Work};
 use crate::store;
 use contracts::entry::Entry;
-use contracts::log::Seq;
+use contracts::log::{Epoch, Seq};
 use contracts::wallet::{AccountView, Answer, Command, Wallet, WalletError};
 use ids::{Partition, RequestId, ViewerId, partition_of};
 use pg::Db;
-use seqlog::OffsetMove;
+use seqlog::{Holdings, OffsetMove};
 use std::sync::Arc;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
@@ -20,6 +20,7 @@ const LIST_LEN_MAX: u16 = 200;
 pub struct WalletHandle {
     lanes: Arc<[mpsc::Sender<Work>]>,
     db: Db,
+    holdings: Holdings,
 }
 
 /// A decision on its way.
@@ -36,8 +37,19 @@ impl Pending {
 }
 
 impl WalletHandle {
-    pub(crate) fn new(lanes: Vec<mpsc::Sender<Work>>, db: Db) -> WalletHandle {
-        WalletHandle { lanes: lanes.into(), db }
+    pub(crate) fn new(lanes: Vec<mpsc::Sender<Work>>, db: Db, holdings: Holdings) -> WalletHandle {
+        WalletHandle { lanes: lanes.into(), db, holdings }
+    }
+
+    /// The partitions this node writes now, each with its epoch: what a shard map is made of. Costs no more than a
+    /// look into memory.
+    pub fn held(&self) -> Vec<(Partition, Epoch)> {
+        self.holdings.list()
+    }
+
+    /// The same, with every change as it happens.
+    pub fn holdings(&self) -> Holdings {
+        self.holdings.clone()
     }
 
     fn lane(&self, partition: Partition) -> &mpsc::Sender<Work> {
@@ -130,7 +142,14 @@ impl Wallet for WalletHandle {
         limit: u16,
     ) -> Result<Vec<Entry>, WalletError> {
         let owner = (partition_of(account_id.uuid()), account_id);
-        store::list_account_entries(&self.db, owner, before_seq, limit.clamp(1, LIST_LEN_MAX))
+        let newest = match before_seq {
+            None => self.account(account_id).await?.as_of_seq,
+            Some(seq) => {
+                let previous = store::find_previous(&self.db, owner, seq).await;
+                previous.map_err(|error| unavailable(&error))?.unwrap_or(0)
+            }
+        };
+        store::list_account_entries(&self.db, owner, newest, limit.clamp(1, LIST_LEN_MAX))
             .await
             .map_err(|error| unavailable(&error))
     }

@@ -1,4 +1,5 @@
-//! Internal routes: the wallet for other processes of the same system. Viewers never reach them.
+//! Internal routes: the wallet for other processes of the same system, by their internal token. Viewers never
+//! reach them.
 
 pub mod public;
 
@@ -9,26 +10,14 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use contracts::class::{Classed, ErrorClass};
-use contracts::log::Seq;
-use contracts::wallet::{Answer, COMMANDS_MAX, Command, Wallet, WalletError};
+use contracts::log::{Held, Seq};
+use contracts::wallet::{Answers, COMMANDS_MAX, Commands, Wallet, WalletError};
+use edge::Internal;
 use ids::{RequestId, ViewerId};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 /// The largest body of one request: 512 commands with every list at its longest fit.
 const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
-
-/// Commands for this node's shards.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Commands {
-    pub commands: Vec<Command>,
-}
-
-/// One answer per command, in their order.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct Answers {
-    pub answers: Vec<Result<Answer, WalletError>>,
-}
 
 /// Which page of an account's entries.
 #[derive(Debug, Deserialize)]
@@ -40,6 +29,7 @@ struct PageOf {
 
 pub(crate) fn router(wallet: WalletHandle) -> Router {
     Router::new()
+        .route("/internal/wallet/shards", get(shards))
         .route("/internal/wallet/commands", post(submit))
         .route("/internal/wallet/accounts/{account_id}", get(account))
         .route("/internal/wallet/accounts/{account_id}/entries", get(list_entries))
@@ -65,7 +55,13 @@ impl IntoResponse for Failed {
     }
 }
 
+/// What this node holds, from memory.
+async fn shards(_peer: Internal, State(wallet): State<WalletHandle>) -> Json<Held> {
+    Json(Held { held: wallet.held() })
+}
+
 async fn submit(
+    _peer: Internal,
     State(wallet): State<WalletHandle>,
     Json(body): Json<Commands>,
 ) -> Result<Json<Answers>, Failed> {
@@ -75,7 +71,11 @@ async fn submit(
     Ok(Json(Answers { answers: wallet.submit_all(body.commands).await }))
 }
 
-async fn account(State(wallet): State<WalletHandle>, Path(account_id): Path<ViewerId>) -> Response {
+async fn account(
+    _peer: Internal,
+    State(wallet): State<WalletHandle>,
+    Path(account_id): Path<ViewerId>,
+) -> Response {
     match wallet.account(account_id).await {
         Ok(view) => Json(view).into_response(),
         Err(error) => Failed(error).into_response(),
@@ -83,17 +83,19 @@ async fn account(State(wallet): State<WalletHandle>, Path(account_id): Path<View
 }
 
 async fn find_entry(
+    _peer: Internal,
     State(wallet): State<WalletHandle>,
     Path((account_id, request_id)): Path<(ViewerId, RequestId)>,
 ) -> Response {
     match wallet.find_entry(account_id, request_id).await {
-        Ok(Some(entry)) => Json(entry).into_response(),
-        Ok(None) => StatusCode::NOT_FOUND.into_response(),
+        // No entry is an answer: `null`. 404 would also mean that this address does not exist.
+        Ok(found) => Json(found).into_response(),
         Err(error) => Failed(error).into_response(),
     }
 }
 
 async fn list_entries(
+    _peer: Internal,
     State(wallet): State<WalletHandle>,
     Path(account_id): Path<ViewerId>,
     Query(page): Query<PageOf>,

@@ -27,9 +27,12 @@ use chrono::{DateTime, SubsecRound, Utc};
 use contracts::entry::Entry;
 use contracts::log::{AccountingZone, LogName};
 use contracts::payment::Payment;
-use ids::Partition;
+use ids::{GroupSet, Partition};
 use pg::Db;
-use seqlog::{Appender, AppenderSettings, LogSource, ReaderStatus, Relaying, TableSource};
+use seqlog::{
+    Appender, AppenderSettings, LogSource, Membership, NodeSettings, Ownership, ReaderStatus, Relaying,
+    TableSource,
+};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,6 +45,11 @@ pub const DEFAULTS: &str = include_str!("../wallet.default.toml");
 /// The OpenAPI document of the public routes.
 pub fn openapi() -> utoipa::openapi::OpenApi {
     <http::public::PublicApi as utoipa::OpenApi>::openapi()
+}
+
+/// The public routes over a wallet that may be in other processes.
+pub fn public_router(wallet: Arc<dyn contracts::wallet::Wallet>) -> axum::Router {
+    http::public::router(wallet)
 }
 
 /// The wallet's migrations; run after seqlog's.
@@ -74,6 +82,8 @@ pub struct Deps {
 pub enum StartError {
     #[error("the wallet's settings cannot work")]
     Config(#[from] ConfigError),
+    #[error(transparent)]
+    Node(#[from] seqlog::JoinError),
     #[error("the wallet's tables could not be opened")]
     Db(#[from] sqlx::Error),
 }
@@ -82,6 +92,7 @@ pub enum StartError {
 pub struct Running {
     handle: WalletHandle,
     source: Arc<TableSource<EntriesTable>>,
+    membership: Membership,
     lanes: Vec<JoinHandle<()>>,
     reader: Option<JoinHandle<()>>,
     reader_status: watch::Receiver<ReaderStatus>,
@@ -100,9 +111,13 @@ pub async fn start(mut deps: Deps) -> Result<Running, StartError> {
     deps.clock = Arc::new(move || clock().trunc_subsecs(6));
     let (shutdown, lanes_stop) = watch::channel(false);
     let (reader_shutdown, reader_stop) = watch::channel(false);
+    let lease = Duration::from_millis(deps.config.lease_ms);
+    let settings = NodeSettings::even(&deps.node, lease);
+    let membership = Membership::join(deps.db.clone(), LogName::Entries.as_str(), settings).await?;
+    let ownership = membership.ownership();
     let mut opened = Vec::new();
     for index in 0..deps.config.lane_count {
-        opened.push(open_lane(&deps, index).await?);
+        opened.push(open_lane(&deps, index, ownership.clone()).await?);
     }
     let mut queues = Vec::new();
     let mut lanes = Vec::new();
@@ -111,7 +126,7 @@ pub async fn start(mut deps: Deps) -> Result<Running, StartError> {
         queues.push(queue);
         lanes.push(tokio::spawn(lane.run(works, lanes_stop.clone())));
     }
-    let handle = WalletHandle::new(queues, deps.db.clone());
+    let handle = WalletHandle::new(queues, deps.db.clone(), ownership.holdings().clone());
     let (status, reader_status) = watch::channel(ReaderStatus::default());
     let reader = match deps.payments {
         None => None,
@@ -123,13 +138,12 @@ pub async fn start(mut deps: Deps) -> Result<Running, StartError> {
         }
     };
     let source = Arc::new(TableSource::new(deps.db, EntriesTable));
-    Ok(Running { handle, source, lanes, reader, reader_status, shutdown, reader_shutdown })
+    Ok(Running { handle, source, membership, lanes, reader, reader_status, shutdown, reader_shutdown })
 }
 
-async fn open_lane(deps: &Deps, index: usize) -> Result<Lane, sqlx::Error> {
+async fn open_lane(deps: &Deps, index: usize, ownership: Ownership) -> Result<Lane, sqlx::Error> {
     let settings = AppenderSettings {
-        owner: deps.node.clone(),
-        lease: Duration::from_millis(deps.config.lease_ms),
+        ownership,
         relaying: if deps.config.relay { Relaying::On } else { Relaying::Off },
     };
     let appender = Appender::new(deps.db.clone(), EntriesTable, deps.bus.clone(), settings);
@@ -152,9 +166,9 @@ impl Running {
         source
     }
 
-    /// Routes for viewers and finance.
+    /// Routes for viewers and finance, over the shards of this node.
     pub fn public_router(&self) -> axum::Router {
-        http::public::router(self.handle.clone())
+        http::public::router(Arc::new(self.handle.clone()))
     }
 
     /// Internal routes for other processes.
@@ -167,6 +181,11 @@ impl Running {
         BTreeMap::from([(LogName::Payments, self.reader_status.borrow().clone())])
     }
 
+    /// Hands the partitions to other live nodes, if there are any; goes on with what nobody takes.
+    pub async fn drain(&self, limit: Duration) -> GroupSet {
+        self.membership.drain(limit).await
+    }
+
     /// Stops cleanly: the reader first, then the lanes decide what is queued, write snapshots and end leases.
     pub async fn shutdown(self) {
         let _ = self.reader_shutdown.send(true); // Without a receiver there is nothing to stop.
@@ -177,6 +196,7 @@ impl Running {
         for lane in self.lanes {
             let _ = lane.await;
         }
+        self.membership.leave().await;
     }
 
     /// Stops as a crash would: nothing is drained, written or released. For tests of takeovers.

@@ -12,6 +12,6 @@ pub(crate) use accounts::{
 pub(crate) use days::Days;
 pub use entries::EntriesTable;
 pub(crate) use lookups::{
-    KnownRequest, RequestKey, SeqKey, find_requests, list_account_entries, list_by_seq, list_known_since,
-    load_origins,
+    KnownRequest, RequestKey, SeqKey, find_previous, find_requests, list_account_entries, list_by_seq,
+    list_known_since, load_origins,
 };

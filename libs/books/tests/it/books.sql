@@ -3,11 +3,11 @@
 
 CREATE TABLE wallet.entries_all PARTITION OF wallet.entries DEFAULT;
 
-INSERT INTO wallet.log_heads VALUES ('wallet.entries', 5, 1, 11, now(), now(), 0, 'a', now());
-INSERT INTO gift.log_heads VALUES ('gift.orders', 5, 1, 5, now(), now(), 0, 'a', now());
-INSERT INTO settlement.log_heads VALUES ('settlement.items', 5, 1, 3, now(), now(), 0, 'a', now());
-INSERT INTO cashier.log_heads VALUES ('cashier.payments', 5, 1, 2, now(), now(), 0, 'a', now());
-INSERT INTO clearing.log_heads VALUES ('clearing.vouchers', 5, 1, 9, now(), now(), 0, 'a', now());
+INSERT INTO wallet.log_heads VALUES ('wallet.entries', 5, 1, 11, now(), now(), 0, 'a');
+INSERT INTO gift.log_heads VALUES ('gift.orders', 5, 1, 5, now(), now(), 0, 'a');
+INSERT INTO settlement.log_heads VALUES ('settlement.items', 5, 1, 3, now(), now(), 0, 'a');
+INSERT INTO cashier.log_heads VALUES ('cashier.payments', 5, 1, 2, now(), now(), 0, 'a');
+INSERT INTO clearing.log_heads VALUES ('clearing.vouchers', 5, 1, 9, now(), now(), 0, 'a');
 INSERT INTO wallet.read_offsets VALUES ('wallet', 'cashier.payments', 5, 1, 2);
 INSERT INTO gift.read_offsets VALUES ('gift.orders', 'wallet.entries', 5, 1, 11);
 INSERT INTO settlement.read_offsets VALUES ('settlement.items', 'gift.orders', 5, 1, 5);
@@ -15,12 +15,11 @@ INSERT INTO clearing.read_offsets VALUES ('clearing.entries', 'wallet.entries', 
     ('clearing.items', 'settlement.items', 5, 1, 3), ('clearing.payments', 'cashier.payments', 5, 1, 2);
 
 -- Ids: orders end in 0a (shown), 0b (not shown), 0c (shown, refunded).
-INSERT INTO wallet.entries (partition, seq, epoch, decided_at, minute, day, origin_seq, request_day, request_id,
-    account_id, kind, outcome, paid_delta_coins, promo_delta_coins, held_paid_delta_coins, held_promo_delta_coins,
-    paid_after_coins, promo_after_coins, held_paid_after_coins, held_promo_after_coins, shortfall_coins, origin_id,
-    body_hash)
-SELECT 5, seq, 1, now(), 1, '2026-03-01', 0, '2026-03-01', ('01900000-0000-7000-8000-0000000000' || request)::uuid,
-    '01900000-0000-7000-8000-00000000aaaa', kind, outcome, paid, promo, held, 0, paid_after, promo_after, held_after,
+INSERT INTO wallet.entries (partition, seq, epoch, decided_at, day, request_id, account_id, previous_seq, kind,
+    outcome, paid_delta_coins, promo_delta_coins, held_paid_delta_coins, held_promo_delta_coins, paid_after_coins,
+    promo_after_coins, held_paid_after_coins, held_promo_after_coins, shortfall_coins, origin_id, body_hash)
+SELECT 5, seq, 1, now(), '2026-03-01', ('01900000-0000-7000-8000-0000000000' || request)::uuid,
+    '01900000-0000-7000-8000-00000000aaaa', seq - 1, kind, outcome, paid, promo, held, 0, paid_after, promo_after, held_after,
     0, 0, ('01900000-0000-7000-8000-0000000000' || origin)::uuid, 0
 FROM (VALUES
     (1, '01', 1, 0, 1000, 50, 0, 1000, 50, 0, NULL),

@@ -23,10 +23,14 @@ faults! {
         => ["readers-caught-up"];
     a_refusal_that_vanished_leaves_a_gap:
         "DELETE FROM wallet.entries WHERE seq = 9"
-        => ["no-gap-in-wallet-entries"];
+        => ["no-gap-in-wallet-entries", "every-balance-is-the-sum-of-its-entries"];
+    an_entry_that_names_another_before_it_breaks_the_chain:
+        "UPDATE wallet.entries SET previous_seq = 7 WHERE seq = 9"
+        => ["every-balance-is-the-sum-of-its-entries"];
     a_doubled_row_is_named:
-        "UPDATE wallet.entries SET seq = 8 WHERE seq = 9"
-        => ["no-gap-in-wallet-entries"];
+        "ALTER TABLE wallet.entries DROP CONSTRAINT entries_seq_follows;
+         UPDATE wallet.entries SET seq = 8 WHERE seq = 9"
+        => ["no-gap-in-wallet-entries", "every-balance-is-the-sum-of-its-entries"];
     a_head_past_its_rows_is_named:
         "UPDATE cashier.log_heads SET last_seq = 3; UPDATE clearing.read_offsets SET seq = 3
             WHERE reader = 'clearing.payments'; UPDATE wallet.read_offsets SET seq = 3"

@@ -1,4 +1,4 @@
-//! Reading: one group's quorum queue on one topic, moved into the bounded queue of a [`Subscription`].
+//! Reading: one reader's quorum queue of one partition group, moved into the bounded queue of a subscription.
 //!
 //! A message is acknowledged when it is handed over, not when it is applied: what is lost after that is a gap,
 //! and readers pull gaps. A slow reader holds back its own queue only; there the broker drops the oldest.
@@ -6,8 +6,9 @@
 use super::link::{Backoff, Link};
 use super::publishing::declare_exchange;
 use super::{OPERATION_WAIT_MAX, bounded, short};
-use crate::{BusError, QUEUE_LEN_MAX, Subscription};
+use crate::{BusError, Joined, Left, joined};
 use bytes::Bytes;
+use contracts::topology::routing_key;
 use futures::StreamExt as _;
 use lapin::message::Delivery;
 use lapin::options::{
@@ -17,54 +18,61 @@ use lapin::types::{AMQPValue, FieldTable, ShortString};
 use lapin::{Channel, Consumer};
 use std::sync::Arc;
 use tokio::sync::mpsc;
+use tokio::sync::oneshot::error::TryRecvError;
 
 /// Messages the broker may send ahead of acknowledgements.
 const PREFETCH_MESSAGES: u16 = 256;
 
-/// Messages one group's queue keeps on the broker before it drops the oldest.
+/// Messages one queue keeps on the broker before it drops the oldest.
 const BROKER_QUEUE_LEN_MAX: i64 = 4_096;
 
-/// Bytes one group's queue keeps on the broker before it drops the oldest.
+/// Bytes one queue keeps on the broker before it drops the oldest.
 const BROKER_QUEUE_BYTES_MAX: i64 = 256 << 20;
 
 /// A queue nobody has used for so long is deleted by the broker: an old generation's, an ended shadow run's.
 const QUEUE_UNUSED_MS_MAX: i64 = 7 * 24 * 3_600_000;
 
-/// Where one group reads.
-struct Place {
+/// Where one reader reads one group.
+struct Seat {
     link: Arc<Link>,
     exchange: ShortString,
     queue: ShortString,
+    key: ShortString,
 }
 
-/// Joins `group`'s queue on `topic`; what is published after this returns reaches the queue.
-pub(super) async fn join(link: Arc<Link>, topic: &str, group: &str) -> Result<Subscription, BusError> {
-    let place = Place { link, exchange: short(topic)?, queue: short(&format!("{topic}.{group}"))? };
-    let opened = place.open().await?;
-    let (sender, receiver) = mpsc::channel(QUEUE_LEN_MAX);
-    tokio::spawn(place.run(opened, sender));
-    Ok(Subscription::new(receiver))
+/// Joins a queue; what is published after this returns reaches it.
+pub(super) async fn join(
+    link: Arc<Link>,
+    place: &crate::Place,
+    sink: mpsc::Sender<Bytes>,
+) -> Result<Joined, BusError> {
+    let (exchange, queue) = (short(place.topic.as_str())?, short(&place.queue())?);
+    let seat = Seat { link, exchange, queue, key: short(&routing_key(place.group))? };
+    let opened = seat.open().await?;
+    let (joined, left) = joined();
+    tokio::spawn(seat.run(opened, sink, left));
+    Ok(joined)
 }
 
 /// Why moving messages stopped.
 enum Stopped {
-    SubscriptionDropped,
+    Left,
     BrokerLost(String),
 }
 
-impl Place {
+impl Seat {
     async fn open(&self) -> Result<(Channel, Consumer), BusError> {
         let channel = self.link.channel().await?;
         declare_exchange(&channel, self.exchange.clone()).await?;
-        bounded("the group's queue", async {
+        bounded("the reader's queue", async {
             let options = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
             channel.queue_declare(self.queue.clone(), options, queue_arguments()).await?;
             let (queue, exchange) = (self.queue.clone(), self.exchange.clone());
-            let (key, none) = (ShortString::default(), FieldTable::default());
+            let (key, none) = (self.key.clone(), FieldTable::default());
             channel.queue_bind(queue, exchange, key, QueueBindOptions::default(), none).await
         })
         .await?;
-        let consumer = bounded("the group's consumer", async {
+        let consumer = bounded("the reader's consumer", async {
             channel.basic_qos(PREFETCH_MESSAGES, BasicQosOptions::default()).await?;
             let (tag, none) = (ShortString::default(), FieldTable::default());
             channel.basic_consume(self.queue.clone(), tag, BasicConsumeOptions::default(), none).await
@@ -73,32 +81,37 @@ impl Place {
         Ok((channel, consumer))
     }
 
-    /// Moves messages until the subscription is dropped, joining again whenever the broker was lost.
-    async fn run(self, opened: (Channel, Consumer), sender: mpsc::Sender<Bytes>) {
+    /// Moves messages until the reader leaves, joining again whenever the broker was lost.
+    async fn run(self, opened: (Channel, Consumer), sink: mpsc::Sender<Bytes>, mut left: Left) {
         let (mut channel, mut consumer) = opened;
         loop {
-            match forward(&mut consumer, &sender).await {
-                Stopped::SubscriptionDropped => break leave(&channel).await,
+            match forward(&mut consumer, &sink, &mut left).await {
+                Stopped::Left => break leave(&channel).await,
                 Stopped::BrokerLost(error) => {
                     tracing::warn!(queue = %self.queue, error, "a reader lost the broker; it will join again");
                 }
             }
-            match self.open_again(&sender).await {
+            match self.open_again(&mut left).await {
                 Some(opened) => (channel, consumer) = opened,
                 None => break,
             }
         }
     }
 
-    /// Joins again with a doubling wait; `None` when the subscription was dropped meanwhile.
-    async fn open_again(&self, sender: &mpsc::Sender<Bytes>) -> Option<(Channel, Consumer)> {
+    /// Joins again with a doubling wait; `None` when the reader left meanwhile.
+    async fn open_again(&self, left: &mut Left) -> Option<(Channel, Consumer)> {
         let mut backoff = Backoff::new();
         loop {
             tokio::select! {
-                () = sender.closed() => return None,
+                _ = &mut *left => return None,
                 () = tokio::time::sleep(backoff.next_wait()) => {}
             }
             match self.open().await {
+                // It may have left while the queue was opened; asking a finished `left` again would not end well.
+                Ok((channel, _)) if left.try_recv() != Err(TryRecvError::Empty) => {
+                    leave(&channel).await;
+                    return None;
+                }
                 Ok(opened) => {
                     tracing::info!(queue = %self.queue, "a reader joined its queue again");
                     return Some(opened);
@@ -111,10 +124,10 @@ impl Place {
     }
 }
 
-async fn forward(consumer: &mut Consumer, sender: &mpsc::Sender<Bytes>) -> Stopped {
+async fn forward(consumer: &mut Consumer, sink: &mpsc::Sender<Bytes>, left: &mut Left) -> Stopped {
     loop {
         let delivery = tokio::select! {
-            () = sender.closed() => return Stopped::SubscriptionDropped,
+            _ = &mut *left => return Stopped::Left,
             delivery = consumer.next() => delivery,
         };
         let Delivery { data, acker, .. } = match delivery {
@@ -122,8 +135,12 @@ async fn forward(consumer: &mut Consumer, sender: &mpsc::Sender<Bytes>) -> Stopp
             Some(Err(error)) => return Stopped::BrokerLost(error.to_string()),
             None => return Stopped::BrokerLost("the consumer was cancelled".to_owned()),
         };
-        if sender.send(Bytes::from(data)).await.is_err() {
-            return Stopped::SubscriptionDropped;
+        let handed_over = tokio::select! {
+            _ = &mut *left => return Stopped::Left,
+            handed_over = sink.send(Bytes::from(data)) => handed_over,
+        };
+        if handed_over.is_err() {
+            return Stopped::Left;
         }
         match tokio::time::timeout(OPERATION_WAIT_MAX, acker.ack(BasicAckOptions::default())).await {
             Ok(Ok(_)) => {}
@@ -133,7 +150,7 @@ async fn forward(consumer: &mut Consumer, sender: &mpsc::Sender<Bytes>) -> Stopp
     }
 }
 
-/// Closes the channel, which lets the group's next consumer begin. A broker that is gone has let go already.
+/// Closes the channel, which lets the reader's next instance begin. A broker that is gone has let go already.
 async fn leave(channel: &Channel) {
     if let Err(error) = bounded("leaving", channel.close(200, "the reader left".into())).await {
         tracing::debug!(%error, "a reader left without a goodbye");

@@ -1,9 +1,12 @@
 //! The cases every broker passes.
 
-use bus::{Broker, BusError, InProcess, QUEUE_LEN_MAX, RabbitMq, Subscription};
+use bus::{Broker, Bus, BusError, InProcess, QUEUE_LEN_MAX, RabbitMq, Subscription};
 use bytes::Bytes;
+use contracts::lane::Lane;
 use futures::future::try_join_all;
+use ids::{GroupSet, PartitionGroup};
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How long a message may take in a test before it counts as lost.
@@ -16,17 +19,50 @@ pub fn numbered(number: u32) -> Bytes {
     Bytes::from(number.to_string())
 }
 
+pub fn group(number: i16) -> PartitionGroup {
+    PartitionGroup::try_from(number).expect("it exists")
+}
+
+pub fn bus_over(broker: impl Broker + 'static) -> Bus {
+    Bus::new(Arc::new(broker), &Lane::Live, 1)
+}
+
+/// A reader of group 0, in its queue.
+pub async fn join(bus: &Bus, topic: &str, reader: &str) -> Subscription {
+    join_groups(bus, topic, reader, &[0]).await
+}
+
+pub async fn join_groups(bus: &Bus, topic: &str, reader: &str, groups: &[i16]) -> Subscription {
+    let mut subscription = bus.subscribe(topic, reader);
+    follow(&mut subscription, groups).await;
+    subscription
+}
+
+pub async fn follow(subscription: &mut Subscription, groups: &[i16]) {
+    subscription.follow(groups.iter().map(|number| group(*number)).collect::<GroupSet>());
+    tokio::time::timeout(ARRIVAL_WAIT_MAX, subscription.joined()).await.expect("the queues are joined");
+}
+
+/// Publishes to group 0.
+pub async fn publish(bus: &Bus, topic: &str, number: u32) -> Result<(), BusError> {
+    bus.publish(topic, group(0), numbered(number)).await
+}
+
 pub async fn next(subscription: &mut Subscription) -> u32 {
     let message = tokio::time::timeout(ARRIVAL_WAIT_MAX, subscription.recv()).await;
     let message = message.expect("a message comes in time").expect("the broker is there");
     std::str::from_utf8(&message).expect("text").parse().expect("a number")
 }
 
-pub async fn publish_all(broker: &dyn Broker, topic: &str, count: u32) -> Result<(), BusError> {
+pub async fn publish_all(bus: &Bus, topic: &str, count: u32) -> Result<(), BusError> {
     let mut from = 0;
     while from < count {
         let until = count.min(from + IN_FLIGHT_MAX);
-        try_join_all((from..until).map(|number| broker.publish(topic, numbered(number)))).await?;
+        let mut confirms = Vec::new();
+        for number in from..until {
+            confirms.push(bus.send(topic, group(0), numbered(number)).await?);
+        }
+        try_join_all(confirms).await?;
         from = until;
     }
     Ok(())
@@ -38,11 +74,11 @@ pub fn topic(name: &str) -> String {
     format!("test.{name}.{}.{nanos}", std::process::id())
 }
 
-async fn two_groups_each_get_every_message(broker: &dyn Broker) {
-    let topic = topic("two-groups");
-    let mut ledger = broker.subscribe(&topic, "ledger").await.expect("joins");
-    let mut room = broker.subscribe(&topic, "room").await.expect("joins");
-    publish_all(broker, &topic, 500).await.expect("published");
+async fn two_readers_each_get_every_message(bus: &Bus) {
+    let topic = topic("two-readers");
+    let mut ledger = join(bus, &topic, "ledger").await;
+    let mut room = join(bus, &topic, "room").await;
+    publish_all(bus, &topic, 500).await.expect("published");
     for reader in [&mut ledger, &mut room] {
         let mut seen = BTreeSet::new();
         while seen.len() < 500 {
@@ -52,34 +88,58 @@ async fn two_groups_each_get_every_message(broker: &dyn Broker) {
     }
 }
 
-async fn one_group_gets_messages_in_their_order(broker: &dyn Broker) {
+async fn one_reader_gets_messages_in_their_order(bus: &Bus) {
     let topic = topic("order");
-    let mut reader = broker.subscribe(&topic, "reader").await.expect("joins");
+    let mut reader = join(bus, &topic, "reader").await;
     for number in 0..100 {
-        broker.publish(&topic, numbered(number)).await.expect("published");
+        publish(bus, &topic, number).await.expect("published");
     }
-    publish_all(broker, &topic, 1_000).await.expect("published");
+    publish_all(bus, &topic, 1_000).await.expect("published");
     for number in (0..100).chain(0..1_000) {
         assert_eq!(next(&mut reader).await, number);
     }
 }
 
-async fn topics_do_not_mix(broker: &dyn Broker) {
+async fn topics_do_not_mix(bus: &Bus) {
     let (here, there) = (topic("here"), topic("there"));
-    let mut reader = broker.subscribe(&here, "reader").await.expect("joins");
-    let _other = broker.subscribe(&there, "reader").await.expect("joins");
-    broker.publish(&there, numbered(1)).await.expect("published");
-    broker.publish(&here, numbered(2)).await.expect("published");
+    let mut reader = join(bus, &here, "reader").await;
+    let _other = join(bus, &there, "reader").await;
+    publish(bus, &there, 1).await.expect("published");
+    publish(bus, &here, 2).await.expect("published");
     assert_eq!(next(&mut reader).await, 2);
+}
+
+/// Two nodes of one reader hear the groups each of them follows, and a group that moves is heard by its new node.
+async fn two_nodes_of_one_reader_hear_their_own_groups(bus: &Bus) {
+    let topic = topic("nodes");
+    let mut first = join_groups(bus, &topic, "reader", &[0, 1]).await;
+    let mut second = join_groups(bus, &topic, "reader", &[2, 3]).await;
+    let send = async |group_number: i16, number: u32| {
+        bus.publish(&topic, group(group_number), numbered(number)).await.expect("published");
+    };
+    for number in 0..40_u32 {
+        send(i16::try_from(number % 4).expect("small"), number).await;
+    }
+    let mut heard = [BTreeSet::new(), BTreeSet::new()];
+    for _ in 0..20 {
+        heard[0].insert(next(&mut first).await % 4);
+        heard[1].insert(next(&mut second).await % 4);
+    }
+    assert_eq!(heard, [BTreeSet::from([0, 1]), BTreeSet::from([2, 3])]);
+    follow(&mut first, &[0]).await;
+    follow(&mut second, &[1, 2, 3]).await;
+    send(1, 41).await;
+    while next(&mut second).await != 41 {}
+    assert_eq!(first.try_recv(), None);
 }
 
 /// More than every queue on the way holds, while nobody reads: publishing never fails and never hangs, the
 /// newest or the oldest are dropped, and what is published once the reader has caught up arrives.
-async fn a_full_queue_drops_and_goes_on(broker: &dyn Broker) {
+async fn a_full_queue_drops_and_goes_on(bus: &Bus) {
     let topic = topic("full");
-    let mut reader = broker.subscribe(&topic, "reader").await.expect("joins");
+    let mut reader = join(bus, &topic, "reader").await;
     let count = u32::try_from(QUEUE_LEN_MAX * 2 + 2_000).expect("fits");
-    publish_all(broker, &topic, count).await.expect("a full queue is no error");
+    publish_all(bus, &topic, count).await.expect("a full queue is no error");
     let mut kept = 0;
     let settled = Duration::from_secs(2);
     while let Ok(Some(_)) = tokio::time::timeout(settled, reader.recv()).await {
@@ -87,7 +147,7 @@ async fn a_full_queue_drops_and_goes_on(broker: &dyn Broker) {
     }
     assert!(kept < count, "{kept} of {count}: nothing was dropped, so something has no bound");
     assert!(kept >= QUEUE_LEN_MAX.try_into().expect("fits"), "only {kept} of {count} were kept");
-    broker.publish(&topic, numbered(7)).await.expect("published");
+    publish(bus, &topic, 7).await.expect("published");
     assert_eq!(next(&mut reader).await, 7);
 }
 
@@ -96,22 +156,39 @@ macro_rules! each_broker {
         mod in_process {
             $(#[tokio::test]
             async fn $case() {
-                super::$case(&super::InProcess::default()).await;
+                super::$case(&super::bus_over(super::InProcess::default())).await;
             })*
         }
         mod over_rabbitmq {
             $(#[tokio::test]
             async fn $case() {
                 let url = testkit::amqp_url().await;
-                super::$case(&super::RabbitMq::connect(&url).await.expect("reached")).await;
+                super::$case(&super::bus_over(super::RabbitMq::connect(&url).await.expect("reached"))).await;
             })*
         }
     };
 }
 
 each_broker! {
-    two_groups_each_get_every_message
-    one_group_gets_messages_in_their_order
+    two_readers_each_get_every_message
+    one_reader_gets_messages_in_their_order
     topics_do_not_mix
+    two_nodes_of_one_reader_hear_their_own_groups
     a_full_queue_drops_and_goes_on
+}
+
+#[tokio::test]
+async fn a_refused_message_is_kept_with_its_reason_in_the_process() {
+    let broker = Arc::new(InProcess::default());
+    let bus = Bus::new(broker.clone(), &Lane::Live, 1);
+    let subscription = bus.subscribe("test.dead", "reader");
+    subscription.refuse(numbered(7), "not readable".to_owned());
+    for _ in 0..1_000 {
+        if let [letter] = broker.dead_letters().as_slice() {
+            assert_eq!((&letter.payload, letter.reason.as_str()), (&numbered(7), "not readable"));
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    panic!("it was not kept");
 }

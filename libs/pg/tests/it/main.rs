@@ -1,5 +1,7 @@
 //! The embedded database is the same PostgreSQL: migrations, partitions, triggers, reopening.
 
+mod reading;
+
 use contracts::lane::{Lane, RunName};
 use pg::{Db, Embedded, Migrator};
 use sqlx::Row;
@@ -58,5 +60,21 @@ async fn a_folder_in_use_is_refused_with_its_name() {
     let embedded = Embedded::open(folder.path()).await.expect("the database opens");
     let second = Embedded::open(folder.path()).await.err().expect("one process at a time");
     assert!(second.to_string().contains(&folder.path().display().to_string()), "{second}");
+    embedded.close().await;
+}
+
+#[tokio::test]
+async fn a_schema_that_lacks_a_migration_or_has_another_one_is_told_from_one_that_is_up_to_date() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let embedded = Embedded::open(folder.path()).await.expect("the database opens");
+    let db = Db::new(embedded.pool(), "things", &Lane::Live);
+    let behind = pg::check_migrated(&db, &[&FILES]).await.expect_err("nothing is there yet");
+    assert!(behind.to_string().contains("run `largesse migrate`"), "{behind}");
+    pg::migrate(&db, &[&FILES]).await.expect("the schema migrates");
+    pg::check_migrated(&db, &[&FILES]).await.expect("it is up to date");
+    let changed = sqlx::query(db.sql("UPDATE {s}._sqlx_migrations SET checksum = '\\x00'"));
+    changed.execute(db.pool()).await.expect("changed");
+    let other = pg::check_migrated(&db, &[&FILES]).await.expect_err("another program's migration");
+    assert!(matches!(other, pg::PgError::Differs { .. }), "{other}");
     embedded.close().await;
 }

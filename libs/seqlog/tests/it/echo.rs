@@ -7,17 +7,17 @@ use contracts::log::{LogRow, Stamp};
 use ids::Partition;
 use pg::Db;
 use seqlog::{
-    Appender, AppenderSettings, ApplyError, Handler, Reader, ReaderSettings, Relaying, RolledBack, Slice,
-    TableSource,
+    Appender, AppenderSettings, ApplyError, Handler, Ownership, Reader, ReaderSettings, Relaying, RolledBack,
+    Slice, TableSource,
 };
 use sqlx::{PgConnection, Row};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The partitions the tests use.
+/// The partitions the tests use, each in a group of its own.
 pub fn partitions() -> Vec<Partition> {
-    Partition::all().take(3).collect()
+    Partition::all().step_by(9).take(3).collect()
 }
 
 /// Both ends of the pipe, in a database of its own.
@@ -30,6 +30,10 @@ pub struct Bench {
 
 impl Bench {
     pub async fn open() -> Bench {
+        Bench::open_on(Bus::in_process(&Lane::Live)).await
+    }
+
+    pub async fn open_on(bus: Bus) -> Bench {
         let database = testkit::postgres().await.fresh_database().await;
         let pool = pg::connect(database.url(), pg::PoolSettings::default()).await.expect("the test database");
         let notes_db = Db::new(pool.clone(), "notes", &Lane::Live);
@@ -38,7 +42,7 @@ impl Bench {
             pg::migrate(db, &[&seqlog::MIGRATOR]).await.expect("the schema migrates");
             create_tables(db).await;
         }
-        Bench { notes_db, echoes_db, bus: Bus::in_process(&Lane::Live), _database: database }
+        Bench { notes_db, echoes_db, bus, _database: database }
     }
 
     /// A writer of notes that has taken over every test partition, whatever lease runs.
@@ -56,7 +60,8 @@ impl Bench {
         for partition in partitions() {
             echoes.take_over(partition).await.expect("the takeover commits");
         }
-        let handler = Echoer { db: self.echoes_db.clone(), echoes, fault: None };
+        let following = Following::WhatItBeganWith;
+        let handler = Echoer { db: self.echoes_db.clone(), echoes, following, fault: None };
         let source = Arc::new(TableSource::new(self.notes_db.clone(), Notes));
         let reader_settings = ReaderSettings { pull_after: Duration::ZERO, ..ReaderSettings::default() };
         Reader::try_new(self.echoes_db.clone(), source, handler, reader_settings, partitions())
@@ -121,7 +126,7 @@ impl Bench {
 }
 
 pub fn settings(owner: &str) -> AppenderSettings {
-    AppenderSettings { owner: owner.to_owned(), lease: Duration::ZERO, relaying: Relaying::On }
+    AppenderSettings { ownership: Ownership::undisputed(owner), relaying: Relaying::On }
 }
 
 /// Where the next application breaks.
@@ -133,10 +138,19 @@ pub enum Fault {
     AfterEffect,
 }
 
+/// Which partitions an echoer reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Following {
+    WhatItBeganWith,
+    /// What its node owns, as services do.
+    Ownership,
+}
+
 /// Derives one echo per note and keeps a sum per partition.
 pub struct Echoer {
-    db: Db,
-    echoes: Appender<Echoes>,
+    pub db: Db,
+    pub echoes: Appender<Echoes>,
+    pub following: Following,
     pub fault: Option<Fault>,
 }
 
@@ -153,6 +167,20 @@ impl Handler for Echoer {
 
     fn name(&self) -> &'static str {
         "echoes"
+    }
+
+    fn partitions(&self) -> Option<Vec<Partition>> {
+        match self.following {
+            Following::WhatItBeganWith => None,
+            Following::Ownership => Some(self.echoes.partitions().collect()),
+        }
+    }
+
+    async fn turn(&mut self) -> Result<(), ApplyError> {
+        if self.following == Following::Ownership {
+            self.echoes.follow().await?;
+        }
+        Ok(())
     }
 
     async fn apply_in_tx(&mut self, tx: &mut PgConnection, slices: &[Slice<Note>]) -> Result<(), ApplyError> {

@@ -89,7 +89,7 @@ async fn live_through(bench: &Bench, history: Vec<Step>) {
             Step::WakeDeposed => {}
             Step::Deliver { message, reader } => {
                 if !messages.is_empty() {
-                    readers[reader].receive(&messages[message % messages.len()]);
+                    assert_eq!(readers[reader].receive(&messages[message % messages.len()]), None);
                 }
             }
             // A turn may fail: a planted fault, or the other instance was faster. It is simply repeated.
@@ -194,11 +194,14 @@ async fn two_instances_of_one_reader_apply_each_row_once() {
 }
 
 #[tokio::test]
-async fn unreadable_and_foreign_messages_are_dropped() {
+async fn unreadable_and_foreign_messages_are_refused_with_the_reason() {
     let bench = Bench::open().await;
     let mut reader = bench.reader("ben").await;
-    reader.receive(b"\xff not json");
-    reader.receive(br#"{"batch":{"partition":99}}"#);
+    let refused = |reason: Option<String>| reason.expect("it is refused");
+    assert!(refused(reader.receive(b"\xff not json")).starts_with("not readable"));
+    assert!(refused(reader.receive(br#"{"batch":{"partition":99}}"#)).starts_with("not readable"));
+    let unknown = br#"{"batch":{"schema_version":9,"news":true}}"#;
+    assert_eq!(refused(reader.receive(unknown)), "schema version 9; this reader knows 1");
     let mut writer = bench.writer("ann").await;
     append(&bench, &mut writer, vec![note(partitions()[0], 1)]).await.expect("ann holds the partition");
     let mut row = note(partitions()[0], 1);
@@ -206,7 +209,7 @@ async fn unreadable_and_foreign_messages_are_dropped() {
     row.stamp.epoch = 1;
     let shadow =
         String::from_utf8(message_of(&[row])).expect("json").replace("\"live\"", "{\"shadow\":\"run1\"}");
-    reader.receive(shadow.as_bytes());
+    assert_eq!(refused(reader.receive(shadow.as_bytes())), "a message of another lane");
     reader.turn().await.expect("nothing to do");
     let sql = bench.echoes_db.sql("SELECT count(*) FROM {s}.echoes");
     let echoed: i64 = sqlx::query_scalar(sql).fetch_one(bench.echoes_db.pool()).await.expect("a count");

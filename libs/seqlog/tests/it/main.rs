@@ -3,5 +3,8 @@
 mod cursor;
 mod echo;
 mod faults;
+mod moving;
+mod nodes;
 mod notes;
+mod sharing;
 mod writers;

@@ -1,10 +1,9 @@
 //! Invariant under test: a partition has one writer, its rows have no gap, and a deposed writer says so.
 
-use crate::echo::{Bench, append, last_seq, partitions, settings};
-use crate::notes::{Notes, note};
+use crate::echo::{Bench, append, last_seq, partitions};
+use crate::notes::note;
 use chrono::Utc;
-use seqlog::{AppendError, Appender, AppenderSettings, TakeOver};
-use std::time::Duration;
+use seqlog::AppendError;
 
 #[tokio::test]
 async fn a_deposed_writer_that_wakes_up_can_write_nothing_and_says_so() {
@@ -19,20 +18,6 @@ async fn a_deposed_writer_that_wakes_up_can_write_nothing_and_says_so() {
     assert_eq!(last_seq(&new, first), 2);
     let lost = old.save_marks().await.expect("the statement runs");
     assert_eq!(lost, partitions(), "saving marks finds out as well");
-}
-
-#[tokio::test]
-async fn a_running_lease_is_respected_and_its_owner_may_come_back_at_once() {
-    let bench = Bench::open().await;
-    let long = |owner: &str| AppenderSettings { lease: Duration::from_secs(60), ..settings(owner) };
-    let appender = |owner| Appender::new(bench.notes_db.clone(), Notes, bench.bus.clone(), long(owner));
-    let partition = partitions()[0];
-    let (mut ann, mut ben, mut ann_again) = (appender("ann"), appender("ben"), appender("ann"));
-    assert!(matches!(ann.take_over(partition).await, Ok(TakeOver::Taken(_))));
-    assert!(matches!(ben.take_over(partition).await, Ok(TakeOver::Leased)));
-    assert!(matches!(ann_again.take_over(partition).await, Ok(TakeOver::Taken(head)) if head.epoch == 2));
-    ann_again.release().await.expect("the lease ends");
-    assert!(matches!(ben.take_over(partition).await, Ok(TakeOver::Taken(head)) if head.epoch == 3));
 }
 
 #[tokio::test]

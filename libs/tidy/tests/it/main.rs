@@ -1,5 +1,7 @@
 //! Every house rule over the whole tree. That each rule catches a bad sample is proven beside the rule.
 
+mod signals;
+
 use std::fmt::Write;
 use tidy::{File, Finding, Ratchet};
 

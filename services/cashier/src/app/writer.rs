@@ -14,12 +14,12 @@ use chrono::Utc;
 use contracts::log::AccountingZone;
 use ids::{Partition, Uuid};
 use pg::Db;
-use seqlog::{AppendError, Appender, TakeOver};
+use seqlog::{AppendError, Appender};
 use sqlx::PgConnection;
 use std::collections::BTreeSet;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::time::{Instant, MissedTickBehavior};
+use tokio::time::MissedTickBehavior;
 
 /// How often marks are saved.
 const MARKS_EVERY: Duration = Duration::from_secs(1);
@@ -42,8 +42,6 @@ pub(crate) struct Writer {
     pub queue: mpsc::Receiver<Job>,
     pub batch_len_max: usize,
     pub held: watch::Sender<usize>,
-    /// How often partitions that another node held are asked for: a lease's length.
-    pub claim_every: Duration,
     pub shutdown: watch::Receiver<bool>,
 }
 
@@ -62,18 +60,16 @@ impl Writer {
     /// Works until `shutdown` turns true; what is queued then is still recorded.
     pub async fn run(mut self) {
         let mut shutdown = self.shutdown.clone();
-        let mut claimed_at = Instant::now();
+        let mut ownership = self.appender.ownership().clone();
         let mut marks = tokio::time::interval(MARKS_EVERY);
         marks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while !*shutdown.borrow() {
             tokio::select! {
                 biased;
                 _ = shutdown.changed() => break,
+                () = ownership.changed() => self.follow().await,
                 _ = marks.tick() => {
-                    if claimed_at.elapsed() >= self.claim_every {
-                        claimed_at = Instant::now();
-                        self.take_over_free().await;
-                    }
+                    self.follow().await;
                     self.mark().await;
                 }
                 Some(first) = self.queue.recv() => self.gather_and_record(first).await,
@@ -96,20 +92,12 @@ impl Writer {
         self.held.send_replace(self.appender.partitions().count());
     }
 
-    /// Takes over every partition that nobody holds. One transaction each.
-    pub async fn take_over_free(&mut self) {
-        for partition in Partition::all() {
-            if self.appender.head(partition).is_some() {
-                continue;
-            }
-            match self.appender.take_over(partition).await {
-                Ok(TakeOver::Taken(_) | TakeOver::Leased | TakeOver::Deposed) => {}
-                Err(error) => {
-                    tracing::warn!(%partition, %error, "a partition could not be taken over");
-                    return; // One failure a second is enough to know that the database is away.
-                }
-            }
+    /// Holds what this node is to hold, and nothing else.
+    pub async fn follow(&mut self) {
+        if let Err(error) = self.appender.follow().await {
+            tracing::warn!(%error, "partitions were not taken over or left; the next second tries again");
         }
+        self.held.send_replace(self.appender.partitions().count());
     }
 
     async fn gather_and_record(&mut self, first: Job) {
@@ -118,7 +106,7 @@ impl Writer {
             let Ok(job) = self.queue.try_recv() else { break };
             jobs.push(job);
         }
-        metrics::histogram!("largesse_cashier_batch_len")
+        metrics::histogram!("largesse_cashier_batch_rows")
             .record(u32::try_from(jobs.len()).unwrap_or(u32::MAX));
         self.record(jobs).await;
     }

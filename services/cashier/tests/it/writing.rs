@@ -79,21 +79,22 @@ async fn a_commit_of_unknown_outcome_is_told_as_unknown_and_the_repeat_credits_o
 }
 
 #[tokio::test]
-async fn a_second_node_takes_over_only_when_the_first_lets_go_and_repeats_stay_repeats() {
+async fn a_second_node_takes_its_share_then_everything_and_repeats_stay_repeats() {
     let mut config = Config::try_default().expect("the defaults are whole");
-    config.lease_s = 1;
+    config.lease_ms = 900;
     let mut first = Till::open_with(config).await;
     let body = &paid_bodies(&first, 1).await[0];
     assert_eq!(first.callback(body).await.outcome(), ("credited", "first"));
     let later = &paid_bodies(&first, 2).await[1];
     let first_running = first.running.take();
     first.start("b").await; // The same database, another node; the first one still runs.
-    assert_eq!(first.running.as_ref().map(|running| running.status().partitions_held), Some(0));
-    assert_eq!(first.callback(later).await.slug(), "shard-moved");
+    hold(&first, 32).await;
     assert_eq!(first.callback(body).await.outcome(), ("credited", "replayed"), "a repeat needs no partition");
     if let Some(running) = first_running {
+        assert_eq!(running.status().partitions_held, 32);
         running.shutdown().await;
     }
+    hold(&first, 64).await;
     let mut told = first.callback(later).await;
     for _ in 0..100 {
         if told.slug() != "shard-moved" {
@@ -104,6 +105,17 @@ async fn a_second_node_takes_over_only_when_the_first_lets_go_and_repeats_stay_r
     }
     assert_eq!(told.outcome(), ("credited", "first"));
     assert_eq!(first.payments().await.len(), 2);
+}
+
+async fn hold(till: &Till, count: usize) {
+    let held = || till.running.as_ref().map_or(0, |running| running.status().partitions_held);
+    for _ in 0..400 {
+        if held() == count {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+    panic!("{} partitions are held, not {count}", held());
 }
 
 #[tokio::test]

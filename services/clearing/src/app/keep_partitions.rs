@@ -1,21 +1,19 @@
-//! Keeps partitions: takes free ones over, saves marks, and runs the three readers over what is held.
-//!
-//! When partitions are gained, the readers are stopped between two turns and started again over all of them.
+//! Keeps partitions: holds what this node is to hold, saves marks, and runs the three readers over what is held.
 
-use super::post_vouchers::{SharedWriter, Terminology, Writer};
+use super::post_vouchers::{SharedWriter, Terminology};
+use crate::domain::movement::Accountable;
 use crate::readers::on_source::OnSource;
-use crate::store::vouchers::VouchersTable;
 use bus::Bus;
 use contracts::entry::Entry;
 use contracts::item::Item;
 use contracts::payment::Payment;
-use ids::Partition;
 use pg::Db;
-use seqlog::{Appender, Handler, LogSource, Reader, ReaderSettings, ReaderStatus, TableSource, TakeOver};
-use std::sync::{Arc, Mutex, PoisonError};
+use seqlog::{Handler, LogSource, Ownership, Reader, ReaderSettings, ReaderStatus};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio::time::MissedTickBehavior;
 
 /// How often marks are saved.
 const MARKS_EVERY: Duration = Duration::from_secs(1);
@@ -28,160 +26,83 @@ pub struct Sources {
     pub items: Arc<dyn LogSource<Item>>,
 }
 
-/// What keeping needs.
-pub struct Keeping {
+/// What the readers need.
+pub struct Reading {
     pub db: Db,
     pub bus: Bus,
-    pub sources: Sources,
     pub settings: ReaderSettings,
-    pub lease: Duration,
     pub terminology: Arc<Terminology>,
+    pub writer: SharedWriter,
+    pub ownership: Ownership,
+    pub shutdown: watch::Receiver<bool>,
 }
 
-/// What one reader tells about itself, by its name.
-type Named = (&'static str, watch::Receiver<ReaderStatus>);
+/// A reader at work, and what it tells about itself.
+pub struct Started {
+    pub name: &'static str,
+    pub status: watch::Receiver<ReaderStatus>,
+    pub task: JoinHandle<()>,
+}
 
-/// Lag and stops of the readers that run now, by name.
-#[derive(Clone, Default)]
-pub struct Statuses(Arc<Mutex<Vec<Named>>>);
-
-impl Statuses {
-    /// As of the readers' last turns.
-    pub fn now(&self) -> Vec<(&'static str, ReaderStatus)> {
-        let statuses = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        statuses.iter().map(|(name, status)| (*name, status.borrow().clone())).collect()
+impl Reading {
+    /// Starts the three readers over what is held now; they follow what is held later.
+    ///
+    /// # Errors
+    /// Whatever the database says.
+    pub async fn start(&self, sources: &Sources) -> Result<[Started; 3], sqlx::Error> {
+        let payments = self.start_one(Arc::clone(&sources.payments)).await?;
+        let entries = self.start_one(Arc::clone(&sources.entries)).await?;
+        Ok([payments, entries, self.start_one(Arc::clone(&sources.items)).await?])
     }
 
-    fn replace(&self, with: Vec<Named>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = with;
+    async fn start_one<R: Accountable>(&self, source: Arc<dyn LogSource<R>>) -> Result<Started, sqlx::Error> {
+        let terminology = Arc::clone(&self.terminology);
+        let handler = OnSource::<R>::new(Arc::clone(&self.writer), terminology, self.ownership.clone());
+        let name = handler.name();
+        let held = self.ownership.holdings().partitions();
+        let reader = Reader::try_new(self.db.clone(), source, handler, self.settings, held).await?;
+        let status = reader.status();
+        let (bus, stop) = (self.bus.clone(), self.shutdown.clone());
+        let task = tokio::spawn(async move {
+            reader.run(bus, stop).await;
+        });
+        Ok(Started { name, status, task })
     }
 }
 
-/// The writer of this process, holding nothing yet, and its log as a source.
-pub fn writer_of(db: &Db, appender: Appender<VouchersTable>) -> (SharedWriter, TableSource<VouchersTable>) {
-    let source = appender.source();
-    (Arc::new(tokio::sync::Mutex::new(Writer::new(db.clone(), appender))), source)
-}
-
-/// Runs until `shutdown` turns true; then finishes the turns in progress and ends the leases.
+/// Runs until `shutdown` turns true; the readers end first, and their writer lets go last.
 pub async fn keep_partitions(
-    keeping: Keeping,
     writer: SharedWriter,
-    statuses: Statuses,
+    readers: [JoinHandle<()>; 3],
+    ownership: Ownership,
     mut shutdown: watch::Receiver<bool>,
 ) {
-    let mut readers: Option<Readers> = None;
+    let mut ownership = ownership;
     let mut ticks = tokio::time::interval(MARKS_EVERY);
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let mut next_take_over = tokio::time::Instant::now();
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     while !*shutdown.borrow() {
         tokio::select! {
             biased;
             _ = shutdown.changed() => break,
-            _ = ticks.tick() => {}
+            () = ownership.changed() => {}
+            _ = ticks.tick() => save_marks(&writer).await,
         }
-        if next_take_over <= tokio::time::Instant::now() {
-            next_take_over = tokio::time::Instant::now() + keeping.lease / 2;
-            if take_over_free(&writer).await > 0 {
-                if let Some(running) = readers.take() {
-                    running.stop().await;
-                }
-                readers = start_readers(&keeping, &writer, &statuses).await;
-            }
-        }
-        // Readers that could not start leave partitions held and unread: try again.
-        if readers.is_none() && writer.lock().await.appender.partitions().next().is_some() {
-            readers = start_readers(&keeping, &writer, &statuses).await;
-        }
-        if let Err(error) = writer.lock().await.appender.save_marks().await {
-            tracing::warn!(%error, "marks were not saved; tried again in a second");
+        if let Err(error) = writer.lock().await.follow().await {
+            tracing::warn!(%error, "partitions were not taken over or left; tried again in a second");
         }
     }
-    if let Some(running) = readers {
-        running.stop().await;
+    for task in readers {
+        if let Err(error) = task.await {
+            tracing::error!(%error, "a reader ended badly");
+        }
     }
     if let Err(error) = writer.lock().await.appender.release().await {
-        tracing::warn!(%error, "leases were not released; they run out by themselves");
+        tracing::warn!(%error, "the last marks were not saved");
     }
 }
 
-/// Takes over what nobody holds; returns how many partitions were gained.
-async fn take_over_free(writer: &SharedWriter) -> usize {
-    let mut gained = 0;
-    for partition in Partition::all() {
-        let mut writer = writer.lock().await;
-        if writer.appender.head(partition).is_some() {
-            continue;
-        }
-        match writer.appender.take_over(partition).await {
-            Ok(TakeOver::Taken(_)) => gained += 1,
-            Ok(TakeOver::Leased | TakeOver::Deposed) => {}
-            Err(error) => {
-                tracing::warn!(%error, %partition, "a partition could not be taken over; tried again");
-                return gained;
-            }
-        }
+async fn save_marks(writer: &SharedWriter) {
+    if let Err(error) = writer.lock().await.appender.save_marks().await {
+        tracing::warn!(%error, "marks were not saved; tried again in a second");
     }
-    gained
-}
-
-struct Readers {
-    stop: watch::Sender<bool>,
-    tasks: Vec<JoinHandle<()>>,
-}
-
-impl Readers {
-    async fn stop(self) {
-        let _ = self.stop.send(true); // No receiver: every reader has ended already.
-        for task in self.tasks {
-            if let Err(error) = task.await {
-                tracing::error!(%error, "a reader ended badly");
-            }
-        }
-    }
-}
-
-async fn start_readers(keeping: &Keeping, writer: &SharedWriter, statuses: &Statuses) -> Option<Readers> {
-    let partitions: Vec<Partition> = writer.lock().await.appender.partitions().collect();
-    let (stop, _) = watch::channel(false);
-    let mut readers = Readers { stop, tasks: Vec::new() };
-    let mut running = Vec::new();
-    let sources = keeping.sources.clone();
-    let started = async {
-        start_one(keeping, writer, sources.payments, &partitions, (&mut readers, &mut running)).await?;
-        start_one(keeping, writer, sources.entries, &partitions, (&mut readers, &mut running)).await?;
-        start_one(keeping, writer, sources.items, &partitions, (&mut readers, &mut running)).await
-    };
-    match started.await {
-        Ok(()) => {
-            statuses.replace(running);
-            Some(readers)
-        }
-        Err(error) => {
-            tracing::warn!(%error, "the readers could not start; tried again");
-            readers.stop().await;
-            None
-        }
-    }
-}
-
-type Started<'a> = (&'a mut Readers, &'a mut Vec<Named>);
-
-async fn start_one<R: crate::domain::movement::Accountable>(
-    keeping: &Keeping,
-    writer: &SharedWriter,
-    source: Arc<dyn LogSource<R>>,
-    partitions: &[Partition],
-    (readers, running): Started<'_>,
-) -> Result<(), sqlx::Error> {
-    let handler = OnSource::<R>::new(Arc::clone(writer), Arc::clone(&keeping.terminology));
-    let name = handler.name();
-    let partitions = partitions.iter().copied();
-    let reader = Reader::try_new(keeping.db.clone(), source, handler, keeping.settings, partitions).await?;
-    running.push((name, reader.status()));
-    let (bus, stop) = (keeping.bus.clone(), readers.stop.subscribe());
-    readers.tasks.push(tokio::spawn(async move {
-        reader.run(bus, stop).await;
-    }));
-    Ok(())
 }

@@ -63,6 +63,15 @@ impl Writer {
         Ok(())
     }
 
+    /// Holds what this node is to hold, and nothing else. Between two transactions.
+    ///
+    /// # Errors
+    /// Whatever the database says; called again, it goes on.
+    pub async fn follow(&mut self) -> Result<(), sqlx::Error> {
+        self.settle().await?; // What is left must be known: its next owner reads it.
+        self.appender.follow().await
+    }
+
     /// Posts the rows of some slices, all in `tx`.
     ///
     /// # Errors

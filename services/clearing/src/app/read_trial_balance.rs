@@ -68,7 +68,7 @@ impl Classed for TrialBalanceError {
 pub async fn read_trial_balance(db: &Db, day: Option<NaiveDate>) -> Result<TrialBalance, TrialBalanceError> {
     let mut accounts = Vec::new();
     let (mut total_debit_micro, mut total_credit_micro) = (Micros::ZERO, Micros::ZERO);
-    for (account, name, side, debit, credit) in account_days::list_sums(db, day).await? {
+    for (account, name, side, debit, credit) in account_days::list_sums(&db.reading(), day).await? {
         let (debit_micro, credit_micro) = (Micros::new(debit), Micros::new(credit));
         let side = Side::of_code(side).ok_or_else(|| TrialBalanceError::UnknownSide(account.clone()))?;
         let balance_micro = match side {

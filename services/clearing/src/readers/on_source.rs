@@ -5,7 +5,7 @@ use crate::domain::movement::Accountable;
 use chrono::{DateTime, Utc};
 use contracts::log::{LogName, LogRow};
 use ids::Partition;
-use seqlog::{ApplyError, Handler, RolledBack, Slice};
+use seqlog::{ApplyError, Handler, Ownership, RolledBack, Slice};
 use sqlx::PgConnection;
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -15,14 +15,15 @@ use tokio::sync::OwnedMutexGuard;
 pub struct OnSource<R> {
     writer: SharedWriter,
     terminology: Arc<Terminology>,
+    ownership: Ownership,
     /// Held from before the transaction begins until after its end.
     held: Option<OwnedMutexGuard<Writer>>,
     rows: PhantomData<R>,
 }
 
 impl<R: Accountable> OnSource<R> {
-    pub fn new(writer: SharedWriter, terminology: Arc<Terminology>) -> OnSource<R> {
-        OnSource { writer, terminology, held: None, rows: PhantomData }
+    pub fn new(writer: SharedWriter, terminology: Arc<Terminology>, ownership: Ownership) -> OnSource<R> {
+        OnSource { writer, terminology, ownership, held: None, rows: PhantomData }
     }
 }
 
@@ -38,6 +39,10 @@ impl<R: Accountable> Handler for OnSource<R> {
             LogName::Items => "clearing.items",
             LogName::Vouchers => "clearing.vouchers",
         }
+    }
+
+    fn partitions(&self) -> Option<Vec<Partition>> {
+        Some(self.ownership.holdings().partitions())
     }
 
     async fn before_apply(&mut self) -> Result<(), sqlx::Error> {

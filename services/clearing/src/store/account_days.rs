@@ -2,7 +2,7 @@
 
 use chrono::NaiveDate;
 use contracts::voucher::Voucher;
-use pg::Db;
+use pg::{Db, ReadDb};
 use sqlx::PgConnection;
 use std::collections::BTreeMap;
 
@@ -56,8 +56,8 @@ pub type AccountSum = (String, String, i16, i64, i64);
 ///
 /// # Errors
 /// Whatever the database says.
-pub async fn list_sums(db: &Db, day: Option<NaiveDate>) -> Result<Vec<AccountSum>, sqlx::Error> {
-    sqlx::query_as(db.sql(TRIAL_BALANCE)).bind(day).fetch_all(db.pool()).await
+pub async fn list_sums(db: &ReadDb, day: Option<NaiveDate>) -> Result<Vec<AccountSum>, sqlx::Error> {
+    db.fetch_all_as(sqlx::query(db.sql(TRIAL_BALANCE)).bind(day)).await
 }
 
 const STRANGERS: &str = "

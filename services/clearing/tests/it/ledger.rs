@@ -34,6 +34,7 @@ pub fn entry(stamp: Stamp, kind: EntryKind, paid: i64, promo: i64) -> Entry {
         stamp,
         request_id: RequestId::now(),
         account_id: ViewerId::now(),
+        previous_seq: 0,
         kind,
         outcome: Outcome::Accepted,
         available: FundsDelta { paid_coins: paid, promo_coins: promo },

@@ -138,10 +138,11 @@ pub async fn both_see_one_gift(chromium: &Chromium, base: &str, room_id: &str, g
     assert_eq!(balance(&ben).await, bens);
 
     // The line of the history opens the order and the entry behind it.
-    let line = "document.querySelector('#history details')";
-    wait_for(&ann, "a line of history", &format!("return {line} !== null")).await;
-    click(&ann, "#history details summary").await;
     let order = &seen_by_ann[0];
+    let details = format!("#history details[data-request='{order}']");
+    let line = format!("document.querySelector(\"{details}\")");
+    wait_for(&ann, "the gift's line of history", &format!("return {line} !== null")).await;
+    click(&ann, &format!("{details} summary")).await;
     let script = format!(
         "const text = {line}?.innerText ?? ''; return text.includes('{order}') && text.includes('Entry')"
     );

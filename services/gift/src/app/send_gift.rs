@@ -4,6 +4,7 @@
 //! finished (the client went away, the wallet's outcome is unknown) is left to the orphans' task, so an
 //! accepted gift always gets its report.
 
+use crate::app::follow_gift::Following;
 use crate::app::shelf::{Shelf, ShelfView};
 use crate::app::show::{ByWhom, ShowQueue, Showing};
 use crate::domain::blind_box::{DrawSeed, draw};
@@ -11,7 +12,7 @@ use crate::domain::check::{CheckError, check_quantity};
 use crate::domain::combo::{ComboKey, Combos};
 use crate::jobs::lease::Identity;
 use crate::jobs::orphans::{Orphan, Orphans};
-use crate::readers::desk::ReportDesk;
+use crate::readers::routed_reports::RoutedReports;
 use chrono::Utc;
 use contracts::catalogue::{Gift, GiftId, GiftKind, Room, RoomState, Shelf as ShelfState, charge_coins};
 use contracts::class::{Classed, ErrorClass};
@@ -77,9 +78,9 @@ pub enum SendError {
     Wallet(#[from] WalletError),
     #[error("this node has more gifts to show than it takes; try again")]
     Overloaded,
-    /// Its report would not reach the owner of the order's partition.
-    #[error("another node keeps this viewer's orders now; try again")]
-    KeptElsewhere,
+    /// For long now nobody has kept the orders of this partition: its report would not arrive in time.
+    #[error("nobody keeps this viewer's orders now; try again")]
+    KeptNowhere,
 }
 
 fn refusal_text(outcome: Outcome) -> String {
@@ -108,7 +109,7 @@ impl Classed for SendError {
                 ErrorClass::Rejected
             }
             SendError::Wallet(error) => error.class(),
-            SendError::Overloaded | SendError::KeptElsewhere => ErrorClass::Transient,
+            SendError::Overloaded | SendError::KeptNowhere => ErrorClass::Transient,
         }
     }
 
@@ -123,7 +124,7 @@ impl Classed for SendError {
             SendError::GiftOffShelf => Outcome::GiftOffShelf.slug(),
             SendError::Wallet(error) => error.slug(),
             SendError::Overloaded => "overloaded",
-            SendError::KeptElsewhere => "kept-elsewhere",
+            SendError::KeptNowhere => "kept-nowhere",
         }
     }
 }
@@ -136,7 +137,7 @@ pub struct Sender {
     pub identity: Arc<Identity>,
     pub show: ShowQueue,
     pub orphans: Arc<Orphans>,
-    pub desk: Arc<ReportDesk>,
+    pub reports: Arc<RoutedReports>,
     pub seed: DrawSeed,
     pub key_age: KeyAge,
     pub id_version: u8,
@@ -168,8 +169,8 @@ impl Sender {
         if !self.show.has_room() {
             return Err(SendError::Overloaded);
         }
-        if !self.desk.keeps(order_id.partition()) {
-            return Err(SendError::KeptElsewhere);
+        if self.reports.is_out_of_reach(order_id.partition()) {
+            return Err(SendError::KeptNowhere);
         }
         let combo_key = ComboKey { viewer_id, room_id: body.room_id, gift_id: body.gift_id };
         let combo = self.combos.count(combo_key, body.quantity, now.timestamp_millis());
@@ -190,9 +191,12 @@ impl Sender {
         let command = Command { request_id, account_id: viewer_id, body_hash: body_hash(&body), act };
         let orphan = Orphan { order_id, viewer_id, node: self.identity.node() };
         let unfinished = self.orphans.watch(orphan);
+        let following = Following::begin(order_id);
         let answered = self.wallet.submit(command).await;
-        let counts =
-            matches!(&answered, Ok(answer) if answer.replay == Replay::First && answer.entry.is_accepted());
+        if let Some(following) = following {
+            following.end(&answered);
+        }
+        let counts = matches!(&answered, Ok(answer) if answer.replay != Replay::Replayed && answer.entry.is_accepted());
         if let (Some(combo), false) = (combo, counts) {
             self.combos.uncount(combo_key, combo, body.quantity);
         }
@@ -206,6 +210,9 @@ impl Sender {
                 return Err(error.into());
             }
         };
+        if answer.replay == Replay::Doubted && answer.entry.is_accepted() {
+            return told(order_id, answer); // `unfinished` stays: the orphans' task finds out whether it was shown.
+        }
         if answer.replay == Replay::First && answer.entry.is_accepted() {
             // Waits only while the queue to the room is full; a cancelled request leaves an orphan.
             if let Some(showing) = Showing::of_entry(&answer.entry, ByWhom::Node) {

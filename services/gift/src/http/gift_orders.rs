@@ -72,7 +72,7 @@ pub(super) async fn get_order(
     let asker = match claims.role {
         Role::Viewer => Asker::Viewer(ViewerId::from_uuid(claims.sub)),
         Role::Finance => Asker::Finance,
-        Role::Sre => return Err(TokenError::RoleNotAllowed.into()),
+        Role::Sre | Role::Internal => return Err(TokenError::RoleNotAllowed.into()),
     };
     find_order(&state.db, &*state.wallet, asker, order_id).await.map(Json).map_err(find_problem)
 }

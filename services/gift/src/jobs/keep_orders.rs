@@ -5,7 +5,6 @@
 
 use crate::readers::desk::ReportDesk;
 use crate::readers::on_entries::{Keeper, READER_NAME};
-use crate::store::orders;
 use bus::{Bus, Subscription};
 use bytes::Bytes;
 use contracts::entry::Entry;
@@ -36,99 +35,60 @@ pub struct KeepOrders {
     pub db: Db,
     pub bus: Bus,
     pub entries: Arc<dyn LogSource<Entry>>,
-    /// The owner's name in `log_heads`.
-    pub owner: String,
     pub reader: ReaderSettings,
     pub report_wait: Duration,
-    /// How often partitions that another node held are tried again.
-    pub take_over_every: Duration,
     pub status: watch::Sender<KeeperStatus>,
     /// Told which partitions are kept here.
     pub desk: Arc<ReportDesk>,
 }
 
 impl KeepOrders {
-    /// Takes over what is free, so that a service that has started is a service that keeps its orders.
+    /// Takes this node's share over, so that a service that has started is a service that keeps its orders.
     ///
     /// # Errors
     /// Whatever the database says.
     pub async fn begin(&self, mut keeper: Keeper) -> Result<Reader<Keeper>, sqlx::Error> {
-        let held: Vec<Partition> = keeper.partitions().collect();
-        let free = orders::list_free(&self.db, &self.owner).await?;
-        let wanted: Vec<Partition> = free.into_iter().filter(|partition| !held.contains(partition)).collect();
-        keeper.take_over(&wanted).await?;
-        let partitions: Vec<Partition> = keeper.partitions().collect();
-        self.desk.set_kept(partitions.iter().copied());
-        Reader::try_new(self.db.clone(), Arc::clone(&self.entries), keeper, self.reader, partitions).await
+        keeper.follow().await?;
+        let held: Vec<Partition> = keeper.held().collect();
+        self.desk.set_kept(held.iter().copied());
+        Reader::try_new(self.db.clone(), Arc::clone(&self.entries), keeper, self.reader, held).await
     }
 
     /// Runs until `shutdown` turns true; a turn in progress is finished first.
     pub async fn run(self, reader: Reader<Keeper>, mut shutdown: watch::Receiver<bool>) {
         let mut reader = reader;
-        let mut queue = self.subscribe().await;
+        let mut queue = self.bus.subscribe(LogName::Entries.as_str(), READER_NAME);
         let mut held: VecDeque<(Instant, Bytes)> = VecDeque::new();
         let mut turns = tokio::time::interval(self.reader.gather);
         turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut tried_at = Instant::now();
         while !*shutdown.borrow() {
             tokio::select! {
                 biased;
                 _ = shutdown.changed() => break,
                 _ = turns.tick() => {}
             }
-            match queue.as_mut() {
-                Some(queue) => receive(queue, &mut held),
-                None => queue = self.subscribe().await,
-            }
-            while let Some((_, payload)) = held.pop_front_if(|(since, _)| since.elapsed() >= self.report_wait)
-            {
-                reader.receive(&payload);
-            }
-            while held.len() > HELD_MESSAGES_MAX {
-                if let Some((_, payload)) = held.pop_front() {
-                    reader.receive(&payload);
+            queue.follow(reader.groups());
+            receive(&mut queue, &mut held);
+            let is_due = |(since, _): &mut (Instant, Bytes)| since.elapsed() >= self.report_wait;
+            while let Some((_, payload)) = match held.len() > HELD_MESSAGES_MAX {
+                true => held.pop_front(),
+                false => held.pop_front_if(is_due),
+            } {
+                if let Some(reason) = reader.receive(&payload) {
+                    queue.refuse(payload, reason);
                 }
             }
+            reader.probe_if_silent().await;
             if let Err(error) = reader.turn().await {
                 tracing::warn!(reader = READER_NAME, %error, "a turn failed and will be repeated");
                 tokio::time::sleep(self.reader.pull_after).await;
             }
             self.report(&reader);
-            if tried_at.elapsed() >= self.take_over_every {
-                tried_at = Instant::now();
-                match self.take_more(reader).await {
-                    Ok((same_or_more, changed)) => {
-                        reader = same_or_more;
-                        if changed {
-                            queue = self.subscribe().await;
-                        }
-                    }
-                    Err(error) => {
-                        tracing::error!(%error, "the orders keeper lost its place and stops; restart this node");
-                        return;
-                    }
-                }
-            }
         }
         let keeper = self.keeper_of(reader).await;
         if let Err(error) = keeper.release().await {
-            tracing::warn!(%error, "leases were not ended and will run out by themselves");
+            tracing::warn!(%error, "the last marks were not saved");
         }
-    }
-
-    /// Takes over partitions whose last owner is gone. The `bool` says whether the reader is a new one.
-    async fn take_more(&self, reader: Reader<Keeper>) -> Result<(Reader<Keeper>, bool), sqlx::Error> {
-        let held: Vec<Partition> = reader.handler().partitions().collect();
-        if held.len() == usize::from(ids::PARTITION_COUNT) {
-            return Ok((reader, false));
-        }
-        let free = orders::list_free(&self.db, &self.owner).await;
-        let Ok(free) = free else { return Ok((reader, false)) }; // Tried again at the next interval.
-        if free.iter().all(|partition| held.contains(partition)) {
-            return Ok((reader, false));
-        }
-        let keeper = self.keeper_of(reader).await;
-        Ok((self.begin(keeper).await?, true))
     }
 
     /// A reader told to stop gives its handler back.
@@ -137,22 +97,12 @@ impl KeepOrders {
         reader.run(self.bus.clone(), stop).await
     }
 
-    async fn subscribe(&self) -> Option<Subscription> {
-        match self.bus.subscribe(LogName::Entries.as_str(), READER_NAME).await {
-            Ok(queue) => Some(queue),
-            Err(error) => {
-                tracing::warn!(reader = READER_NAME, %error, "no queue; reading by pulls only");
-                None
-            }
-        }
-    }
-
     fn report(&self, reader: &Reader<Keeper>) {
-        self.desk.set_kept(reader.handler().partitions());
+        self.desk.set_kept(reader.handler().held());
         let status = KeeperStatus {
             reader: reader.status().borrow().clone(),
             pending_len: reader.handler().pending_len(),
-            partitions_len: reader.handler().partitions().count(),
+            partitions_len: reader.handler().held().count(),
         };
         self.status.send_if_modified(|known| {
             let changed = *known != status;

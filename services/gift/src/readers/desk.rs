@@ -163,4 +163,8 @@ impl ShowReports for ReportDesk {
         }
         durable
     }
+
+    fn reaches(&self, partition: Partition) -> bool {
+        self.keeps(partition)
+    }
 }

@@ -60,7 +60,7 @@ impl Keeper {
             }
             Err((error, rolled_back)) => {
                 self.let_go_of(&error);
-                let partitions: Vec<Partition> = self.partitions().collect();
+                let partitions: Vec<Partition> = self.held().collect();
                 self.reload(&partitions, rolled_back).await?;
                 Err(error)
             }
@@ -152,7 +152,7 @@ impl Keeper {
 
     /// Records the decision to show orders late, fenced by their heads; then hands them over to be shown.
     async fn show_late(&mut self, order_ids: &[OrderId]) -> Result<(), ApplyError> {
-        let held: Vec<_> = self.partitions().filter_map(|partition| self.epoch_of(partition)).collect();
+        let held: Vec<_> = self.held().filter_map(|partition| self.epoch_of(partition)).collect();
         let mut tx = self.parts.db.begin().await?;
         let lost = pending::fence_in_tx(&mut tx, &self.parts.db, &held).await?;
         if !lost.is_empty() {
@@ -175,15 +175,20 @@ impl Keeper {
         Ok(())
     }
 
-    pub(super) async fn save_marks(&mut self) -> Result<(), ApplyError> {
+    /// Closes each partition up to its oldest undecided order.
+    pub(super) fn close_decided(&mut self) {
         let oldest = self.book.oldest();
         for (partition, closed) in &self.source_closed {
             let until = oldest.get(partition).map_or(*closed, |oldest| (*oldest).min(*closed));
             self.parts.appender.close(*partition, until);
         }
+    }
+
+    pub(super) async fn save_marks(&mut self) -> Result<(), ApplyError> {
+        self.close_decided();
         let lost = self.parts.appender.save_marks().await?;
         self.drop_partitions(&lost);
-        metrics::gauge!("largesse_gift_orders_pending")
+        metrics::gauge!("largesse_gift_pending_orders")
             .set(f64::from(u32::try_from(self.book.len()).unwrap_or(u32::MAX)));
         Ok(())
     }

@@ -90,23 +90,45 @@ impl Keeper {
         }
     }
 
-    /// Takes over what is free of `partitions`, and reads what waits there. Returns what it took.
+    /// Holds what this node is to hold, and nothing else: leaves first, then takes over and reads what waits there.
+    /// Between two transactions.
     ///
     /// # Errors
-    /// Whatever the database says; the keeper must be dropped then.
-    pub async fn take_over(&mut self, partitions: &[Partition]) -> Result<Vec<Partition>, sqlx::Error> {
+    /// Whatever the database says; called again, it goes on.
+    pub async fn follow(&mut self) -> Result<(), sqlx::Error> {
+        let surplus = self.parts.appender.surplus();
+        if !surplus.is_empty() {
+            self.close_decided();
+            let saved = self.parts.appender.leave(&surplus).await;
+            self.drop_partitions(&surplus);
+            saved?;
+        }
+        let missing = self.parts.appender.missing();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let taken = self.take_over(&missing).await;
+        if taken.is_err() {
+            // What waits there is not in the book: not held is better than half known.
+            self.drop_partitions(&missing);
+        }
+        taken
+    }
+
+    async fn take_over(&mut self, missing: &[Partition]) -> Result<(), sqlx::Error> {
         let mut taken = Vec::new();
-        for partition in partitions {
+        for partition in missing {
             if let TakeOver::Taken(_) = self.parts.appender.take_over(*partition).await? {
                 taken.push(*partition);
             }
         }
         self.book.add(pending::list_debits(&self.parts.db, &taken).await?);
-        Ok(taken)
+        self.rescan = true; // Reports of these may be on the desk already.
+        Ok(())
     }
 
     /// The partitions it holds.
-    pub fn partitions(&self) -> impl Iterator<Item = Partition> + '_ {
+    pub fn held(&self) -> impl Iterator<Item = Partition> + '_ {
         self.parts.appender.partitions()
     }
 
@@ -115,10 +137,10 @@ impl Keeper {
         self.book.len()
     }
 
-    /// Ends its leases, so that the next owner need not wait.
+    /// Lets go of everything.
     ///
     /// # Errors
-    /// Whatever the database says; the leases run out by themselves.
+    /// Whatever the database says about the last marks.
     pub async fn release(mut self) -> Result<(), sqlx::Error> {
         self.parts.appender.release().await
     }
@@ -256,7 +278,12 @@ impl Handler for Keeper {
         *known = until.max(*known);
     }
 
+    fn partitions(&self) -> Option<Vec<Partition>> {
+        Some(self.parts.appender.partitions().collect())
+    }
+
     async fn turn(&mut self) -> Result<(), ApplyError> {
+        self.follow().await?;
         self.end_reported().await?;
         if self.looked_at.is_none_or(|at| at.elapsed() >= self.parts.settings.look_every) {
             self.looked_at = Some(Instant::now());

@@ -1,7 +1,7 @@
 //! The table of `gift.orders`: inserted in bulk, never changed.
 
 use chrono::NaiveDate;
-use contracts::log::{LogName, Seq, Stamp};
+use contracts::log::{Seq, Stamp};
 use contracts::order::{Order, OrderKind};
 use ids::{OrderId, Partition, RoomId, StreamerId, Uuid, ViewerId};
 use money::Coins;
@@ -147,20 +147,5 @@ pub async fn list_ranks(db: &Db, day: NaiveDate, limit: i64) -> Result<Vec<RankR
                 coins: row.try_get("coins")?,
             })
         })
-        .collect()
-}
-
-const LIST_FREE: &str = "
-SELECT p.n::smallint FROM generate_series(0, 63) AS p (n)
-LEFT JOIN {s}.log_heads h ON h.log = $1 AND h.partition = p.n
-WHERE h.partition IS NULL OR h.owner = $2 OR h.leased_until < clock_timestamp() ORDER BY p.n";
-
-/// Partitions of the log that `owner` could take over now.
-pub async fn list_free(db: &Db, owner: &str) -> Result<Vec<Partition>, sqlx::Error> {
-    let free = sqlx::query_scalar::<_, i16>(db.sql(LIST_FREE)).bind(LogName::Orders.as_str()).bind(owner);
-    free.fetch_all(db.pool())
-        .await?
-        .into_iter()
-        .map(|number| Partition::try_from(number).map_err(decode))
         .collect()
 }

@@ -79,7 +79,7 @@ impl Bench {
         config.look_every_ms = 50;
         config.gather_ms = 5;
         config.refund_retry_ms = 50;
-        config.keeper_lease_s = 1;
+        config.keeper_lease_ms = 900;
         Bench {
             db,
             wallet: Arc::new(FakeWallet::new(bus.clone())),
@@ -115,6 +115,7 @@ impl Bench {
                 cache,
                 wallet,
                 entries,
+                reports_elsewhere: None,
                 draw_secret: b"seed".to_vec(),
                 catalogue: CATALOGUE.to_owned(),
                 config,
@@ -276,6 +277,11 @@ fn facts(all: Vec<Fact>) -> Vec<Fact> {
 }
 
 impl Node {
+    /// Reports not acknowledged yet.
+    pub fn unacknowledged(&self) -> usize {
+        self.running.as_ref().map_or(0, Running::unacknowledged_len)
+    }
+
     /// One request, answered in the node's own runtime.
     pub async fn call(&self, call: Call) -> (StatusCode, Value) {
         let response = self.spawn(call.request()).await.expect("handlers do not panic");

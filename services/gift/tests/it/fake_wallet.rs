@@ -12,7 +12,7 @@ use contracts::log::{
 use contracts::wallet::{
     AccountState, AccountView, Act, Answer, Command, Replay, Verdict, Wallet, WalletError,
 };
-use ids::{OrderId, Partition, RequestId, Uuid, ViewerId, partition_of};
+use ids::{OrderId, Partition, PartitionGroup, RequestId, Uuid, ViewerId, partition_of};
 use money::Coins;
 use seqlog::{LogSource, PullError};
 use std::collections::{BTreeMap, HashMap};
@@ -167,6 +167,7 @@ impl FakeWallet {
             stamp,
             request_id: command.request_id,
             account_id: command.account_id,
+            previous_seq: 0,
             kind,
             outcome,
             available: FundsDelta {
@@ -204,7 +205,8 @@ impl FakeWallet {
             traceparent: None,
             rows: rows.clone(),
         };
-        self.publish(&serde_json::json!({ "batch": batch })).await;
+        let group = batch.partition.group();
+        self.publish(group, &serde_json::json!({ "batch": batch })).await;
     }
 
     /// Publishes every head, closed up to now.
@@ -217,7 +219,9 @@ impl FakeWallet {
             bus_generation: self.bus.generation(),
             marks,
         };
-        self.publish(&serde_json::json!({ "marks": message })).await;
+        for group in PartitionGroup::all() {
+            self.publish(group, &serde_json::json!({ "marks": message })).await;
+        }
     }
 
     fn mark(&self, partition: Partition) -> HeadMark {
@@ -230,9 +234,9 @@ impl FakeWallet {
         }
     }
 
-    async fn publish(&self, message: &serde_json::Value) {
+    async fn publish(&self, group: PartitionGroup, message: &serde_json::Value) {
         let payload = Bytes::from(serde_json::to_vec(message).expect("plain values"));
-        self.bus.publish(LogName::Entries.as_str(), payload).await.expect("the bus of a test is up");
+        self.bus.publish(LogName::Entries.as_str(), group, payload).await.expect("the bus of a test is up");
     }
 }
 

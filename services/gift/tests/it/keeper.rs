@@ -267,38 +267,50 @@ async fn an_unknown_outcome_is_found_out_and_shown_once() {
 }
 
 #[tokio::test]
-async fn a_second_node_takes_no_gift_whose_report_would_not_arrive() {
+async fn a_report_that_reaches_nobody_waits_until_the_dead_keepers_partitions_are_taken_over() {
     let mut bench = Bench::open().await;
     let first = bench.start().await;
     let viewer = rich_viewer(&bench).await;
     bench.node = "node-2".to_owned();
     let second = bench.start().await;
-    let key = SendKey::now();
-    let (status, problem) = bench.send(&second, viewer, key, bench.body(ROSE, 1)).await;
-    assert_eq!(
-        (status, &problem["type"]),
-        (StatusCode::SERVICE_UNAVAILABLE, &"/problems/kept-elsewhere".into())
-    );
     first.kill();
-    // The first node's leases run out; the second takes its partitions over and goes on under the same key.
-    wait_until("the second node takes over", || async {
-        bench.send(&second, viewer, key, bench.body(ROSE, 1)).await.0 == StatusCode::CREATED
-    })
-    .await;
+    let key = SendKey::now();
+    assert_eq!(bench.send(&second, viewer, key, bench.body(ROSE, 1)).await.0, StatusCode::CREATED);
+    assert_eq!(second.unacknowledged(), 1, "nobody keeps its order yet");
+    // The first node's leases run out; the second takes its partitions over and hears its own report.
     bench.wait_for_state(&second, viewer, OrderId::of(viewer, key), "delivered").await;
     bench.settle().await;
+    assert_eq!(bench.rooms.shown(OrderId::of(viewer, key)).len(), 1);
     bench.assert_books_balance().await;
+}
+
+#[tokio::test]
+async fn gifts_whose_orders_nobody_keeps_for_long_are_refused_before_the_debit() {
+    let mut bench = Bench::open().await;
+    let _first = bench.start().await;
+    let viewer = rich_viewer(&bench).await;
+    bench.node = "node-2".to_owned();
+    bench.config.report_reach_max_ms = 0;
+    let second = bench.start().await;
+    wait_until("the second node gives up hope", || async {
+        let (status, problem) = bench.send(&second, viewer, SendKey::now(), bench.body(ROSE, 1)).await;
+        status == StatusCode::SERVICE_UNAVAILABLE && problem["type"] == "/problems/kept-nowhere"
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn a_deposed_keeper_writes_nothing_more() {
     let mut bench = Bench::open().await;
-    // It shall notice when it writes, not when it saves its marks.
+    // It shall notice when it writes, not when it saves its marks or renews its lease.
     (bench.config.look_every_ms, bench.config.report_wait_ms) = (60_000, 500);
+    bench.config.keeper_lease_ms = 3_600_000;
     let first = bench.start().await;
     let viewer = rich_viewer(&bench).await;
     // Another owner takes every partition by force, as if the first had slept past its lease.
-    let taken = "UPDATE {s}.log_heads SET epoch = epoch + 1, owner = 'node-2', leased_until = now() + interval '1 day'";
+    let claimed = "UPDATE {s}.log_groups SET node = 'node-3', instance = gen_random_uuid()";
+    assert_eq!(bench.execute(claimed).await.expect("claimed"), 8);
+    let taken = "UPDATE {s}.log_heads SET epoch = epoch + 1, owner = 'node-3'";
     assert_eq!(bench.execute(taken).await.expect("taken"), 64);
     let unheard = accepted_and_never_shown(&bench, &first, viewer).await;
     let heard = SendKey::now();
@@ -307,8 +319,9 @@ async fn a_deposed_keeper_writes_nothing_more() {
     assert!(bench.orders().await.is_empty());
     assert_eq!(bench.count("SELECT count(*) FROM {s}.pending_orders").await, 0, "{unheard:?}");
     first.kill();
-    bench.execute("UPDATE {s}.log_heads SET leased_until = now() - interval '1 s'").await.expect("freed");
+    bench.execute("UPDATE {s}.log_nodes SET leased_until = now() - interval '1 s'").await.expect("ended");
     bench.node = "node-2".to_owned();
+    bench.config.keeper_lease_ms = 900;
     (bench.config.look_every_ms, bench.config.report_wait_ms) = (50, 50);
     let second = bench.start().await;
     bench.wallet.publish_marks().await;

@@ -45,6 +45,74 @@ async fn an_unknown_setting_is_refused_by_its_name_from_a_file_and_from_the_envi
 }
 
 #[tokio::test]
+async fn a_process_that_lacks_another_one_says_which_setting_names_it() {
+    let place = Place::new();
+    let data_dir = place.data_dir();
+    for (words, env, expected) in [
+        (vec!["serve", "gift"], vec![], "peers.wallet"),
+        (vec!["serve", "console", "wallet"], vec![], "console needs gift"),
+        (vec!["serve", "gift"], vec![("LARGESSE_PEERS__WALLET", "[\"wallet-1:8080\"]")], "wallet-1:8080"),
+        (vec!["serve", "wallet"], vec![("LARGESSE_PEERS__BATCH_LEN_MAX", "0")], "batch_len_max"),
+    ] {
+        let words = [&words[..], &["--data-dir", text(&data_dir), "--listen", "127.0.0.1:0"]].concat();
+        let refused = place.run(&words, &env).await;
+        assert!(!refused.status.success(), "{words:?}");
+        assert!(refused.stderr.contains(expected), "{words:?}: {}", refused.stderr);
+        let said = refused.stderr.lines().filter(|line| line.starts_with("largesse: ")).count();
+        assert_eq!(said, 1, "one line says it: {}", refused.stderr);
+    }
+}
+
+#[tokio::test]
+async fn a_process_waits_for_the_schemas_and_starts_when_somebody_has_migrated() {
+    let (place, address) = (Place::new(), free_address());
+    let database = testkit::postgres().await.fresh_database().await;
+    let (data_dir, listen) = (place.data_dir(), address.to_string());
+    let words =
+        ["serve", "wallet", "--data-dir", text(&data_dir), "--listen", &listen, "--database", database.url()];
+    let impatient = place.run(&words, &[("LARGESSE_START__WAIT_MAX_S", "1")]).await;
+    assert!(!impatient.status.success());
+    let last = impatient.stderr.lines().last().unwrap_or_default();
+    assert!(last.contains("run `largesse migrate`"), "{}", impatient.stderr);
+    let patient = place.start(&words, &[]);
+    let migrated = place.run(&["migrate", "--database", database.url()], &[]).await;
+    assert!(migrated.status.success(), "{}", migrated.stderr);
+    wait_until_ready(address).await;
+    assert!(patient.kill_after(std::time::Duration::ZERO).await.expect("killed"), "it had ended by itself");
+}
+
+#[tokio::test]
+async fn a_wrong_password_and_a_wrong_place_are_refused_with_what_to_change() {
+    let place = Place::new();
+    let data_dir = place.data_dir();
+    let database = testkit::postgres().await.fresh_database().await;
+    let (head, tail) = database.url().rsplit_once('@').expect("a user");
+    let (head, _) = head.rsplit_once(':').expect("a password");
+    let wrong_password = format!("{head}:wrong@{tail}");
+    let amqp = testkit::amqp_url().await;
+    let wrong_guest = amqp.replace("guest:guest", "guest:wrong");
+    for (setting, url, wait, expected) in [
+        ("LARGESSE_DATABASE__URL", wrong_password.as_str(), "60", "correct database.url"),
+        ("LARGESSE_DATABASE__URL", "postgres://app@127.0.0.1:1/none", "1", "correct database.url"),
+        ("LARGESSE_DATABASE__URL", "mysql://app@db/none", "60", "not a database URL"),
+        ("LARGESSE_AMQP__URL", wrong_guest.as_str(), "60", "correct amqp.url"),
+        ("LARGESSE_REDIS__URL", "redis://127.0.0.1:1", "1", "correct redis.url"),
+    ] {
+        let words = ["up", "--data-dir", text(&data_dir), "--listen", "127.0.0.1:0"];
+        let began = std::time::Instant::now();
+        let refused = place.run(&words, &[(setting, url), ("LARGESSE_START__WAIT_MAX_S", wait)]).await;
+        assert!(!refused.status.success(), "{url}");
+        let last = refused.stderr.lines().last().unwrap_or_default();
+        assert!(last.starts_with("largesse: ") && last.contains(expected), "{url}: {}", refused.stderr);
+        assert!(!refused.stderr.contains(":wrong"), "a password shows: {}", refused.stderr);
+        assert!(
+            began.elapsed() < std::time::Duration::from_secs(40),
+            "{url}: it waited for what cannot come"
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_token_needs_the_owners_eyes_only_and_says_nothing_else() {
     use std::os::unix::fs::PermissionsExt;
     let place = Place::new();

@@ -161,7 +161,13 @@ async fn viewers_cannot_reach_what_is_not_theirs_and_nobody_reaches_the_wallets_
     }
     let command = client.post(up.url("/internal/wallet/commands")).body("{\"commands\":[]}");
     let answer = command.header("Content-Type", "application/json").send().await.expect("an answer");
-    assert_eq!(answer.status(), StatusCode::NOT_FOUND, "the wallet's commands are open to the world");
+    assert_eq!(answer.status(), StatusCode::UNAUTHORIZED, "the wallet's commands are open to the world");
+    for path in ["/internal/wallet/shards", "/internal/gift/kept"] {
+        for token in [&token, &up.token("sre", "sam").await] {
+            let answer = client.get(up.url(path)).bearer_auth(token).send().await.expect("an answer");
+            assert_eq!(answer.status(), StatusCode::FORBIDDEN, "{path}");
+        }
+    }
     let rows = up.url("/internal/logs/wallet.entries/0?after=0");
     let answer = client.get(&rows).bearer_auth(&token).send().await.expect("an answer");
     assert_eq!(answer.status(), StatusCode::FORBIDDEN);

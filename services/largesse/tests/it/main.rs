@@ -2,8 +2,12 @@
 
 mod command_line;
 mod crashes;
+mod doctor;
 mod everything;
+mod nodes;
 mod place;
+mod processes;
+mod traces;
 
 // The pages' own steps, taken here against the real thing.
 #[path = "../../../console/tests/it/cutter.rs"]

@@ -102,12 +102,9 @@ pub async fn list(
     state: Option<BreakState>,
     limit: i64,
 ) -> Result<Vec<BreakView>, sqlx::Error> {
-    let rows = sqlx::query(db.sql(LIST))
-        .bind(before)
-        .bind(state.map(BreakState::code))
-        .bind(limit)
-        .fetch_all(db.pool())
-        .await?;
+    let reading = db.reading();
+    let list = sqlx::query(reading.sql(LIST)).bind(before).bind(state.map(BreakState::code)).bind(limit);
+    let rows = reading.fetch_all(list).await?;
     rows.iter().map(break_of_row).collect()
 }
 

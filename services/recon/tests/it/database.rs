@@ -39,8 +39,12 @@ impl Bench {
     }
 
     pub async fn start(&self) -> Running {
+        self.start_as("a").await
+    }
+
+    pub async fn start_as(&self, node: &str) -> Running {
         let default = Config::try_default().expect("the shipped defaults are valid");
-        let config = Config { gather_ms: 5, compare_every_ms: 20, ..default };
+        let config = Config { gather_ms: 5, compare_every_ms: 20, lease_ms: 600, ..default };
         let sources = Sources {
             entries: self.entries.clone(),
             orders: self.orders.clone(),
@@ -48,7 +52,7 @@ impl Bench {
             vouchers: self.vouchers.clone(),
         };
         let (db, bus) = (self.db.clone(), self.bus.clone());
-        recon::start(Deps { db, bus, sources, config }).await.expect("starts")
+        recon::start(Deps { db, bus, sources, config, node: node.to_owned() }).await.expect("starts")
     }
 
     pub async fn announce(&self) {
@@ -133,6 +137,7 @@ pub fn debit(stamp: &Stamp, order_id: OrderId, paid: i64) -> Entry {
         stamp: stamp.clone(),
         request_id: RequestId::from_uuid(order_id.uuid()),
         account_id: ViewerId::now(),
+        previous_seq: 0,
         kind: EntryKind::Debit,
         outcome: Outcome::Accepted,
         available: FundsDelta { paid_coins: -paid, promo_coins: 0 },

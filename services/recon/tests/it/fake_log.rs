@@ -4,7 +4,7 @@ use bus::Bus;
 use chrono::{DateTime, Utc};
 use contracts::lane::Lane;
 use contracts::log::{EpochStart, HeadMark, LogRow, MarksMessage, Page, SCHEMA_VERSION, Seq};
-use ids::Partition;
+use ids::{Partition, PartitionGroup};
 use seqlog::{LogSource, PullError};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -70,7 +70,9 @@ impl<R: LogRow> FakeLog<R> {
             marks: Partition::all().map(|partition| self.mark(partition)).collect(),
         };
         let payload = serde_json::to_vec(&serde_json::json!({ "marks": marks })).expect("plain");
-        self.bus.publish(R::LOG.as_str(), payload.into()).await.expect("in process");
+        for group in PartitionGroup::all() {
+            self.bus.publish(R::LOG.as_str(), group, payload.clone().into()).await.expect("in process");
+        }
     }
 }
 

@@ -131,3 +131,20 @@ async fn an_open_minute_is_not_judged() {
     assert_eq!(running.count_breaks().await.expect("reads"), 0);
     running.shutdown().await;
 }
+
+#[tokio::test]
+async fn of_two_nodes_one_works_and_the_other_goes_on_when_it_is_gone() {
+    let bench = Bench::open().await;
+    let first = bench.start_as("a").await;
+    let second = bench.start_as("b").await;
+    assert_eq!((first.status().len(), second.status().len()), (4, 0), "the second stands by");
+    bench.entries.push(debit(&stamp(1, noon()), OrderId::now(), 7));
+    bench.until_applied().await;
+    first.shutdown().await;
+    bench.entries.push(debit(&stamp(2, noon()), OrderId::now(), 7));
+    bench.until_applied().await;
+    assert_eq!(second.status().len(), 4, "the second works");
+    bench.close_and_compare(&second, noon()).await;
+    assert_eq!(named(&bench, &second).await.len(), 2, "one of each, found once");
+    second.shutdown().await;
+}

@@ -17,7 +17,7 @@ use contracts::order::{Order, OrderKind};
 use ids::{OrderId, Partition, Uuid};
 use money::{Coins, MoneyError};
 use pg::Db;
-use seqlog::{Appender, ApplyError, Handler, RolledBack, Slice, TakeOver};
+use seqlog::{Appender, ApplyError, Handler, RolledBack, Slice};
 use sqlx::PgConnection;
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -49,23 +49,12 @@ impl SettleOrders {
         SettleOrders { db, appender, currency, book: Book::default(), marks_at: None }
     }
 
-    /// Takes over every partition that nobody holds. One transaction each.
+    /// Holds what this node is to hold, and nothing else.
     ///
     /// # Errors
-    /// Whatever the database says; what was taken stays taken.
-    pub async fn take_over_free(&mut self) -> Result<(), sqlx::Error> {
-        for partition in Partition::all() {
-            if self.appender.head(partition).is_none() {
-                let (TakeOver::Taken(_) | TakeOver::Leased | TakeOver::Deposed) =
-                    self.appender.take_over(partition).await?;
-            }
-        }
-        Ok(())
-    }
-
-    /// The partitions held.
-    pub fn partitions(&self) -> Vec<Partition> {
-        self.appender.partitions().collect()
+    /// Whatever the database says; called again, it goes on.
+    pub async fn follow(&mut self) -> Result<(), sqlx::Error> {
+        self.appender.follow().await
     }
 
     /// Lets go of everything.
@@ -204,6 +193,10 @@ impl Handler for SettleOrders {
         READER
     }
 
+    fn partitions(&self) -> Option<Vec<Partition>> {
+        Some(self.appender.partitions().collect())
+    }
+
     async fn apply_in_tx(
         &mut self,
         tx: &mut PgConnection,
@@ -271,6 +264,7 @@ impl Handler for SettleOrders {
     }
 
     async fn turn(&mut self) -> Result<(), ApplyError> {
+        self.follow().await?;
         if self.marks_at.is_none_or(|at| at.elapsed() >= MARKS_EVERY) {
             self.marks_at = Some(Instant::now());
             self.appender.save_marks().await?;

@@ -8,7 +8,7 @@ use contracts::log::{
     AccountingZone, BatchMessage, EpochStart, HeadMark, LogName, MarksMessage, Page, SCHEMA_VERSION, Stamp,
 };
 use contracts::order::{Order, OrderKind};
-use ids::{OrderId, Partition, RoomId, SendKey, StreamerId, ViewerId};
+use ids::{OrderId, Partition, PartitionGroup, RoomId, SendKey, StreamerId, ViewerId};
 use money::Coins;
 use seqlog::{LogSource, PullError};
 use std::collections::BTreeMap;
@@ -86,7 +86,9 @@ impl Orders {
             bus_generation: bus.generation(),
             marks: Partition::all().map(|partition| self.mark(partition, closed_until)).collect(),
         };
-        self.publish(bus, &serde_json::json!({ "marks": marks })).await;
+        for group in PartitionGroup::all() {
+            self.publish(bus, group, &serde_json::json!({ "marks": marks })).await;
+        }
     }
 
     /// Sends one row as a batch of its own.
@@ -104,11 +106,13 @@ impl Orders {
             traceparent: None,
             rows: vec![order.clone()],
         };
-        self.publish(bus, &serde_json::json!({ "batch": batch })).await;
+        self.publish(bus, order.stamp.partition.group(), &serde_json::json!({ "batch": batch })).await;
     }
 
-    async fn publish(&self, bus: &Bus, message: &serde_json::Value) {
-        bus.publish(LogName::Orders.as_str(), Bytes::from(message.to_string())).await.expect("in process");
+    async fn publish(&self, bus: &Bus, group: PartitionGroup, message: &serde_json::Value) {
+        bus.publish(LogName::Orders.as_str(), group, Bytes::from(message.to_string()))
+            .await
+            .expect("in process");
     }
 }
 

@@ -3,8 +3,9 @@
 
 use crate::domain::Account;
 use contracts::log::Seq;
+use foldhash::HashMap;
 use ids::{Partition, ViewerId, partition_of};
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 
 #[derive(Debug)]
 struct Slot {
@@ -85,7 +86,8 @@ impl Accounts {
 
     /// The accounts to be written by a snapshot that begins now.
     pub fn take_dirty(&mut self) -> Vec<(ViewerId, Account)> {
-        let dirty = std::mem::take(&mut self.dirty);
+        let mut dirty = std::mem::take(&mut self.dirty);
+        dirty.sort_unstable(); // Neighbours in the table's index are written together.
         let slots = &self.slots;
         let of =
             |id: ViewerId| slots.get(&id).filter(|slot| slot.dirty).map(|slot| (id, slot.account.clone()));

@@ -7,9 +7,10 @@ use crate::store::{self, RequestKey, SeqKey};
 use contracts::entry::{Entry, EntryKind};
 use contracts::log::Stamp;
 use contracts::wallet::{Act, Answer, Command, Replay, WalletError};
+use foldhash::HashMap;
 use ids::{HoldId, PARTITION_COUNT, Partition, RequestId, Uuid, ViewerId, partition_of};
 use seqlog::OffsetMove;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use tokio::sync::oneshot;
 
 pub(crate) type Decision = Result<Answer, WalletError>;
@@ -249,6 +250,9 @@ impl Lane {
             }
             match self.step_job(batch, &mut stepped, index, stamp.as_ref()) {
                 Ok(Some(entry)) => {
+                    if let Some(stamp) = stamp {
+                        stamp.seq += 1;
+                    }
                     stepped.entries.push(entry);
                     stepped.jobs.push(index);
                 }
@@ -259,12 +263,15 @@ impl Lane {
         stepped
     }
 
+    /// The stamp of the partition's next entry. Its seq is the one the appender will give: both count in the
+    /// order of the batch, and the account's next entry names it.
     fn stamp(&self, partition: Partition, clock: chrono::DateTime<chrono::Utc>) -> Option<Stamp> {
         if !self.memory.shards.get(&partition)?.is_ready() {
             return None;
         }
-        let now = self.appender.head(partition)?.now(clock);
-        Some(Stamp::original(partition, now, self.settings.zone))
+        let head = self.appender.head(partition)?;
+        let stamp = Stamp::original(partition, head.now(clock), self.settings.zone);
+        Some(Stamp { seq: head.last_seq + 1, ..stamp })
     }
 
     fn step_job(

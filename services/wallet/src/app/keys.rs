@@ -2,8 +2,9 @@
 
 use crate::store::KnownRequest;
 use contracts::log::Seq;
+use foldhash::HashMap;
 use ids::{RequestId, id_time};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 /// What a known id was decided with, and where its entry is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

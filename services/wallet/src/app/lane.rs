@@ -4,11 +4,12 @@ use super::accounts::Accounts;
 use super::batch::{Decision, Job, Reply, SliceWork, recovering};
 use super::keys::{Keys, Known};
 use super::snapshot::InFlight;
+use super::take_over::{LEAVING_LOOK_EVERY, Leaving};
 use super::write::metric;
 use crate::Clock;
 use crate::domain::Rules;
 use crate::store::{self, Days, EntriesTable};
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use contracts::entry::{Entry, EntryKind};
 use contracts::log::AccountingZone;
 use contracts::wallet::{AccountView, Command, WalletError};
@@ -41,8 +42,6 @@ pub(crate) struct LaneSettings {
     pub snapshot_rows: usize,
     pub replay_rows_max: usize,
     pub tick: Duration,
-    /// How long a lost partition is left to its new owner.
-    pub lease_delta: TimeDelta,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,7 +100,7 @@ pub(crate) struct Lane {
     pub(super) clock: Clock,
     /// The partitions this lane is to hold.
     pub(super) wanted: Vec<Partition>,
-    pub(super) lost_at: BTreeMap<Partition, DateTime<Utc>>,
+    pub(super) leaving: Option<Leaving>,
     pub(super) memory: Memory,
     pub(super) days: Days,
     pub(super) snapshot: Option<InFlight>,
@@ -121,29 +120,30 @@ impl Lane {
             settings,
             clock,
             wanted,
-            lost_at: BTreeMap::new(),
+            leaving: None,
             memory: Memory::default(),
             days: Days::default(),
             snapshot: None,
         }
     }
 
-    /// Makes the day tables around now and takes over what is free.
+    /// Makes the day tables around now and takes its part of the node's share over.
     ///
     /// # Errors
     /// Whatever the database says about the day tables. What could not be taken over is tried again later.
     pub async fn open_all(&mut self) -> Result<(), sqlx::Error> {
         self.days.ensure_around(&self.db, (self.clock)().date_naive()).await?;
-        self.take_over_missing().await;
+        self.follow().await;
         Ok(())
     }
 
-    /// Works until every handle is gone or `shutdown` turns true; then drains, writes snapshots and ends its
-    /// leases.
+    /// Works until every handle is gone or `shutdown` turns true; then decides what is queued, writes snapshots and
+    /// lets go.
     pub async fn run(mut self, mut queue: mpsc::Receiver<Work>, mut shutdown: watch::Receiver<bool>) {
         let mut works: Vec<Work> = Vec::with_capacity(self.settings.batch_len_max);
         let mut ticks = tokio::time::interval(self.settings.tick);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut ownership = self.appender.ownership().clone();
         let mut is_open = true;
         loop {
             tokio::select! {
@@ -151,6 +151,11 @@ impl Lane {
                 _ = shutdown.changed(), if is_open => {
                     is_open = false;
                     queue.close(); // What is queued is still decided; nothing new comes in.
+                }
+                () = ownership.changed(), if is_open => self.follow().await,
+                () = tokio::time::sleep(LEAVING_LOOK_EVERY), if is_open && self.leaving.is_some() => {
+                    self.tend_snapshot().await;
+                    self.leave_surplus().await;
                 }
                 _ = ticks.tick() => self.tick().await,
                 received = queue.recv_many(&mut works, self.settings.batch_len_max) => {
@@ -160,12 +165,15 @@ impl Lane {
                     self.gather(&mut queue, &mut works).await;
                     self.work(&mut works).await;
                     self.tend_snapshot().await;
+                    if self.leaving.is_some() {
+                        self.leave_surplus().await;
+                    }
                 }
             }
         }
         self.finish_snapshots().await;
         if let Err(error) = self.appender.release().await {
-            tracing::warn!(%error, "leases were not ended; they run out by themselves");
+            tracing::warn!(%error, "the last marks were not saved");
         }
     }
 
@@ -183,7 +191,7 @@ impl Lane {
                 break;
             }
         }
-        metrics::gauge!("largesse_wallet_queue_len").set(metric(queue.len()));
+        metrics::gauge!("largesse_wallet_queue_commands").set(metric(queue.len()));
     }
 
     async fn work(&mut self, works: &mut Vec<Work>) {
@@ -231,7 +239,7 @@ impl Lane {
 
     async fn tick(&mut self) {
         self.recover().await;
-        self.take_over_missing().await;
+        self.follow().await;
         let clock = (self.clock)();
         if let Err(error) = self.days.ensure_around(&self.db, clock.date_naive()).await {
             tracing::warn!(%error, "tomorrow's table could not be made yet");

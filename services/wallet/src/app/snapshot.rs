@@ -48,7 +48,7 @@ impl Lane {
         }
     }
 
-    fn begin_snapshot(&mut self) {
+    pub(super) fn begin_snapshot(&mut self) {
         // Between two batches memory is what is committed, and each head is its partition's last entry.
         let epochs: BTreeMap<Partition, Epoch> = self
             .memory

@@ -11,6 +11,28 @@ use contracts::entry::Entry;
 use contracts::log::Seq;
 use ids::{Partition, ViewerId, partition_of};
 use seqlog::{LogTable, PULL_ROWS_MAX, TakeOver};
+use std::time::{Duration, Instant};
+
+/// How often a lane that hands partitions over looks whether their snapshot is written.
+pub(super) const LEAVING_LOOK_EVERY: Duration = Duration::from_millis(10);
+
+/// How long handing over may wait for the snapshot: without it the next owner only reads more.
+const LEAVING_MAX: Duration = Duration::from_secs(1);
+
+/// How far the handing over of partitions is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Leaving {
+    since: Instant,
+    covering: Covering,
+}
+
+/// Whether a snapshot covers what is handed over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Covering {
+    Not,
+    Begun,
+    Done,
+}
 
 /// Why a partition could not be loaded. It stays closed, and loading is tried again.
 #[derive(Debug, thiserror::Error)]
@@ -22,27 +44,54 @@ pub(super) enum LoadError {
 }
 
 impl Lane {
-    /// Tries to take over every wanted partition that is not held. One that another owner leases is left.
-    pub(super) async fn take_over_missing(&mut self) {
-        let now = (self.clock)();
-        for partition in self.wanted.clone() {
-            let waits = self.lost_at.get(&partition).is_some_and(|at| now - *at < self.settings.lease_delta);
-            if waits || self.memory.shards.contains_key(&partition) {
-                continue;
-            }
+    /// Holds this lane's part of what the node is to hold, and nothing else.
+    pub(super) async fn follow(&mut self) {
+        self.leave_surplus().await;
+        let mut missing = self.appender.missing();
+        missing.retain(|partition| self.wanted.contains(partition));
+        for partition in missing {
             match self.appender.take_over(partition).await {
                 Ok(TakeOver::Taken(head)) => {
                     tracing::debug!(%partition, epoch = head.epoch, last_seq = head.last_seq, "took over");
-                    self.lost_at.remove(&partition);
                     self.open(partition).await;
                 }
-                Ok(TakeOver::Leased | TakeOver::Deposed) => {}
+                Ok(TakeOver::NotOurs) => {}
                 Err(error) => {
                     tracing::warn!(%error, %partition, "a partition could not be taken over");
                     return; // One failure is enough to know that the database is away.
                 }
             }
         }
+    }
+
+    /// Hands partitions over to another node: first a snapshot, while they are still served, so that the next owner
+    /// reads a short tail; then, between two batches, they are let go of.
+    pub(super) async fn leave_surplus(&mut self) {
+        let surplus = self.appender.surplus();
+        if surplus.is_empty() {
+            self.leaving = None;
+            return;
+        }
+        let mut leaving = self.leaving.unwrap_or(Leaving { since: Instant::now(), covering: Covering::Not });
+        if self.snapshot.is_none() {
+            leaving.covering = match leaving.covering {
+                Covering::Not if self.memory.uncovered_rows > 0 => {
+                    self.begin_snapshot();
+                    Covering::Begun
+                }
+                Covering::Not | Covering::Begun | Covering::Done => Covering::Done,
+            };
+        }
+        if leaving.covering != Covering::Done && leaving.since.elapsed() < LEAVING_MAX {
+            self.leaving = Some(leaving);
+            return;
+        }
+        if let Err(error) = self.appender.leave(&surplus).await {
+            tracing::warn!(%error, "the marks of partitions that were handed over were not saved");
+        }
+        tracing::debug!(partitions = ?surplus, "let go of partitions for another node");
+        self.forget_shards(&surplus);
+        self.leaving = None;
     }
 
     /// Loads a partition whose head this lane holds. Until that succeeds it answers nothing.
@@ -152,18 +201,16 @@ impl Lane {
         }
     }
 
-    /// Another writer has these partitions: this lane writes there no more, and says so.
+    /// Another writer has these partitions: this lane writes there no more. The log has said so.
     pub(super) fn let_go(&mut self, lost: &[Partition]) {
-        if lost.is_empty() {
-            return;
-        }
-        tracing::error!(partitions = ?lost, "deposed; these partitions are another writer's now");
         metrics::counter!("largesse_wallet_deposed_total").increment(u64::try_from(lost.len()).unwrap_or(0));
         self.appender.drop_partitions(lost);
-        let now = (self.clock)();
-        for partition in lost {
+        self.forget_shards(lost);
+    }
+
+    fn forget_shards(&mut self, partitions: &[Partition]) {
+        for partition in partitions {
             self.memory.shards.remove(partition);
-            self.lost_at.insert(*partition, now);
             self.forget(*partition);
         }
     }

@@ -33,7 +33,9 @@ impl Lane {
     /// Decides and commits one batch of jobs; every job is answered when this returns.
     pub(super) async fn run_batch(&mut self, jobs: Vec<Job>) {
         let mut batch = Batch { jobs, ..Batch::default() };
-        let open = self.prepare(&mut batch).await;
+        let mut open = self.prepare(&mut batch).await;
+        // The appender numbers partition by partition; in that order no entry has to move.
+        open.sort_by_key(|index| batch.jobs[*index].partition);
         let mut sets = if open.is_empty() { Vec::new() } else { vec![open] };
         let mut retried = false;
         while let Some(set) = sets.pop() {

@@ -162,6 +162,7 @@ impl<'a> Draft<'a> {
             stamp: self.context.stamp.clone(),
             request_id: self.request_id,
             account_id: self.account_id,
+            previous_seq: self.account.as_of_seq,
             kind,
             outcome,
             available: change.available,

@@ -1,6 +1,5 @@
 //! Public routes: a viewer's own balance and entries, and finance's grants and freezes.
 
-use crate::handle::WalletHandle;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::{get, post};
@@ -13,6 +12,7 @@ use edge::{Finance, IdempotencyKey, Problem, Query, Viewer};
 use ids::{RequestId, ViewerId, derive_id, partition_of};
 use money::Coins;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 use utoipa::{OpenApi, ToSchema};
 
 /// Entries on one page.
@@ -27,7 +27,8 @@ const PAGE_LEN_MAX: u16 = 200;
 )]
 pub struct PublicApi;
 
-pub(crate) fn router(wallet: WalletHandle) -> Router {
+/// The routes, over a wallet of this process or of others.
+pub fn router(wallet: Arc<dyn Wallet>) -> Router {
     Router::new()
         .route("/v1/wallet", get(get_wallet))
         .route("/v1/wallet/entries", get(list_entries))
@@ -96,7 +97,7 @@ struct PageOf {
 /// The viewer's own coins, as committed.
 #[utoipa::path(get, path = "/v1/wallet", responses((status = 200, body = AccountView)))]
 async fn get_wallet(
-    State(wallet): State<WalletHandle>,
+    State(wallet): State<Arc<dyn Wallet>>,
     Viewer(viewer): Viewer,
 ) -> Result<Json<AccountView>, Problem> {
     wallet.account(viewer).await.map(Json).map_err(|error| Problem::of(&error))
@@ -106,7 +107,7 @@ async fn get_wallet(
 #[utoipa::path(get, path = "/v1/wallet/entries", responses((status = 200, body = EntriesPage)),
     params(("before_seq" = Option<i64>, Query), ("limit" = Option<u16>, Query, description = "at most 200")))]
 async fn list_entries(
-    State(wallet): State<WalletHandle>,
+    State(wallet): State<Arc<dyn Wallet>>,
     Viewer(viewer): Viewer,
     Query(page): Query<PageOf>,
 ) -> Result<Json<EntriesPage>, Problem> {
@@ -135,7 +136,7 @@ struct Granted {
 }
 
 async fn command(
-    wallet: &WalletHandle,
+    wallet: &dyn Wallet,
     account_id: ViewerId,
     key: ids::SendKey,
     (hash, act): (i64, Act),
@@ -161,33 +162,33 @@ async fn command(
 #[utoipa::path(post, path = "/v1/accounts/{account_id}/grants", request_body = Grant,
     responses((status = 200, body = Granted)))]
 async fn grant_coins(
-    State(wallet): State<WalletHandle>,
+    State(wallet): State<Arc<dyn Wallet>>,
     _finance: Finance,
     IdempotencyKey(key): IdempotencyKey,
     edge::Path(account_id): edge::Path<ViewerId>,
     edge::Json(grant): edge::Json<Grant>,
 ) -> Result<(StatusCode, Json<Granted>), Problem> {
-    command(&wallet, account_id, key, (body_hash(&grant), Act::Bonus { coins: grant.coins })).await
+    command(&*wallet, account_id, key, (body_hash(&grant), Act::Bonus { coins: grant.coins })).await
 }
 
 /// Stops an account from spending, once per key.
 #[utoipa::path(post, path = "/v1/accounts/{account_id}/freeze", responses((status = 200, body = Granted)))]
 async fn freeze_account(
-    State(wallet): State<WalletHandle>,
+    State(wallet): State<Arc<dyn Wallet>>,
     _finance: Finance,
     IdempotencyKey(key): IdempotencyKey,
     edge::Path(account_id): edge::Path<ViewerId>,
 ) -> Result<(StatusCode, Json<Granted>), Problem> {
-    command(&wallet, account_id, key, (body_hash(&"freeze"), Act::Freeze)).await
+    command(&*wallet, account_id, key, (body_hash(&"freeze"), Act::Freeze)).await
 }
 
 /// Lets an account spend again, once per key.
 #[utoipa::path(post, path = "/v1/accounts/{account_id}/unfreeze", responses((status = 200, body = Granted)))]
 async fn unfreeze_account(
-    State(wallet): State<WalletHandle>,
+    State(wallet): State<Arc<dyn Wallet>>,
     _finance: Finance,
     IdempotencyKey(key): IdempotencyKey,
     edge::Path(account_id): edge::Path<ViewerId>,
 ) -> Result<(StatusCode, Json<Granted>), Problem> {
-    command(&wallet, account_id, key, (body_hash(&"unfreeze"), Act::Unfreeze)).await
+    command(&*wallet, account_id, key, (body_hash(&"unfreeze"), Act::Unfreeze)).await
 }

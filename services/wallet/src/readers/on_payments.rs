@@ -9,7 +9,7 @@ use crate::app::SliceError;
 use crate::handle::WalletHandle;
 use bus::{Bus, Subscription};
 use contracts::digest::body_hash;
-use contracts::log::{LogName, SCHEMA_VERSION, Seq};
+use contracts::log::{LogName, Seq};
 use contracts::payment::{Payment, PaymentKind};
 use contracts::wallet::{Act, Command, WalletError};
 use ids::{Partition, partition_of};
@@ -37,16 +37,16 @@ struct Shard {
     stopped: Option<String>,
 }
 
-/// The reader, over all partitions; rows of partitions that other nodes own wait for them.
+/// The reader, over the partitions this node writes.
 pub(crate) struct PaymentsReader {
     db: Db,
     source: Arc<dyn LogSource<Payment>>,
     wallet: WalletHandle,
     shards: BTreeMap<Partition, Shard>,
     status: watch::Sender<ReaderStatus>,
-    bus: Bus,
-    queue: Option<Subscription>,
-    heard_at: Instant,
+    queue: Subscription,
+    /// When the bus last said anything; `None` when it must not be waited for.
+    heard_at: Option<Instant>,
 }
 
 impl PaymentsReader {
@@ -58,15 +58,11 @@ impl PaymentsReader {
         wallet: WalletHandle,
         status: watch::Sender<ReaderStatus>,
     ) -> Result<PaymentsReader, sqlx::Error> {
-        let offsets = read_offsets(&db, READER, LogName::Payments).await?;
-        let shard = |partition: Partition| {
-            let (epoch, seq) = offsets.get(&partition).copied().unwrap_or_default();
-            (partition, Shard { cursor: Cursor::new(epoch, seq), gap_since: None, stopped: None })
-        };
-        let shards = Partition::all().map(shard).collect();
-        let queue = subscribe(&bus).await;
-        let heard_at = Instant::now();
-        Ok(PaymentsReader { db, source, wallet, shards, status, bus, queue, heard_at })
+        let queue = bus.subscribe(LogName::Payments.as_str(), READER);
+        let mut reader =
+            PaymentsReader { db, source, wallet, shards: BTreeMap::new(), status, queue, heard_at: None };
+        reader.follow().await?;
+        Ok(reader)
     }
 
     /// Reads until `shutdown` turns true.
@@ -79,8 +75,11 @@ impl PaymentsReader {
                 _ = shutdown.changed() => break,
                 _ = turns.tick() => {}
             }
-            self.drain_queue().await;
-            if self.heard_at.elapsed() > PROBE_AFTER {
+            if let Err(error) = self.follow().await {
+                tracing::warn!(%error, "read offsets could not be read; tried again");
+            }
+            self.drain_queue();
+            if self.heard_at.is_none_or(|at| at.elapsed() > PROBE_AFTER) {
                 self.probe().await;
             }
             self.pull_gaps().await;
@@ -91,18 +90,35 @@ impl PaymentsReader {
         }
     }
 
-    async fn drain_queue(&mut self) {
-        if self.queue.is_none() {
-            self.queue = subscribe(&self.bus).await;
+    /// Reads what this node writes now: a new partition from where its last reader's offset stands.
+    async fn follow(&mut self) -> Result<(), sqlx::Error> {
+        let held = self.wallet.holdings().partitions();
+        self.shards.retain(|partition, _| held.contains(partition));
+        if held.len() == self.shards.len() {
+            return Ok(());
         }
-        while let Some(payload) = self.queue.as_mut().and_then(Subscription::try_recv) {
-            self.receive(&payload);
+        let offsets = read_offsets(&self.db, READER, LogName::Payments).await?;
+        for partition in held {
+            let (epoch, seq) = offsets.get(&partition).copied().unwrap_or_default();
+            let shard = || Shard { cursor: Cursor::new(epoch, seq), gap_since: None, stopped: None };
+            self.shards.entry(partition).or_insert_with(shard);
+        }
+        self.heard_at = None; // What was published about them went to whoever read them before.
+        Ok(())
+    }
+
+    fn drain_queue(&mut self) {
+        self.queue.follow(self.shards.keys().map(|partition| partition.group()).collect());
+        while let Some(payload) = self.queue.try_recv() {
+            if let Some(reason) = self.receive(&payload) {
+                self.queue.refuse(payload, reason);
+            }
         }
     }
 
     /// Asks the source how far it is: what the bus would have said.
     async fn probe(&mut self) {
-        self.heard_at = Instant::now();
+        self.heard_at = Some(Instant::now());
         for (partition, shard) in self.shards.iter_mut().filter(|(_, shard)| shard.stopped.is_none()) {
             match self.source.read_after(*partition, shard.cursor.seq(), PULL_ROWS_MAX).await {
                 Ok(page) => {
@@ -116,25 +132,25 @@ impl PaymentsReader {
         }
     }
 
-    fn receive(&mut self, payload: &[u8]) {
-        self.heard_at = Instant::now();
-        match serde_json::from_slice::<LogMessage<Payment>>(payload) {
-            Ok(LogMessage::Batch(batch))
-                if batch.schema_version == SCHEMA_VERSION && batch.lane == *self.db.lane() =>
-            {
+    /// Takes one message; returns why it can never be taken, if so.
+    fn receive(&mut self, payload: &[u8]) -> Option<String> {
+        self.heard_at = Some(Instant::now());
+        match LogMessage::<Payment>::read(payload, self.db.lane()) {
+            Ok(LogMessage::Batch(batch)) => {
                 if let Some(shard) = self.shards.get_mut(&batch.partition) {
                     shard.cursor.offer(batch);
                 }
+                None
             }
-            Ok(LogMessage::Marks(marks)) if marks.lane == *self.db.lane() => {
+            Ok(LogMessage::Marks(marks)) => {
                 for mark in marks.marks {
                     if let Some(shard) = self.shards.get_mut(&mark.partition) {
                         shard.cursor.offer_mark(mark);
                     }
                 }
+                None
             }
-            Ok(_) => tracing::warn!(reader = READER, "dropped a message of another lane or version"),
-            Err(error) => tracing::warn!(reader = READER, %error, "dropped an unreadable message"),
+            Err(reason) => Some(reason),
         }
     }
 
@@ -331,16 +347,6 @@ impl Slice {
     /// Where the offset stood, as far as this reader knows.
     fn before(&self) -> (i64, Seq) {
         (self.rows.first().map_or(0, |row| row.stamp.epoch), self.offset_move.from_seq)
-    }
-}
-
-async fn subscribe(bus: &Bus) -> Option<Subscription> {
-    match bus.subscribe(LogName::Payments.as_str(), READER).await {
-        Ok(subscription) => Some(subscription),
-        Err(error) => {
-            tracing::warn!(reader = READER, %error, "no queue; reading by pulls only");
-            None
-        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Day tables of `entries`: made on demand, remembered in memory.
 
-use chrono::{Days as DayCount, NaiveDate};
-use ids::IdTime;
+use chrono::{Days as DayCount, NaiveDate, NaiveTime};
+use ids::{IdTime, Uuid, lowest_id};
 use pg::Db;
 use sqlx::AssertSqlSafe;
 use std::collections::BTreeSet;
@@ -17,6 +17,11 @@ const DAY_MS: i64 = 86_400_000;
 
 /// Makers of day tables take turns, across processes: `IF NOT EXISTS` alone races.
 const TAKE_TURNS: &str = "SELECT pg_advisory_xact_lock(hashtext('{s}.entries'))";
+
+/// The lowest id of a UTC day.
+fn first_id(day: NaiveDate) -> Uuid {
+    lowest_id(day.and_time(NaiveTime::MIN).and_utc().timestamp_millis())
+}
 
 impl Days {
     /// Whether the day of an id has a table. Ids of one batch share a day or two, so the last hit is kept.
@@ -37,8 +42,10 @@ impl Days {
         let schema = db.schema();
         let make = format!(
             "CREATE TABLE IF NOT EXISTS {schema}.entries_y{} PARTITION OF {schema}.entries \
-             FOR VALUES FROM ('{day}') TO ('{next}')",
+             FOR VALUES FROM ('{}') TO ('{}')",
             day.format("%Y%m%d"),
+            first_id(day),
+            first_id(next),
         );
         let mut tx = db.begin().await?;
         sqlx::query(db.sql(TAKE_TURNS)).execute(&mut *tx).await?;

@@ -2,39 +2,34 @@
 
 use super::row;
 use crate::domain::Origin;
-use chrono::NaiveDate;
 use contracts::entry::{Entry, EntryKind};
 use contracts::log::Seq;
-use ids::{Partition, RequestId, Uuid, ViewerId, id_time};
+use foldhash::{HashMap, HashMapExt as _};
+use ids::{Partition, RequestId, Uuid, ViewerId, id_time, lowest_id};
 use pg::Db;
 use sqlx::{AssertSqlSafe, Row};
-use std::collections::HashMap;
+
+const DAY_MS: i64 = 86_400_000;
 
 /// Where the entry of a request would be.
 pub(crate) type RequestKey = (Partition, RequestId);
 /// Where a committed entry is.
 pub(crate) type SeqKey = (Partition, Seq);
 
-fn select(db: &Db, rest: &str) -> AssertSqlSafe<String> {
-    AssertSqlSafe(format!("SELECT {} FROM {}.entries e {rest}", row::COLUMNS, db.schema()))
-}
-
 /// The entries of the requests that were decided, of those asked for.
 pub(crate) async fn find_requests(db: &Db, keys: &[RequestKey]) -> Result<Vec<Entry>, sqlx::Error> {
     if keys.is_empty() {
         return Ok(Vec::new());
     }
-    // Joined row by row: each probe names its day, so it touches one day table.
+    // Joined row by row: each probe's id falls into one day table.
     let text = format!(
-        "SELECT {} FROM unnest($1::smallint[], $2::date[], $3::uuid[]) AS k (of_partition, of_day, of_request) \
-         JOIN {}.entries e ON e.partition = k.of_partition AND e.request_day = k.of_day \
-         AND e.request_id = k.of_request",
+        "SELECT {} FROM unnest($1::smallint[], $2::uuid[]) AS k (of_partition, of_request) \
+         JOIN {}.entries e ON e.partition = k.of_partition AND e.request_id = k.of_request",
         row::COLUMNS,
         db.schema(),
     );
     let rows = sqlx::query(AssertSqlSafe(text))
         .bind(keys.iter().map(|(partition, _)| partition.number()).collect::<Vec<_>>())
-        .bind(keys.iter().map(|(_, id)| id_time(id.uuid()).day()).collect::<Vec<_>>())
         .bind(keys.iter().map(|(_, id)| id.uuid()).collect::<Vec<_>>())
         .fetch_all(db.pool())
         .await?;
@@ -62,22 +57,45 @@ pub(crate) async fn list_by_seq(db: &Db, keys: &[SeqKey]) -> Result<HashMap<SeqK
         .collect()
 }
 
-/// An account's entries, newest first, before `before_seq`.
+const CHAIN: &str = "
+WITH RECURSIVE chain AS (
+    SELECT e.*, 1 AS link FROM {s}.entries e WHERE e.partition = $1 AND e.seq = $2 AND e.account_id = $3
+    UNION ALL
+    SELECT e.*, c.link + 1 FROM chain c JOIN {s}.entries e ON e.partition = $1 AND e.seq = c.previous_seq
+    WHERE c.link < $4
+)
+SELECT * FROM chain ORDER BY seq DESC";
+
+/// An account's entries, newest first, from `newest_seq` down its chain, at most `limit`.
 pub(crate) async fn list_account_entries(
     db: &Db,
     (partition, account_id): (Partition, ViewerId),
-    before_seq: Option<Seq>,
+    newest_seq: Seq,
     limit: u16,
 ) -> Result<Vec<Entry>, sqlx::Error> {
-    let rest = "WHERE account_id = $1 AND partition = $2 AND seq < $3 ORDER BY seq DESC LIMIT $4";
-    let rows = sqlx::query(select(db, rest))
-        .bind(account_id.uuid())
+    let rows = sqlx::query(db.sql(CHAIN))
         .bind(partition.number())
-        .bind(before_seq.unwrap_or(Seq::MAX))
-        .bind(i64::from(limit))
+        .bind(newest_seq)
+        .bind(account_id.uuid())
+        .bind(i32::from(limit))
         .fetch_all(db.pool())
         .await?;
     rows.iter().map(row::entry).collect()
+}
+
+/// The seq of the account's entry before this one; `None` where there is no such entry of this account.
+pub(crate) async fn find_previous(
+    db: &Db,
+    (partition, account_id): (Partition, ViewerId),
+    seq: Seq,
+) -> Result<Option<Seq>, sqlx::Error> {
+    let text = "SELECT previous_seq FROM {s}.entries WHERE partition = $1 AND seq = $2 AND account_id = $3";
+    sqlx::query_scalar(db.sql(text))
+        .bind(partition.number())
+        .bind(seq)
+        .bind(account_id.uuid())
+        .fetch_optional(db.pool())
+        .await
 }
 
 /// A decided request, as the lane remembers it.
@@ -90,8 +108,8 @@ pub(crate) struct KnownRequest {
 
 const KNOWN_SINCE: &str = "
 SELECT request_id, body_hash, seq FROM {s}.entries
-WHERE partition = $1 AND request_day >= $2 AND request_id >= $3
-ORDER BY request_id DESC LIMIT $4";
+WHERE partition = $1 AND request_id >= $2
+ORDER BY request_id DESC LIMIT $3";
 
 /// Decided requests whose ids are not older than `since_ms`, newest first, at most `limit`.
 pub(crate) async fn list_known_since(
@@ -100,11 +118,9 @@ pub(crate) async fn list_known_since(
     since_ms: i64,
     limit: i64,
 ) -> Result<Vec<KnownRequest>, sqlx::Error> {
-    let lowest = lowest_id(since_ms);
     let rows = sqlx::query(db.sql(KNOWN_SINCE))
         .bind(partition.number())
-        .bind(id_time(lowest).day())
-        .bind(lowest)
+        .bind(lowest_id(since_ms))
         .bind(limit)
         .fetch_all(db.pool())
         .await?;
@@ -119,18 +135,11 @@ pub(crate) async fn list_known_since(
         .collect()
 }
 
-/// The lowest id of a millisecond: every UUIDv7 of it or later sorts after.
-fn lowest_id(unix_ms: i64) -> Uuid {
-    let mut bytes = [0_u8; 16];
-    bytes[..6].copy_from_slice(&unix_ms.max(0).to_be_bytes()[2..]);
-    Uuid::from_bytes(bytes)
-}
-
 const RETURNED: &str = "
 SELECT origin_id, kind, sum(abs(paid_delta_coins) + shortfall_coins)::bigint AS paid_coins,
     sum(abs(promo_delta_coins))::bigint AS promo_coins
 FROM {s}.entries
-WHERE origin_id = ANY($1) AND kind IN (9, 10) AND outcome = 0 AND request_day >= $2
+WHERE origin_id = ANY($1) AND kind IN (9, 10) AND outcome = 0 AND request_id >= $2
 GROUP BY origin_id, kind";
 
 /// What commands refer to: the accepted entry of each request asked for, with what has gone back of it.
@@ -166,17 +175,10 @@ pub(crate) async fn load_origins(
 }
 
 /// No refund has an id older than the day before its order; a withdrawal may be of any day.
-fn returned_from(wanted: &[(RequestKey, Uuid)]) -> NaiveDate {
-    wanted
-        .iter()
-        .map(|((_, request_id), reference)| {
-            // An order's debit has the order's own id; a recharge's request id is derived from the payment's.
-            if request_id.uuid() == *reference {
-                id_time(*reference).day().pred_opt().unwrap_or_default()
-            } else {
-                NaiveDate::default()
-            }
-        })
-        .min()
-        .unwrap_or_default()
+fn returned_from(wanted: &[(RequestKey, Uuid)]) -> Uuid {
+    let earliest = |((_, request_id), reference): &(RequestKey, Uuid)| {
+        // An order's debit has the order's own id; a recharge's request id is derived from the payment's.
+        if request_id.uuid() == *reference { id_time(*reference).unix_ms - DAY_MS } else { 0 }
+    };
+    lowest_id(wanted.iter().map(earliest).min().unwrap_or(0))
 }

@@ -32,7 +32,7 @@ pub struct Bank {
 pub fn config() -> Config {
     let mut config = Config::defaults().expect("the defaults parse");
     config.tick_ms = 50;
-    config.lease_ms = 1_500;
+    config.lease_ms = 900;
     config
 }
 
@@ -79,7 +79,13 @@ impl Bank {
 
     /// Another instance on the same tables.
     pub async fn second(&self, node: &'static str) -> Bank {
-        let mut other = Bank {
+        let mut other = self.another(node);
+        other.start(None).await;
+        other
+    }
+
+    fn another(&self, node: &'static str) -> Bank {
+        Bank {
             running: None,
             db: self.db.clone(),
             config: self.config.clone(),
@@ -87,9 +93,25 @@ impl Bank {
             bus: self.bus.clone(),
             shift_ms: Arc::clone(&self.shift_ms),
             _database: Arc::clone(&self._database),
-        };
-        other.start(None).await;
+        }
+    }
+
+    /// Another instance on the same tables that reads payments too.
+    pub async fn second_reading(&self, node: &'static str, payments: Arc<dyn LogSource<Payment>>) -> Bank {
+        let mut other = self.another(node);
+        other.start(Some(payments)).await;
         other
+    }
+
+    /// Another instance with a runtime of its own, which can be stopped like a process.
+    pub fn on_a_thread(&self, node: &'static str) -> Sleeper {
+        Sleeper::start(self._database.url().to_owned(), self.config.clone(), node)
+    }
+
+    /// Ends every node's lease, as if it had been silent for too long.
+    pub async fn fall_asleep(&self) {
+        let end = self.db.sql("UPDATE {s}.log_nodes SET leased_until = now() - interval '1 s'");
+        sqlx::query(end).execute(self.db.pool()).await.expect("the leases end");
     }
 
     pub async fn stop(&mut self) {
@@ -182,6 +204,54 @@ impl Bank {
     pub async fn balance(&self, account_id: ViewerId) -> (i64, i64) {
         let Funds { paid_coins, promo_coins } = self.view(account_id).await.available;
         (paid_coins.get(), promo_coins.get())
+    }
+}
+
+/// A wallet on a thread of its own. Frozen, nothing of it moves: no task, no timer, no connection.
+pub struct Sleeper {
+    pub wallet: WalletHandle,
+    freeze: tokio::sync::mpsc::Sender<std::sync::mpsc::Receiver<()>>,
+    thaw: std::cell::RefCell<Option<std::sync::mpsc::SyncSender<()>>>,
+}
+
+impl Sleeper {
+    fn start(url: String, config: Config, node: &'static str) -> Sleeper {
+        let (started, handle) = std::sync::mpsc::sync_channel(1);
+        let (freeze, mut frozen) = tokio::sync::mpsc::channel::<std::sync::mpsc::Receiver<()>>(1);
+        std::thread::spawn(move || {
+            let runtime =
+                tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+            runtime.block_on(async move {
+                let pool = pg::connect(&url, pg::PoolSettings::default()).await.expect("the database");
+                let deps = Deps {
+                    db: Db::new(pool, "wallet", &Lane::Live),
+                    bus: Bus::in_process(&Lane::Live),
+                    payments: None,
+                    config,
+                    zone: AccountingZone::default(),
+                    node: node.to_owned(),
+                    clock: wallet::system_clock(),
+                };
+                let running = wallet::start(deps).await.expect("it starts");
+                started.send(running.handle()).expect("the test waits");
+                while let Some(until) = frozen.recv().await {
+                    let _ = until.recv(); // Blocks the only thread of this runtime.
+                }
+                running.shutdown().await;
+            });
+        });
+        let wallet = handle.recv().expect("it starts");
+        Sleeper { wallet, freeze, thaw: std::cell::RefCell::new(None) }
+    }
+
+    pub fn freeze(&self) {
+        let (thaw, frozen) = std::sync::mpsc::sync_channel(1);
+        self.freeze.try_send(frozen).expect("it runs");
+        self.thaw.replace(Some(thaw));
+    }
+
+    pub fn thaw(&self) {
+        self.thaw.take();
     }
 }
 

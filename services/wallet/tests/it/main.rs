@@ -3,8 +3,10 @@
 mod bank;
 mod books;
 mod embedded;
+mod every_payment;
 mod failures;
 mod holds;
+mod nodes;
 mod payments;
 mod repeats;
 mod restarts;

@@ -93,7 +93,7 @@ fn five() -> Partition {
 }
 
 async fn publish(bank: &Bank, message: Bytes) {
-    bank.bus.publish(LogName::Payments.as_str(), message).await.expect("the bus takes it");
+    bank.bus.publish(LogName::Payments.as_str(), five().group(), message).await.expect("the bus takes it");
 }
 
 #[tokio::test]

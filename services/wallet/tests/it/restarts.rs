@@ -61,11 +61,19 @@ async fn a_repeat_after_a_restart_still_gets_the_first_answer() {
     bank.assert_books_balance().await;
 }
 
+/// A node that looks after its lease every ten minutes: as good as asleep when it has run out.
+fn sleepy() -> wallet::Config {
+    let mut config = crate::bank::config();
+    config.lease_ms = 3_600_000;
+    config
+}
+
 #[tokio::test]
 async fn a_deposed_writer_writes_nothing_and_says_so() {
-    let bank = Bank::open().await;
+    let bank = Bank::open_with(sleepy()).await;
     let ann = bank.account_with(100).await;
-    let second = bank.second("test").await; // The same name: it need not wait for the lease.
+    bank.fall_asleep().await;
+    let second = bank.second("second").await;
     assert_eq!(problem(bank.debit(ann, 30).await), "shard-moved");
     assert_eq!(problem(bank.debit(ann, 30).await), "shard-moved");
     assert_eq!(second.balance(ann).await, (100, 0));
@@ -91,11 +99,12 @@ async fn another_node_takes_over_when_the_lease_of_a_dead_one_ends() {
 
 #[tokio::test]
 async fn two_nodes_that_fight_over_every_shard_lose_and_double_nothing() {
-    let bank = Bank::open().await;
+    let bank = Bank::open_with(sleepy()).await;
     let ann = bank.account_with(10_000).await;
     let mut acknowledged = 0;
     for round in 0..6 {
-        let other = bank.second("test").await;
+        bank.fall_asleep().await;
+        let other = bank.second(["b", "c", "d", "e", "f", "g"][round]).await;
         for turn in 0..10 {
             let request_id = bank.request();
             let node = if (round + turn) % 2 == 0 { &bank } else { &other };

@@ -1,5 +1,6 @@
 //! The yardstick of the HTTP figures: a handler that parses a send and gives it back, under the same client.
 
+use super::figure::Sample;
 use crate::failure::Failure;
 use axum::routing::post;
 use hdrhistogram::Histogram;
@@ -13,14 +14,6 @@ use tokio::sync::watch;
 /// Connections of both sides.
 pub const CONNECTIONS: u16 = 64;
 
-/// What was measured.
-#[derive(Clone, Copy, Debug)]
-pub struct Echoed {
-    pub per_second: u64,
-    pub p50_us: u64,
-    pub p99_us: u64,
-}
-
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Send {
     room_id: ids::RoomId,
@@ -32,7 +25,7 @@ struct Send {
 ///
 /// # Errors
 /// [`Failure::Bench`].
-pub async fn echo(seconds: u64) -> Result<Echoed, Failure> {
+pub async fn run(seconds: u64) -> Result<Sample, Failure> {
     let router =
         axum::Router::new().route("/echo", post(async |axum::Json(send): axum::Json<Send>| axum::Json(send)));
     let listener = edge::listen(SocketAddr::from(([127, 0, 0, 1], 0)))
@@ -65,7 +58,7 @@ pub async fn echo(seconds: u64) -> Result<Echoed, Failure> {
     let elapsed_us = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX).max(1);
     stop_server.send_replace(true);
     let _ = server.await; // It was only ever ours to ask.
-    Ok(Echoed {
+    Ok(Sample {
         per_second: all.len().saturating_mul(1_000_000) / elapsed_us,
         p50_us: all.value_at_quantile(0.50),
         p99_us: all.value_at_quantile(0.99),

@@ -3,6 +3,7 @@
 //! Debit with a balance check, the order, the streamer's row, two entries and an outbox row, in one transaction
 //! per gift, with prepared statements. Never used by the product.
 
+use super::figure::Sample;
 use hdrhistogram::Histogram;
 use sqlx::{Executor, PgPool};
 use std::sync::Arc;
@@ -18,31 +19,39 @@ CREATE TABLE naive.orders (order_id uuid PRIMARY KEY, account_id bigint, streame
 CREATE TABLE naive.entries (entry_id uuid PRIMARY KEY, owner_id bigint, coins bigint);
 CREATE TABLE naive.outbox (outbox_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, order_id uuid);";
 
-/// How big the naive world is.
+/// How big the world of a measurement is, and how skewed.
 #[derive(Clone, Copy, Debug)]
 pub struct World {
-    pub accounts: i64,
-    pub streamers: i64,
+    pub accounts: u32,
+    pub streamers: u32,
+    /// Of a hundred gifts, how many go to one streamer.
+    pub hot_percent: u32,
 }
 
-/// What was measured.
-#[derive(Clone, Copy, Debug)]
-pub struct Measured {
-    pub per_second: u64,
-    pub p50: Duration,
-    pub p99: Duration,
+impl World {
+    /// The same world as the wallet's load.
+    pub fn load(self, in_flight: usize, seconds: u64) -> wallet::bench::Load {
+        let size = |count: u32| usize::try_from(count).unwrap_or(usize::MAX);
+        wallet::bench::Load {
+            in_flight,
+            accounts: size(self.accounts),
+            streamers: size(self.streamers),
+            hot_percent: size(self.hot_percent),
+            seconds,
+        }
+    }
+
+    fn streamer(self, turn: i64) -> i64 {
+        let is_hot = turn.wrapping_mul(37).rem_euclid(100) < i64::from(self.hot_percent);
+        if is_hot { 0 } else { turn.rem_euclid(i64::from(self.streamers)) }
+    }
 }
 
 /// Gifts per second with `in_flight` of them at a time, for `seconds`.
 ///
 /// # Errors
 /// Whatever the database says.
-pub async fn run(
-    pool: &PgPool,
-    world: World,
-    in_flight: usize,
-    seconds: u64,
-) -> Result<Measured, sqlx::Error> {
+pub async fn run(pool: &PgPool, world: World, in_flight: usize, seconds: u64) -> Result<Sample, sqlx::Error> {
     prepare(pool, world).await?;
     let stop = Arc::new(AtomicBool::new(false));
     let began = Instant::now();
@@ -57,10 +66,10 @@ pub async fn run(
     }
     let elapsed_us = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX).max(1);
     pool.execute("DROP SCHEMA naive CASCADE").await?;
-    Ok(Measured {
+    Ok(Sample {
         per_second: all.len().saturating_mul(1_000_000) / elapsed_us,
-        p50: Duration::from_micros(all.value_at_quantile(0.50)),
-        p99: Duration::from_micros(all.value_at_quantile(0.99)),
+        p50_us: all.value_at_quantile(0.50),
+        p99_us: all.value_at_quantile(0.99),
     })
 }
 
@@ -71,7 +80,7 @@ async fn prepare(pool: &PgPool, world: World) -> Result<(), sqlx::Error> {
         "INSERT INTO naive.streamers SELECT n, 0 FROM generate_series(0, $1 - 1) n",
     ] {
         let count = if fill.contains("accounts") { world.accounts } else { world.streamers };
-        sqlx::query(fill).bind(count).execute(pool).await?;
+        sqlx::query(fill).bind(i64::from(count)).execute(pool).await?;
     }
     Ok(())
 }
@@ -87,7 +96,7 @@ async fn one(
     while !stop.load(Ordering::Relaxed) {
         turn = turn.wrapping_add(104_729);
         let began = Instant::now();
-        gift(&pool, turn.rem_euclid(world.accounts), turn.rem_euclid(world.streamers)).await?;
+        gift(&pool, turn.rem_euclid(i64::from(world.accounts)), world.streamer(turn)).await?;
         latency.saturating_record(u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX));
     }
     Ok(latency)

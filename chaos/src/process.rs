@@ -1,0 +1,110 @@
+//! One process of a stack: started, killed, stopped, woken, ended, started again.
+
+use crate::layout::{Role, log_tail};
+use crate::{Born, ChaosError, born_at};
+use std::fs::OpenOptions;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::{Duration, Instant};
+use testkit::{StopSignal, Watchdog};
+
+/// How often a condition is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// How long one look may take.
+const ANSWER_WITHIN: Duration = Duration::from_secs(1);
+
+/// A process of a stack.
+#[derive(Debug)]
+pub struct Process {
+    pub role: Role,
+    pub address: SocketAddr,
+    pub log: PathBuf,
+    pub data_dir: PathBuf,
+    pub(crate) binary: PathBuf,
+    pub(crate) config: PathBuf,
+    pub(crate) running: Option<(u32, Born)>,
+}
+
+impl Process {
+    /// Its number, while it runs.
+    pub fn id(&self) -> Option<u32> {
+        self.running.filter(|(id, born)| born_at(*id) == Some(*born)).map(|(id, _)| id)
+    }
+
+    /// Its number and birth, as last started.
+    pub fn running(&self) -> Option<(u32, Born)> {
+        self.running
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    pub(crate) fn start(&mut self, watchdog: &Watchdog) -> Result<(), ChaosError> {
+        let failed = |source| ChaosError::File { path: self.log.clone(), source };
+        let log = OpenOptions::new().create(true).append(true).open(&self.log).map_err(failed)?;
+        let same_log = log.try_clone().map_err(failed)?;
+        let mut command = Command::new(&self.binary);
+        command.arg("serve").args(self.role.services).arg("--config").arg(&self.config);
+        command.arg("--data-dir").arg(&self.data_dir).stdout(log).stderr(same_log);
+        let id = watchdog.spawn(&mut command, StopSignal::Term)?;
+        // One that ended at once was never born for us; the next look says so.
+        self.running = born_at(id).map(|born| (id, born));
+        Ok(())
+    }
+
+    /// Sends a signal; says whether there was anybody to get it.
+    pub(crate) fn signal(&self, name: &str) -> bool {
+        let Some(id) = self.id() else { return false };
+        Command::new("kill").arg(format!("-{name}")).arg(id.to_string()).status().is_ok_and(|it| it.success())
+    }
+
+    /// Whether `GET /readyz` says yes now.
+    pub fn is_ready(&self) -> bool {
+        let ask = || -> std::io::Result<bool> {
+            let mut stream = TcpStream::connect_timeout(&self.address, ANSWER_WITHIN)?;
+            stream.set_read_timeout(Some(ANSWER_WITHIN))?;
+            stream.write_all(b"GET /readyz HTTP/1.1\r\nHost: stack\r\nConnection: close\r\n\r\n")?;
+            let mut answer = [0; 12];
+            stream.read_exact(&mut answer)?;
+            Ok(&answer == b"HTTP/1.1 200")
+        };
+        ask().unwrap_or(false)
+    }
+
+    /// Waits until it is ready.
+    ///
+    /// # Errors
+    /// [`ChaosError::Ended`], [`ChaosError::NotReady`], each with the end of its log.
+    pub fn wait_ready(&self, watchdog: &Watchdog, limit: Duration) -> Result<(), ChaosError> {
+        let began = Instant::now();
+        let name = self.role.name.to_owned();
+        loop {
+            if self.running.is_none_or(|(id, _)| watchdog.has_ended(id)) {
+                return Err(ChaosError::Ended { name, log: log_tail(&self.log) });
+            }
+            if self.is_ready() {
+                return Ok(());
+            }
+            if began.elapsed() > limit {
+                return Err(ChaosError::NotReady { name, waited: limit, log: log_tail(&self.log) });
+            }
+            std::thread::sleep(LOOK_EVERY);
+        }
+    }
+
+    /// Waits until it has ended.
+    pub(crate) fn wait_ended(&self, watchdog: &Watchdog, limit: Duration) -> Result<(), ChaosError> {
+        let Some((id, _)) = self.running else { return Ok(()) };
+        let began = Instant::now();
+        while !watchdog.has_ended(id) {
+            if began.elapsed() > limit {
+                return Err(ChaosError::StillRunning(id, limit));
+            }
+            std::thread::sleep(LOOK_EVERY);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,148 @@
+//! One HTTP call: kept connections, an internal token, the caller's trace, a time limit, and an honest error.
+//!
+//! hyper's own client, not one built on it: between our own processes there are no redirects, cookies, proxies or
+//! encryption to pay for, and the difference between "never sent" and "sent, no answer" must not be lost.
+
+use crate::config::{Config, PeerUrl};
+use crate::credentials::Credentials;
+use bytes::Bytes;
+use edge::TokenKeys;
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The largest answer that is read, in bytes: 2,000 rows of the longest kind fit.
+const ANSWER_LEN_MAX: usize = 64 * 1024 * 1024;
+/// Connections kept to one peer while nothing travels on them, and for how long.
+const IDLE_CONNECTIONS_MAX: usize = 16;
+const IDLE_MAX: Duration = Duration::from_secs(30);
+
+/// Why a call has no answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CallError {
+    /// The peer has not seen the call.
+    #[error("{place} cannot be reached: {reason}")]
+    NotSent { place: String, reason: String },
+    /// The peer may have acted on the call.
+    #[error("{place} did not answer: {reason}")]
+    NoAnswer { place: String, reason: String },
+}
+
+/// An answer, whatever its status.
+#[derive(Debug, Clone)]
+pub struct Reply {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+}
+
+/// Makes calls. Clones share connections and the token.
+#[derive(Clone)]
+pub struct Calls(Arc<Inner>);
+
+struct Inner {
+    client: Client<HttpConnector, Full<Bytes>>,
+    credentials: Credentials,
+    request_timeout: Duration,
+}
+
+/// What is asked of a peer.
+#[derive(Debug, Clone)]
+pub struct Call<'a> {
+    pub method: Method,
+    pub path: &'a str,
+    pub body: Bytes,
+    /// The trace it belongs to.
+    pub traceparent: Option<String>,
+}
+
+impl<'a> Call<'a> {
+    /// Asks for something, in the current span's trace.
+    pub fn get(path: &'a str) -> Call<'a> {
+        Call { method: Method::GET, path, body: Bytes::new(), traceparent: telemetry::traceparent() }
+    }
+
+    /// Sends JSON, in the current span's trace.
+    pub fn post(path: &'a str, body: Vec<u8>) -> Call<'a> {
+        Call { method: Method::POST, path, body: body.into(), traceparent: telemetry::traceparent() }
+    }
+}
+
+impl Calls {
+    /// Calls signed with the key that every process shares.
+    pub fn new(keys: TokenKeys, config: &Config) -> Calls {
+        let mut connector = HttpConnector::new();
+        connector.set_nodelay(true);
+        connector.set_connect_timeout(Some(config.connect_timeout()));
+        let client = Client::builder(TokioExecutor::new())
+            .pool_idle_timeout(IDLE_MAX)
+            .pool_max_idle_per_host(IDLE_CONNECTIONS_MAX)
+            .pool_timer(TokioTimer::new())
+            .build(connector);
+        let credentials = Credentials::new(keys);
+        Calls(Arc::new(Inner { client, credentials, request_timeout: config.request_timeout() }))
+    }
+
+    /// Asks one peer, as this process.
+    ///
+    /// # Errors
+    /// [`CallError`]; an answer of any status is an answer.
+    pub async fn send(&self, peer: &PeerUrl, call: Call<'_>) -> Result<Reply, CallError> {
+        let mut headers = HeaderMap::with_capacity(4);
+        if let Some(token) = self.0.credentials.header() {
+            headers.insert(header::AUTHORIZATION, token);
+        }
+        if call.method == Method::POST {
+            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        }
+        if let Some(traceparent) = call.traceparent.and_then(|text| HeaderValue::try_from(text).ok()) {
+            headers.insert("traceparent", traceparent);
+        }
+        self.pass_on(peer, (call.method, call.path), headers, call.body).await
+    }
+
+    /// Asks one peer with the headers given and no others.
+    pub(crate) async fn pass_on(
+        &self,
+        peer: &PeerUrl,
+        (method, path): (Method, &str),
+        headers: HeaderMap,
+        body: Bytes,
+    ) -> Result<Reply, CallError> {
+        let not_sent = |reason: String| CallError::NotSent { place: peer.to_string(), reason };
+        let no_answer = |reason: String| CallError::NoAnswer { place: peer.to_string(), reason };
+        let mut request = Request::new(Full::new(body));
+        *request.method_mut() = method;
+        *request.uri_mut() = format!("{peer}{path}").parse().map_err(|error| not_sent(format!("{error}")))?;
+        *request.headers_mut() = headers;
+        let answered = async {
+            let response = self.0.client.request(request).await.map_err(|error| {
+                let reason = chain(&error);
+                if error.is_connect() { not_sent(reason) } else { no_answer(reason) }
+            })?;
+            let (head, body) = response.into_parts();
+            let body = Limited::new(body, ANSWER_LEN_MAX).collect().await;
+            let body = body.map_err(|error| no_answer(error.to_string()))?.to_bytes();
+            Ok(Reply { status: head.status, headers: head.headers, body })
+        };
+        match tokio::time::timeout(self.0.request_timeout, answered).await {
+            Ok(answered) => answered,
+            Err(_) => Err(no_answer(format!("nothing within {:?}", self.0.request_timeout))),
+        }
+    }
+}
+
+/// An error with its sources, in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(&format!(": {cause}"));
+        source = cause.source();
+    }
+    text
+}

@@ -1,0 +1,24 @@
+//! Other processes of the same system, over HTTP.
+//!
+//! What a service sees is the trait it would see in one process: [`RemoteWallet`] is a wallet, [`RemoteReports`]
+//! takes show reports, [`HttpLogSource`] is a source of rows. Who holds a partition is asked of the nodes
+//! themselves ([`OwnerMap`]): the highest epoch is right. Every call carries a short-lived internal token and the
+//! trace it belongs to, and has a time limit. Must not know any service's code, only `contracts`.
+
+mod batching;
+mod calls;
+mod config;
+mod credentials;
+mod forward;
+mod log_source;
+mod owner_map;
+mod remote_wallet;
+mod reports;
+
+pub use calls::{CallError, Calls};
+pub use config::{Config, ConfigError, DEFAULTS, PeerUrl};
+pub use forward::{Forward, forward_routes};
+pub use log_source::HttpLogSource;
+pub use owner_map::{OwnerMap, OwnerMapStatus};
+pub use remote_wallet::RemoteWallet;
+pub use reports::RemoteReports;

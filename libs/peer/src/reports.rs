@@ -1,0 +1,61 @@
+//! Show reports to the gift nodes that keep the orders' partitions.
+
+use crate::calls::{Call, Calls};
+use crate::owner_map::{NodeIndex, OwnerMap};
+use contracts::show::{Durable, REPORTS_MAX, Reports, ShowReport, ShowReports};
+use ids::{OrderId, Partition};
+use std::collections::BTreeMap;
+
+const PATH: &str = "/internal/gift/show-reports";
+
+/// The keepers of orders in other processes.
+pub struct RemoteReports {
+    map: OwnerMap,
+    calls: Calls,
+}
+
+impl RemoteReports {
+    /// Where gift nodes say what they keep.
+    pub const KEPT_PATH: &'static str = "/internal/gift/kept";
+
+    pub fn new(calls: Calls, map: OwnerMap) -> RemoteReports {
+        RemoteReports { map, calls }
+    }
+
+    async fn send(&self, node: NodeIndex, reports: Vec<ShowReport>) -> Vec<OrderId> {
+        let Ok(body) = serde_json::to_vec(&Reports { reports }) else { return Vec::new() };
+        let reason = match self.calls.send(&self.map.urls()[node], Call::post(PATH, body)).await {
+            Ok(reply) if reply.status.is_success() => match serde_json::from_slice::<Durable>(&reply.body) {
+                Ok(answer) => return answer.durable,
+                Err(error) => error.to_string(),
+            },
+            Ok(reply) => crate::owner_map::said(&reply),
+            Err(error) => error.to_string(),
+        };
+        tracing::debug!(reason, "show reports were not taken; they are sent again");
+        self.map.was_wrong();
+        Vec::new()
+    }
+}
+
+#[async_trait::async_trait]
+impl ShowReports for RemoteReports {
+    async fn report(&self, reports: Vec<ShowReport>) -> Vec<OrderId> {
+        let mut of_node: BTreeMap<NodeIndex, Vec<ShowReport>> = BTreeMap::new();
+        for report in reports {
+            // Without a keeper a report waits where it is, unacknowledged, and is sent again.
+            if let Some(node) = self.map.owner(report.order_id.partition()) {
+                of_node.entry(node).or_default().push(report);
+            }
+        }
+        let mut requests = Vec::new();
+        for (node, reports) in of_node {
+            requests.extend(reports.chunks(REPORTS_MAX).map(|part| self.send(node, part.to_vec())));
+        }
+        futures::future::join_all(requests).await.into_iter().flatten().collect()
+    }
+
+    fn reaches(&self, partition: Partition) -> bool {
+        self.map.owner(partition).is_some()
+    }
+}

@@ -1,0 +1,5 @@
+//! Other processes as this one sees them: real HTTP against small wallet nodes that can be told to misbehave.
+
+mod node;
+mod rows;
+mod wallet;

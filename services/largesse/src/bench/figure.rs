@@ -1,0 +1,100 @@
+//! A figure and what it is measured against, its medians, and the table.
+
+use serde::Serialize;
+use std::time::Duration;
+
+/// One figure and what it is measured against.
+#[derive(Clone, Debug, Serialize)]
+pub struct Figure {
+    pub what: String,
+    pub per_second: u64,
+    /// Absent where only the rate was measured.
+    pub p50_us: Option<u64>,
+    pub p99_us: Option<u64>,
+    pub yardstick: String,
+    pub yardstick_per_second: u64,
+    pub yardstick_p99_us: Option<u64>,
+    /// How many times the yardstick, in thousandths.
+    pub ratio_milli: u64,
+    /// What was asked for, in thousandths of the yardstick; absent where nothing was.
+    pub target_milli: Option<u64>,
+    pub runs: usize,
+}
+
+/// What one run measured.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Sample {
+    pub per_second: u64,
+    pub p50_us: u64,
+    pub p99_us: u64,
+}
+
+impl Sample {
+    pub fn new(per_second: u64, p50: Duration, p99: Duration) -> Sample {
+        Sample { per_second, p50_us: micros(p50), p99_us: micros(p99) }
+    }
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}
+
+impl Figure {
+    /// The median run of each side.
+    pub fn new(what: &str, yardstick: &str, ours: &[Sample], theirs: &[Sample]) -> Figure {
+        let runs = ours.len();
+        let (ours, theirs) = (median(ours), median(theirs));
+        Figure {
+            what: what.to_owned(),
+            per_second: ours.per_second,
+            p50_us: Some(ours.p50_us).filter(|us| *us > 0),
+            p99_us: Some(ours.p99_us).filter(|us| *us > 0),
+            yardstick: yardstick.to_owned(),
+            yardstick_per_second: theirs.per_second,
+            yardstick_p99_us: Some(theirs.p99_us).filter(|us| *us > 0),
+            ratio_milli: ours.per_second.saturating_mul(1_000) / theirs.per_second.max(1),
+            target_milli: None,
+            runs,
+        }
+    }
+
+    pub fn with_target(self, target_milli: u64) -> Figure {
+        Figure { target_milli: Some(target_milli), ..self }
+    }
+}
+
+fn median(samples: &[Sample]) -> Sample {
+    let mut samples = samples.to_vec();
+    samples.sort_unstable();
+    samples.get(samples.len() / 2).copied().unwrap_or_default()
+}
+
+fn shown(us: Option<u64>) -> String {
+    us.map_or_else(|| "–".to_owned(), |us| us.to_string())
+}
+
+fn times(milli: u64) -> String {
+    format!("{}.{:02}×", milli / 1_000, milli % 1_000 / 10)
+}
+
+/// Prints a line a figure.
+pub fn print_table(figures: &[Figure]) {
+    println!(
+        "{:<64} {:>8} {:>8} {:>8} {:>8} {:>8}   yardstick (per s, p99 µs)",
+        "figure", "per s", "p50 µs", "p99 µs", "ratio", "target"
+    );
+    for f in figures {
+        println!(
+            "{:<64} {:>8} {:>8} {:>8} {:>8} {:>8}   {} ({}, {})",
+            f.what,
+            f.per_second,
+            shown(f.p50_us),
+            shown(f.p99_us),
+            times(f.ratio_milli),
+            f.target_milli.map_or_else(|| "–".to_owned(), times),
+            f.yardstick,
+            f.yardstick_per_second,
+            shown(f.yardstick_p99_us),
+        );
+    }
+}

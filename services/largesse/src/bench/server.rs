@@ -1,0 +1,166 @@
+//! Figures on a real PostgreSQL that waits for the disk: the wallet in process, beside the naive transaction and
+//! beside the server's own ceiling for the same rows.
+
+use super::figure::{Figure, Sample};
+use super::naive::{self, World};
+use super::{prove, wanted};
+use crate::cli::BenchArgs;
+use crate::config::Config;
+use crate::failure::Failure;
+use contracts::lane::Lane;
+use pg::{Db, PoolSettings};
+use sqlx::{AssertSqlSafe, PgPool};
+
+const SPREAD: World = World { accounts: 100_000, streamers: 1_000, hot_percent: 0 };
+const HOT: World = World { accounts: 100_000, streamers: 1_000, hot_percent: 80 };
+
+/// Connections among which the naive transaction finds its best.
+const NAIVE_CONNECTIONS: [usize; 4] = [8, 16, 32, 64];
+
+/// Rows of one bulk insert of the ceiling.
+const CEILING_ROWS: usize = 500;
+
+/// Debits in flight beside the ceiling, and the share of it that is asked for.
+const IN_FLIGHT: [(usize, Option<u64>); 5] =
+    [(1, None), (16, None), (256, None), (2_048, Some(700)), (8_192, Some(700))];
+
+/// Every figure asked for.
+pub async fn measure(args: &BenchArgs, url: &str) -> Result<Vec<Figure>, Failure> {
+    let admin = pg::connect(url, PoolSettings::default()).await?;
+    must_be_durable(&admin).await?;
+    let bed = Bed { url: url.to_owned(), admin };
+    let mut figures = Vec::new();
+    for (world, name, target) in [(SPREAD, "spread", 20_000), (HOT, "80 % to one streamer", 50_000)] {
+        let what = format!("wallet debits/s, 256 in flight, {name}");
+        if wanted(args, &what) {
+            figures.push(beside_naive(args, &bed, world, &what).await?.with_target(target));
+        }
+    }
+    for relay in [false, true] {
+        for (in_flight, target) in IN_FLIGHT {
+            let with = if relay { ", relay on" } else { "" };
+            let what = format!("wallet debits/s, {in_flight} in flight{with}");
+            if wanted(args, &what) {
+                let figure = beside_ceiling(args, &bed, (in_flight, relay), &what).await?;
+                figures.push(match target.filter(|_| !relay) {
+                    Some(target) => figure.with_target(target),
+                    None => figure,
+                });
+            }
+        }
+    }
+    Ok(figures)
+}
+
+async fn must_be_durable(admin: &PgPool) -> Result<(), Failure> {
+    for setting in ["fsync", "synchronous_commit", "full_page_writes"] {
+        let value: String =
+            sqlx::query_scalar("SELECT current_setting($1)").bind(setting).fetch_one(admin).await?;
+        if value != "on" {
+            let reason = format!("figures need {setting} = on, and this server has {value}");
+            return Err(Failure::Config(reason));
+        }
+    }
+    Ok(())
+}
+
+/// A server on which every run gets a database of its own.
+struct Bed {
+    url: String,
+    admin: PgPool,
+}
+
+const DATABASE: &str = "largesse_bench";
+
+impl Bed {
+    /// A fresh, empty database with so many connections.
+    async fn fresh(&self, connections: usize) -> Result<PgPool, Failure> {
+        self.drop_database().await?;
+        sqlx::query(AssertSqlSafe(format!("CREATE DATABASE {DATABASE}"))).execute(&self.admin).await?;
+        let mut url: url::Url =
+            self.url.parse().map_err(|error: url::ParseError| Failure::Config(error.to_string()))?;
+        url.set_path(DATABASE);
+        let connections_max = u32::try_from(connections).unwrap_or(u32::MAX);
+        let settings = PoolSettings { connections_max, ..PoolSettings::default() };
+        Ok(pg::connect(url.as_str(), settings).await?)
+    }
+
+    async fn drop_database(&self) -> Result<(), Failure> {
+        let drop = format!("DROP DATABASE IF EXISTS {DATABASE} WITH (FORCE)");
+        sqlx::query(AssertSqlSafe(drop)).execute(&self.admin).await?;
+        // What the last run left to be written must not be paid for by the next.
+        sqlx::query("CHECKPOINT").execute(&self.admin).await?;
+        Ok(())
+    }
+}
+
+async fn beside_naive(args: &BenchArgs, bed: &Bed, world: World, what: &str) -> Result<Figure, Failure> {
+    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    let mut connections = None;
+    for _ in 0..args.runs {
+        ours.push(debits(args, bed, (world, 256, false)).await?);
+        let connections = match connections {
+            Some(connections) => connections,
+            None => *connections.insert(best_connections(bed, world).await?),
+        };
+        let pool = bed.fresh(connections).await?;
+        theirs.push(naive::run(&pool, world, connections, u64::from(args.seconds)).await?);
+        pool.close().await;
+    }
+    let yardstick = format!("a naive gift transaction each, {} connections", connections.unwrap_or_default());
+    Ok(Figure::new(what, &yardstick, &ours, &theirs))
+}
+
+async fn best_connections(bed: &Bed, world: World) -> Result<usize, Failure> {
+    let mut best = (0, 8);
+    for connections in NAIVE_CONNECTIONS {
+        let pool = bed.fresh(connections).await?;
+        let sample = naive::run(&pool, world, connections, 2).await?;
+        best = best.max((sample.per_second, connections));
+        pool.close().await;
+    }
+    Ok(best.1)
+}
+
+async fn beside_ceiling(
+    args: &BenchArgs,
+    bed: &Bed,
+    (in_flight, relay): (usize, bool),
+    what: &str,
+) -> Result<Figure, Failure> {
+    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    let lanes = Config::load(None)?.wallet.lane_count;
+    for _ in 0..args.runs {
+        ours.push(debits(args, bed, (SPREAD, in_flight, relay)).await?);
+        let pool = bed.fresh(lanes + 2).await?;
+        let db = migrated(&pool).await?;
+        let per_second = wallet::bench::ceiling(db, lanes, CEILING_ROWS, u64::from(args.seconds)).await?;
+        theirs.push(Sample { per_second, ..Sample::default() });
+        pool.close().await;
+    }
+    let yardstick = format!("the same rows in bulk, {CEILING_ROWS} each, {lanes} connections");
+    Ok(Figure::new(what, &yardstick, &ours, &theirs))
+}
+
+async fn migrated(pool: &PgPool) -> Result<Db, Failure> {
+    let db = Db::new(pool.clone(), "wallet", &Lane::Live);
+    pg::migrate(&db, &[&seqlog::MIGRATOR, &wallet::MIGRATOR]).await?;
+    Ok(db)
+}
+
+async fn debits(
+    args: &BenchArgs,
+    bed: &Bed,
+    (world, in_flight, relay): (World, usize, bool),
+) -> Result<Sample, Failure> {
+    let mut config = Config::load(None)?.wallet;
+    config.relay = relay;
+    let pool = bed.fresh(config.lane_count * 2 + 2).await?;
+    let db = migrated(&pool).await?;
+    let measured = wallet::bench::run(db, config, world.load(in_flight, u64::from(args.seconds)))
+        .await
+        .map_err(|error| Failure::Bench(Box::new(error)))?;
+    prove(&pool).await?;
+    pool.close().await;
+    Ok(Sample::new(measured.per_second, measured.p50, measured.p99))
+}

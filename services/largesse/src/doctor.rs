@@ -1,0 +1,222 @@
+//! `largesse doctor`: what would hurt, said before it does. Looks and changes nothing.
+
+use crate::check::Opened;
+use crate::cli::DoctorArgs;
+use crate::compose;
+use crate::config::{Config, Profile};
+use crate::failure::Failure;
+use contracts::lane::Lane;
+use pg::{Db, ServerFacts};
+use std::collections::{BTreeMap, BTreeSet};
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// The oldest server our SQL runs on.
+const VERSION_MIN: i32 = 150_000;
+
+/// A clock further off than this shows in what people see; leases and epochs do not depend on it.
+const SKEW_NOTED: Duration = Duration::from_secs(1);
+
+/// A clock further off than this refuses the keys of clients whose clocks are right.
+const SKEW_MAX: Duration = Duration::from_secs(30);
+
+/// What production must say where it runs.
+const MASTERS: [&str; 3] = ["postgres", "redis", "rabbitmq"];
+
+/// How bad a finding is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Verdict {
+    Fine,
+    Warning,
+    Refused,
+}
+
+impl Verdict {
+    /// What must not be in production, and may be in development.
+    fn in_production(profile: Profile) -> Verdict {
+        match profile {
+            Profile::Production => Verdict::Refused,
+            Profile::Development => Verdict::Warning,
+        }
+    }
+
+    fn mark(self) -> &'static str {
+        match self {
+            Verdict::Fine => "ok  ",
+            Verdict::Warning => "warn",
+            Verdict::Refused => "FAIL",
+        }
+    }
+}
+
+/// One thing looked at: the verdict, what it is, and what was found, with what to change where that is needed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Line {
+    verdict: Verdict,
+    what: String,
+    found: String,
+}
+
+fn line(verdict: Verdict, what: impl Into<String>, found: impl Into<String>) -> Line {
+    Line { verdict, what: what.into(), found: found.into() }
+}
+
+/// Prints a line per thing looked at; the code is 0 where nothing is refused.
+///
+/// # Errors
+/// [`Failure`] where the database cannot be asked.
+pub async fn run(args: DoctorArgs) -> Result<ExitCode, Failure> {
+    let config = Config::load(args.config.as_deref())?;
+    let mut place = args.place;
+    if place.database.is_none() && !config.database.url.is_empty() {
+        place.database = Some(config.database.url.clone());
+    }
+    let opened = Opened::open(&place).await?;
+    let looked = look(&config, &opened).await;
+    opened.close().await;
+    let lines = looked?;
+    for Line { verdict, what, found } in &lines {
+        println!("{}  {what:<28} {found}", verdict.mark());
+    }
+    let worst = lines.iter().map(|line| line.verdict).max().unwrap_or(Verdict::Fine);
+    Ok(if worst < Verdict::Refused { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+async fn look(config: &Config, opened: &Opened) -> Result<Vec<Line>, Failure> {
+    let facts = pg::server_facts(&opened.pool).await?;
+    let mut lines = vec![version(&facts), clock(facts.clock_skew)];
+    lines.extend(durability(&facts, config.profile));
+    lines.push(connections(&facts, config));
+    for (service, migrators) in compose::migrators() {
+        let db = Db::new(opened.pool.clone(), service, &Lane::Live);
+        let missing = pg::missing_migrations(&db, &migrators).await?;
+        lines.push(schema(db.schema(), &missing));
+    }
+    lines.extend(placement(&config.placement, config.profile));
+    Ok(lines)
+}
+
+fn version(facts: &ServerFacts) -> Line {
+    let number = facts.version_number;
+    let found = format!("PostgreSQL {}.{}", number / 10_000, number % 10_000);
+    if number < VERSION_MIN {
+        return line(Verdict::Refused, "server version", format!("{found}; 15 or newer is needed"));
+    }
+    line(Verdict::Fine, "server version", found)
+}
+
+fn clock(skew: Duration) -> Line {
+    let found = format!("{skew:?} from the server's");
+    match skew {
+        skew if skew > SKEW_MAX => {
+            line(Verdict::Refused, "clock", format!("{found}; start a time service here"))
+        }
+        skew if skew > SKEW_NOTED => {
+            line(Verdict::Warning, "clock", format!("{found}; start a time service here"))
+        }
+        _ => line(Verdict::Fine, "clock", found),
+    }
+}
+
+fn durability(facts: &ServerFacts, profile: Profile) -> [Line; 4] {
+    let must_be_on = |what: &str, value: &str, why: &str| match value {
+        "off" => line(Verdict::in_production(profile), what, format!("off: {why}; set it to on")),
+        value => line(Verdict::Fine, what, value),
+    };
+    let role = match facts.in_recovery {
+        true => line(Verdict::Refused, "role", "a standby; [database] url must name the primary"),
+        false => line(Verdict::Fine, "role", "primary"),
+    };
+    [
+        role,
+        must_be_on("fsync", &facts.fsync, "a power cut loses acknowledged gifts"),
+        must_be_on("full_page_writes", &facts.full_page_writes, "a power cut tears pages"),
+        must_be_on("synchronous_commit", &facts.synchronous_commit, "a crash loses acknowledged gifts"),
+    ]
+}
+
+fn connections(facts: &ServerFacts, config: &Config) -> Line {
+    let (wanted, others) = (config.database.connections_max, config.database.others_connections);
+    match facts.check_budget(wanted, others) {
+        // The embedded database has one, and every part of the process takes turns.
+        _ if facts.max_connections <= 1 || config.database.url.is_empty() => {
+            line(Verdict::Fine, "connections", format!("{} in the server", facts.max_connections))
+        }
+        Ok(()) => line(Verdict::Fine, "connections", format!("{wanted} of {}", facts.max_connections)),
+        Err(refused) => line(Verdict::Refused, "connections", refused.to_string()),
+    }
+}
+
+fn schema(name: &str, missing: &[i64]) -> Line {
+    if missing.is_empty() {
+        return line(Verdict::Fine, format!("schema {name}"), "up to date");
+    }
+    let versions: Vec<String> = missing.iter().map(|version| format!("{version:04}")).collect();
+    let found = format!("lacks {}; run `largesse migrate`", versions.join(", "));
+    line(Verdict::Refused, format!("schema {name}"), found)
+}
+
+fn placement(hosts: &BTreeMap<String, String>, profile: Profile) -> Vec<Line> {
+    let mut lines = Vec::new();
+    let unsaid: Vec<&str> = MASTERS.into_iter().filter(|master| !hosts.contains_key(*master)).collect();
+    if !unsaid.is_empty() && profile == Profile::Production {
+        let found = format!("[placement] does not say where {} runs", unsaid.join(", "));
+        lines.push(line(Verdict::Refused, "placement", found));
+    }
+    let mut on_host: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for (master, host) in hosts {
+        on_host.entry(host).or_default().insert(master);
+    }
+    for (host, masters) in on_host {
+        let names: Vec<&str> = masters.into_iter().collect();
+        let what = format!("host {host}");
+        lines.push(match names.as_slice() {
+            [one] => line(Verdict::Fine, what, *one),
+            more => {
+                let found = format!("{} fall together with it; move all but one", more.join(" and "));
+                line(Verdict::in_production(profile), what, found)
+            }
+        });
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Verdict, clock, placement, schema};
+    use crate::config::Profile;
+    use std::collections::BTreeMap;
+    use std::time::Duration;
+
+    fn worst(hosts: &[(&str, &str)], profile: Profile) -> Option<Verdict> {
+        let hosts: BTreeMap<String, String> =
+            hosts.iter().map(|(master, host)| ((*master).to_owned(), (*host).to_owned())).collect();
+        placement(&hosts, profile).into_iter().map(|line| line.verdict).max()
+    }
+
+    #[test]
+    fn two_masters_on_one_host_are_refused_in_production_and_noted_in_development() {
+        let together = [("postgres", "a"), ("redis", "b"), ("rabbitmq", "a")];
+        assert_eq!(worst(&together, Profile::Production), Some(Verdict::Refused));
+        assert_eq!(worst(&together, Profile::Development), Some(Verdict::Warning));
+        let apart = [("postgres", "a"), ("redis", "b"), ("rabbitmq", "c")];
+        assert_eq!(worst(&apart, Profile::Production), Some(Verdict::Fine));
+    }
+
+    #[test]
+    fn production_must_say_where_its_masters_run() {
+        assert_eq!(worst(&[("postgres", "a")], Profile::Production), Some(Verdict::Refused));
+        assert_eq!(worst(&[], Profile::Development), None);
+    }
+
+    #[test]
+    fn a_clock_that_is_far_off_and_a_schema_that_lacks_a_file_are_refused() {
+        assert_eq!(clock(Duration::from_millis(10)).verdict, Verdict::Fine);
+        assert_eq!(clock(Duration::from_secs(2)).verdict, Verdict::Warning);
+        assert_eq!(clock(Duration::from_secs(600)).verdict, Verdict::Refused);
+        assert_eq!(schema("wallet", &[]).verdict, Verdict::Fine);
+        let lacking = schema("wallet", &[101]);
+        assert_eq!(lacking.verdict, Verdict::Refused);
+        assert!(lacking.found.contains("0101"), "{lacking:?}");
+    }
+}

@@ -1,0 +1,64 @@
+//! What a running process keeps an eye on: the database it cannot do without, the broker and the cache it can.
+
+use bus::Bus;
+use cache::Cache;
+use edge::Readiness;
+use sqlx::PgPool;
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// How often the database is asked whether it is still there.
+const WATCH_EVERY: Duration = Duration::from_secs(1);
+
+/// Failures in a row after which the process gives up.
+const WATCH_FAILURES_MAX: u32 = 10;
+
+/// How often the broker and the cache are asked.
+const WEAK_EVERY: Duration = Duration::from_secs(2);
+
+/// Reports the broker and the cache at `/readyz`: weak, because gifts go on without them.
+pub fn watch_weak(bus: Bus, cache: Cache, readiness: &Readiness) {
+    let (broker_in, broker) = watch::channel(None);
+    let (cache_in, cache_away) = watch::channel(None);
+    tokio::spawn(async move {
+        while !broker_in.is_closed() {
+            broker_in.send_replace(bus.check().await.err().map(|error| error.to_string()));
+            cache_in.send_replace(cache.ping().await.err().map(|error| error.to_string()));
+            tokio::time::sleep(WEAK_EVERY).await;
+        }
+    });
+    readiness.weak("broker", move || away(&broker));
+    readiness.weak("cache", move || away(&cache_away));
+}
+
+fn away(seen: &watch::Receiver<Option<String>>) -> Result<(), String> {
+    seen.borrow().clone().map_or(Ok(()), Err)
+}
+
+/// Asks the database once a second whether it is there: whether it answered last time, and, after some failures
+/// in a row, the reason why it is gone for good.
+pub fn watch_database(pool: PgPool) -> (watch::Receiver<bool>, watch::Receiver<Option<String>>) {
+    let (failed, watching) = watch::channel(None);
+    let (answering, answers) = watch::channel(true);
+    tokio::spawn(async move {
+        let mut failures = 0;
+        while failures < WATCH_FAILURES_MAX {
+            tokio::time::sleep(WATCH_EVERY).await;
+            match sqlx::query("SELECT 1").execute(&pool).await {
+                Ok(_) => failures = 0,
+                Err(sqlx::Error::PoolClosed) => return,
+                Err(sqlx::Error::PoolTimedOut) => {} // Busy is not gone.
+                Err(error) => {
+                    failures += 1;
+                    tracing::warn!(%error, failures, "the database does not answer");
+                    if failures == WATCH_FAILURES_MAX {
+                        failed.send_replace(Some(error.to_string()));
+                    }
+                }
+            }
+            answering.send_replace(failures == 0);
+            pg::report_pool(&pool);
+        }
+    });
+    (answers, watching)
+}

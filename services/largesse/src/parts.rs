@@ -1,0 +1,257 @@
+//! The services of one process: each started with what it needs, in the order their logs flow.
+
+use crate::cli::ServiceName;
+use crate::config::{Config, Profile};
+use crate::failure::Failure;
+use crate::logs::{self, Logs};
+use crate::peers::Peers;
+use crate::secrets::Secrets;
+use bus::Bus;
+use cache::Cache;
+use contracts::lane::Lane;
+use contracts::log::LogRow;
+use contracts::wallet::Wallet;
+use edge::{KeyAge, TokenKeys};
+use peer::PeerUrl;
+use pg::Db;
+use seqlog::{LogSource, LogTable, TableSource};
+use sqlx::PgPool;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What every service of a process shares.
+pub struct Common<'a> {
+    pub config: &'a Config,
+    pub secrets: &'a Secrets,
+    pub pool: PgPool,
+    pub reads: Option<PgPool>,
+    pub bus: Bus,
+    pub cache: Cache,
+    pub lane: Lane,
+    pub peers: &'a Peers,
+}
+
+impl Common<'_> {
+    fn db(&self, service: &str) -> Db {
+        Db::new(self.pool.clone(), service, &self.lane).with_reads(self.reads.clone())
+    }
+
+    fn table<T: LogTable>(&self, service: &str, table: T) -> Arc<dyn LogSource<T::Row>> {
+        Arc::new(TableSource::new(self.db(service), table))
+    }
+
+    /// A log for a reader: pulled from the nodes of `urls`, or from its table where there are none.
+    fn source<T: LogTable>(&self, service: &str, table: T, urls: &[PeerUrl]) -> Arc<dyn LogSource<T::Row>>
+    where
+        T::Row: LogRow,
+    {
+        self.peers.source(urls).unwrap_or_else(|| self.table(service, table))
+    }
+}
+
+/// What runs in this process.
+#[derive(Default)]
+pub struct Running {
+    pub cashier: Option<cashier::Running>,
+    pub wallet: Option<wallet::Running>,
+    pub gift: Option<gift::Running>,
+    pub settlement: Option<settlement::Running>,
+    pub clearing: Option<clearing::Running>,
+    pub recon: Option<recon::Running>,
+}
+
+/// What a service said when it did not start.
+pub fn start_failed<E: std::error::Error + Send + Sync + 'static>(
+    service: &'static str,
+) -> impl Fn(E) -> Failure {
+    move |error| Failure::Start { service, source: Box::new(error) }
+}
+
+/// How old and how new a key may be.
+pub fn key_age(config: &Config) -> KeyAge {
+    KeyAge {
+        key_age_max: Duration::from_secs(config.gift.key_age_max_s),
+        key_future_max: Duration::from_secs(config.gift.key_future_max_s),
+    }
+}
+
+/// Starts services in the order their logs flow; each finds the logs before it in their tables.
+pub async fn start_services(
+    common: &Common<'_>,
+    services: &[ServiceName],
+    tokens: &TokenKeys,
+) -> Result<(Running, axum::Router), Failure> {
+    let mut running = Running::default();
+    // Served from the tables, always: who asks here must not be sent on.
+    let mut router = logs::router(Logs {
+        payments: common.table("cashier", cashier::PaymentsTable),
+        entries: common.table("wallet", wallet::EntriesTable),
+        orders: common.table("gift", gift::OrdersTable),
+        items: common.table("settlement", settlement::ItemsTable),
+        vouchers: common.table("clearing", clearing::VouchersTable),
+    });
+    let wants = |name| services.contains(&name);
+    if wants(ServiceName::Cashier) {
+        let cashier = start_cashier(common).await?;
+        router = router.merge(cashier.router());
+        running.cashier = Some(cashier);
+    }
+    if wants(ServiceName::Wallet) {
+        let wallet = start_wallet(common).await?;
+        router = router.merge(wallet.router());
+        running.wallet = Some(wallet);
+    }
+    let wallet = wallet_of(common, &running);
+    if let Some(wallet) = wallet.as_ref().filter(|_| running.wallet.is_some() || wants(ServiceName::Console))
+    {
+        router = router.merge(wallet::public_router(Arc::clone(wallet)));
+    }
+    if wants(ServiceName::Gift) {
+        let gift = start_gift(common, wallet.ok_or(Failure::NeedsWallet)?).await?;
+        router = router.merge(gift.router());
+        if wants(ServiceName::Console) {
+            router = router.merge(pages(common, &gift, tokens));
+            router = router.merge(common.peers.front_door(&common.config.peers, services));
+        }
+        running.gift = Some(gift);
+    }
+    if wants(ServiceName::Settlement) {
+        let settlement = start_settlement(common).await?;
+        router = router.merge(settlement.router());
+        running.settlement = Some(settlement);
+    }
+    if wants(ServiceName::Clearing) {
+        let clearing = start_clearing(common).await?;
+        router = router.merge(clearing.router());
+        running.clearing = Some(clearing);
+    }
+    if wants(ServiceName::Recon) {
+        let recon = start_recon(common).await?;
+        router = router.merge(recon.router());
+        running.recon = Some(recon);
+    }
+    Ok((running, router))
+}
+
+/// The wallet as gift and the public routes see it: over the shard map where `peers.wallet` names its nodes (this
+/// one among them, if it is), else the one in this process.
+fn wallet_of(common: &Common<'_>, running: &Running) -> Option<Arc<dyn Wallet>> {
+    let here = running.wallet.as_ref().map(|wallet| -> Arc<dyn Wallet> { Arc::new(wallet.handle()) });
+    common.peers.wallet().or(here)
+}
+
+async fn start_cashier(common: &Common<'_>) -> Result<cashier::Running, Failure> {
+    let key = cashier::ChannelSecret::try_new(common.secrets.sandbox_key.as_bytes());
+    let channels = key.map(|key| BTreeMap::from([(cashier::SANDBOX.to_owned(), key)]));
+    let deps = cashier::Deps {
+        db: common.db("cashier"),
+        bus: common.bus.clone(),
+        config: common.config.cashier.clone(),
+        secrets: cashier::Secrets { channels: channels.unwrap_or_default() },
+        zone: common.config.accounting_zone_minutes,
+        key_age: key_age(common.config),
+        node: common.config.node.clone(),
+    };
+    cashier::start(deps).await.map_err(start_failed("cashier"))
+}
+
+async fn start_wallet(common: &Common<'_>) -> Result<wallet::Running, Failure> {
+    let deps = wallet::Deps {
+        db: common.db("wallet"),
+        bus: common.bus.clone(),
+        payments: Some(common.source("cashier", cashier::PaymentsTable, &common.config.peers.cashier)),
+        config: common.config.wallet.clone(),
+        zone: common.config.accounting_zone_minutes,
+        node: common.config.node.clone(),
+        clock: wallet::system_clock(),
+    };
+    wallet::start(deps).await.map_err(start_failed("wallet"))
+}
+
+async fn start_gift(common: &Common<'_>, wallet: Arc<dyn Wallet>) -> Result<gift::Running, Failure> {
+    let deps = gift::Deps {
+        db: common.db("gift"),
+        bus: common.bus.clone(),
+        cache: common.cache.clone(),
+        wallet,
+        reports_elsewhere: common.peers.reports(),
+        entries: common.source("wallet", wallet::EntriesTable, &common.config.peers.wallet),
+        draw_secret: common.secrets.blind_box_seed.clone().into_bytes(),
+        catalogue: gift::DEFAULT_CATALOGUE.to_owned(),
+        config: common.config.gift.clone(),
+        zone: common.config.accounting_zone_minutes,
+        node: common.config.node.clone(),
+    };
+    gift::start(deps).await.map_err(start_failed("gift"))
+}
+
+async fn start_settlement(common: &Common<'_>) -> Result<settlement::Running, Failure> {
+    let deps = settlement::Deps {
+        db: common.db("settlement"),
+        bus: common.bus.clone(),
+        orders: common.source("gift", gift::OrdersTable, &common.config.peers.gift),
+        config: common.config.settlement.clone(),
+        zone: common.config.accounting_zone_minutes,
+        node: common.config.node.clone(),
+    };
+    settlement::start(deps).await.map_err(start_failed("settlement"))
+}
+
+async fn start_clearing(common: &Common<'_>) -> Result<clearing::Running, Failure> {
+    let sources = clearing::Sources {
+        payments: common.source("cashier", cashier::PaymentsTable, &common.config.peers.cashier),
+        entries: common.source("wallet", wallet::EntriesTable, &common.config.peers.wallet),
+        items: common.source("settlement", settlement::ItemsTable, &common.config.peers.settlement),
+    };
+    let deps = clearing::Deps {
+        db: common.db("clearing"),
+        bus: common.bus.clone(),
+        sources,
+        config: common.config.clearing.clone(),
+        node: common.config.node.clone(),
+    };
+    clearing::start(deps).await.map_err(start_failed("clearing"))
+}
+
+async fn start_recon(common: &Common<'_>) -> Result<recon::Running, Failure> {
+    let sources = recon::Sources {
+        entries: common.source("wallet", wallet::EntriesTable, &common.config.peers.wallet),
+        orders: common.source("gift", gift::OrdersTable, &common.config.peers.gift),
+        items: common.source("settlement", settlement::ItemsTable, &common.config.peers.settlement),
+        vouchers: common.source("clearing", clearing::VouchersTable, &common.config.peers.clearing),
+    };
+    let deps = recon::Deps {
+        db: common.db("recon"),
+        bus: common.bus.clone(),
+        sources,
+        config: common.config.recon.clone(),
+        node: common.config.node.clone(),
+    };
+    recon::start(deps).await.map_err(start_failed("recon"))
+}
+
+/// The pages over gift's snapshot.
+struct Shelf(gift::ShelfReading);
+
+impl console::RoomDirectory for Shelf {
+    fn rooms(&self) -> Vec<contracts::catalogue::Room> {
+        self.0.rooms()
+    }
+
+    fn gifts(&self) -> Vec<contracts::catalogue::Gift> {
+        self.0.gifts()
+    }
+}
+
+fn pages(common: &Common<'_>, gift: &gift::Running, tokens: &TokenKeys) -> axum::Router {
+    console::router(console::Deps {
+        directory: Arc::new(Shelf(gift.shelf())),
+        keys: tokens.clone(),
+        profile: match common.config.profile {
+            Profile::Development => console::Profile::Development,
+            Profile::Production => console::Profile::Production,
+        },
+        zone: common.config.accounting_zone_minutes,
+    })
+}

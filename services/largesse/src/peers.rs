@@ -1,0 +1,133 @@
+//! The other processes this one speaks to, as its services see them: a wallet, show reports, logs, a front door.
+
+use crate::cli::ServiceName;
+use crate::failure::Failure;
+use crate::waiting::Waiting;
+use axum::Router;
+use contracts::log::LogRow;
+use contracts::show::ShowReports;
+use contracts::wallet::Wallet;
+use edge::{Readiness, TokenKeys};
+use peer::{Calls, Forward, HttpLogSource, OwnerMap, PeerUrl, RemoteReports, RemoteWallet};
+use seqlog::LogSource;
+use std::sync::Arc;
+
+/// Paths of public routes by the service that answers them, for processes with pages.
+const PATHS: [(ServiceName, &[&str]); 4] = [
+    (
+        ServiceName::Cashier,
+        &[
+            "/v1/recharges",
+            "/v1/recharges/{recharge_id}",
+            "/v1/channels/{channel}/callbacks",
+            "/v1/sandbox/payments",
+        ],
+    ),
+    (ServiceName::Settlement, &["/v1/contracts", "/v1/statements/{payee_id}/{day}"]),
+    (ServiceName::Clearing, &["/v1/trial-balance"]),
+    (ServiceName::Recon, &["/v1/breaks", "/v1/recon/lag"]),
+];
+
+/// What is known of the other processes.
+pub struct Peers {
+    calls: Calls,
+    wallet: Option<Arc<RemoteWallet>>,
+    /// The shard map, where nothing works without the wallet: beside gift.
+    needed: Option<OwnerMap>,
+    reports: Option<Arc<RemoteReports>>,
+}
+
+impl Peers {
+    /// Begins to ask who holds what, where `services` of this process need it.
+    ///
+    /// # Errors
+    /// [`Failure::Config`], naming the setting.
+    pub fn start(
+        config: &peer::Config,
+        services: &[ServiceName],
+        tokens: &TokenKeys,
+    ) -> Result<Peers, Failure> {
+        config.check().map_err(|error| Failure::Config(error.to_string()))?;
+        let calls = Calls::new(tokens.clone(), config);
+        let every = config.map_poll();
+        let wants = |name| services.contains(&name);
+        let mut peers = Peers { calls: calls.clone(), wallet: None, needed: None, reports: None };
+        if !config.wallet.is_empty() && (wants(ServiceName::Gift) || wants(ServiceName::Wallet)) {
+            let map = OwnerMap::start(calls.clone(), config.wallet.clone(), RemoteWallet::SHARDS_PATH, every);
+            peers.wallet = Some(Arc::new(RemoteWallet::start(calls.clone(), map.clone(), config)));
+            peers.needed = wants(ServiceName::Gift).then_some(map);
+        }
+        if !config.gift.is_empty() && wants(ServiceName::Gift) {
+            let map = OwnerMap::start(calls.clone(), config.gift.clone(), RemoteReports::KEPT_PATH, every);
+            peers.reports = Some(Arc::new(RemoteReports::new(calls, map)));
+        }
+        Ok(peers)
+    }
+
+    /// The wallet in other processes.
+    pub fn wallet(&self) -> Option<Arc<dyn Wallet>> {
+        self.wallet.clone().map(|wallet| -> Arc<dyn Wallet> { wallet })
+    }
+
+    /// The keepers of orders in other processes.
+    pub fn reports(&self) -> Option<Arc<dyn ShowReports>> {
+        self.reports.clone().map(|reports| -> Arc<dyn ShowReports> { reports })
+    }
+
+    /// A log of other processes; `None` where none are named.
+    pub fn source<R: LogRow>(&self, urls: &[PeerUrl]) -> Option<Arc<dyn LogSource<R>>> {
+        if urls.is_empty() {
+            return None;
+        }
+        Some(Arc::new(HttpLogSource::<R>::new(self.calls.clone(), urls.to_vec())))
+    }
+
+    /// Routes that pass on what a process with pages does not serve itself.
+    pub fn front_door(&self, config: &peer::Config, services: &[ServiceName]) -> Router {
+        let forwards = PATHS.into_iter().filter(|(service, _)| !services.contains(service));
+        let forwards = forwards.filter_map(|(service, paths)| {
+            let urls = match service {
+                ServiceName::Cashier => &config.cashier,
+                ServiceName::Settlement => &config.settlement,
+                ServiceName::Clearing => &config.clearing,
+                ServiceName::Recon => &config.recon,
+                ServiceName::Wallet | ServiceName::Gift | ServiceName::Console => return None,
+            };
+            (!urls.is_empty()).then(|| Forward { paths, urls: urls.clone() })
+        });
+        peer::forward_routes(&self.calls, forwards.collect())
+    }
+
+    /// Waits until every shard of the wallet has an owner that answers.
+    ///
+    /// # Errors
+    /// [`Failure::Waited`].
+    pub async fn wait(&self, waiting: &Waiting) -> Result<(), Failure> {
+        let Some(map) = &self.needed else { return Ok(()) };
+        let is_whole = async || {
+            let status = map.status();
+            if status.without_owner == 0 {
+                return Ok(());
+            }
+            let silent = status.silent.join("; ");
+            Err(format!("{} of 64 shards have no owner; {silent}", status.without_owner).into())
+        };
+        let change = "start the wallet's nodes, or correct peers.wallet";
+        waiting.until("the wallet", change, is_whole).await
+    }
+
+    /// The wallet is strong: without any of it there are no gifts. A part of it that is just being taken over is
+    /// only reported, because gifts of the other shards go on, and its own wait.
+    pub fn report(&self, readiness: &Readiness) {
+        let Some(map) = &self.needed else { return };
+        let (strong, weak) = (map.clone(), map.clone());
+        readiness.check("wallet", move || match strong.status().without_owner {
+            64 => Err("no shard has an owner that answers".to_owned()),
+            _ => Ok(()),
+        });
+        readiness.weak("wallet shards", move || match weak.status().without_owner {
+            0 => Ok(()),
+            missing => Err(format!("{missing} of 64 shards have no owner that answers")),
+        });
+    }
+}
