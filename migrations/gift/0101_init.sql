@@ -61,9 +61,9 @@ CREATE TABLE orders (
     CONSTRAINT orders_coins_not_negative CHECK (paid_coins >= 0 AND promo_coins >= 0),
     CONSTRAINT orders_live_ids_are_v7 CHECK (get_byte(uuid_send(order_id), 6) / 16 = 7)
 );
--- Delivered or refunding, one of them, once; and what comes back comes back once.
+-- Delivered or refunding, one of them, once; and each refund of it, in whole or in part, comes back once.
 CREATE UNIQUE INDEX orders_end_once ON orders (order_id) WHERE kind IN (1, 2);
-CREATE UNIQUE INDEX orders_come_back_once ON orders (order_id) WHERE kind IN (3, 4);
+CREATE UNIQUE INDEX orders_come_back_once ON orders (order_id, origin_seq) WHERE kind IN (3, 4);
 -- The day's ranks are rebuilt from this after a restart.
 CREATE INDEX orders_by_day ON orders USING brin (day);
 
@@ -81,7 +81,8 @@ CREATE TABLE pending_orders (
     PRIMARY KEY (partition, entry_seq),
     CONSTRAINT pending_orders_kind_known CHECK (kind IN (1, 2))
 );
-CREATE UNIQUE INDEX pending_orders_wait_once ON pending_orders (order_id, kind);
+CREATE UNIQUE INDEX pending_orders_wait_once ON pending_orders (order_id) WHERE kind = 1;
+CREATE INDEX pending_orders_of_order ON pending_orders (order_id) WHERE kind = 2;
 
 -- Refunds owed for orders that will never be shown: written with the order's row, gone when the coins are back.
 CREATE TABLE refunds_due (

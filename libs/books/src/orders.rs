@@ -3,13 +3,13 @@
 use crate::snapshot::{Schema, Snapshot};
 use crate::{Invariant, OFFENDERS_MAX};
 
-/// Two sets of rows that must name the same orders, each once.
+/// Two sets of rows that must name the same facts of orders, each once.
 struct OneToOne {
     name: &'static str,
     needs: [Schema; 2],
     /// What the figure calls the rows of each side.
     words: [&'static str; 2],
-    /// Each selects `order_id`.
+    /// Each selects `order_id` and `fact`, a number that both sides know.
     sides: [&'static str; 2],
 }
 
@@ -19,8 +19,8 @@ const PAIRS: [OneToOne; 5] = [
         needs: [Schema::Wallet, Schema::Gift],
         words: ["accepted debits", "orders"],
         sides: [
-            "SELECT request_id AS order_id FROM {wallet}.entries WHERE outcome = 0 AND kind IN (4, 6)",
-            "SELECT order_id FROM {gift}.orders WHERE kind IN (1, 2)",
+            "SELECT request_id AS order_id, 0 AS fact FROM {wallet}.entries WHERE outcome = 0 AND kind IN (4, 6)",
+            "SELECT order_id, 0 AS fact FROM {gift}.orders WHERE kind IN (1, 2)",
         ],
     },
     OneToOne {
@@ -28,35 +28,37 @@ const PAIRS: [OneToOne; 5] = [
         needs: [Schema::Gift, Schema::Settlement],
         words: ["delivered orders", "items"],
         sides: [
-            "SELECT order_id FROM {gift}.orders WHERE kind = 1",
-            "SELECT order_id FROM {settlement}.items WHERE kind = 1",
+            "SELECT order_id, 0 AS fact FROM {gift}.orders WHERE kind = 1",
+            "SELECT order_id, 0 AS fact FROM {settlement}.items WHERE kind = 1",
         ],
     },
+    // All of its coins, in one refund or in several.
     OneToOne {
-        name: "each-undelivered-order-came-back-once",
+        name: "each-undelivered-order-came-back-whole",
         needs: [Schema::Gift, Schema::Gift],
-        words: ["undelivered orders", "returns of them"],
+        words: ["undelivered orders", "that came back"],
         sides: [
-            "SELECT order_id FROM {gift}.orders WHERE kind = 2",
-            "SELECT order_id FROM {gift}.orders WHERE kind = 3",
+            "SELECT order_id, paid_coins + promo_coins AS fact FROM {gift}.orders WHERE kind = 2",
+            "SELECT order_id, sum(paid_coins + promo_coins) AS fact FROM {gift}.orders WHERE kind = 3
+             GROUP BY order_id",
         ],
     },
     OneToOne {
-        name: "each-refunded-order-has-one-refund",
+        name: "each-refund-has-one-order-row",
         needs: [Schema::Gift, Schema::Wallet],
-        words: ["refunded orders", "refund entries"],
+        words: ["rows of refunded orders", "refund entries"],
         sides: [
-            "SELECT order_id FROM {gift}.orders WHERE kind IN (3, 4)",
-            "SELECT origin_id AS order_id FROM {wallet}.entries WHERE outcome = 0 AND kind = 9",
+            "SELECT order_id, origin_seq AS fact FROM {gift}.orders WHERE kind IN (3, 4)",
+            "SELECT origin_id AS order_id, seq AS fact FROM {wallet}.entries WHERE outcome = 0 AND kind = 9",
         ],
     },
     OneToOne {
         name: "each-refund-of-an-item-has-one-reversal",
         needs: [Schema::Gift, Schema::Settlement],
-        words: ["refunded deliveries", "reversals"],
+        words: ["refunds of deliveries", "reversals"],
         sides: [
-            "SELECT order_id FROM {gift}.orders WHERE kind = 4",
-            "SELECT order_id FROM {settlement}.items WHERE kind = 2",
+            "SELECT order_id, seq AS fact FROM {gift}.orders WHERE kind = 4",
+            "SELECT order_id, origin_seq AS fact FROM {settlement}.items WHERE kind = 2",
         ],
     },
 ];
@@ -74,13 +76,13 @@ pub(crate) async fn prove(snapshot: &mut Snapshot) -> Result<Vec<Invariant>, sql
 async fn one_to_one(snapshot: &mut Snapshot, pair: &OneToOne) -> Result<Invariant, sqlx::Error> {
     let [left, right] = pair.sides;
     let counted = format!(
-        "WITH l AS (SELECT order_id, count(*) AS n FROM ({left}) l GROUP BY order_id),
-              r AS (SELECT order_id, count(*) AS n FROM ({right}) r GROUP BY order_id)"
+        "WITH l AS (SELECT order_id, fact, count(*) AS n FROM ({left}) l GROUP BY order_id, fact),
+              r AS (SELECT order_id, fact, count(*) AS n FROM ({right}) r GROUP BY order_id, fact)"
     );
     let wrong = format!(
         "{counted} SELECT format('order %s: %s and %s', coalesce(l.order_id, r.order_id), coalesce(l.n, 0),
                                  coalesce(r.n, 0))
-         FROM l FULL JOIN r ON r.order_id = l.order_id
+         FROM l FULL JOIN r ON r.order_id = l.order_id AND r.fact = l.fact
          WHERE l.n IS DISTINCT FROM 1 OR r.n IS DISTINCT FROM 1
          ORDER BY coalesce(l.order_id, r.order_id) LIMIT {OFFENDERS_MAX}"
     );

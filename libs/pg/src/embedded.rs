@@ -14,9 +14,10 @@ use std::time::Duration;
 /// How long an act waits for the one connection. Longer than for a real server: everything shares it.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A running embedded database.
+/// A running embedded database. Dropped without [`Embedded::close`], as when an error ends the process, its thread
+/// is left to end with the process: waiting for a database that may be dead could take for ever.
 pub struct Embedded {
-    server: PgliteServer,
+    server: Option<PgliteServer>,
     pool: PgPool,
 }
 
@@ -45,7 +46,7 @@ impl Embedded {
             .connect_with(options)
             .await
             .map_err(|source| PgError::Open { place: folder.display().to_string(), source })?;
-        Ok(Embedded { server, pool })
+        Ok(Embedded { server: Some(server), pool })
     }
 
     pub fn pool(&self) -> PgPool {
@@ -53,10 +54,17 @@ impl Embedded {
     }
 
     /// Closes the pool, then the server.
-    pub async fn close(self) {
+    pub async fn close(mut self) {
         self.pool.close().await;
-        let server = self.server;
-        // The server thread ends by itself with the process; an error here has no reader.
-        let _ = tokio::task::spawn_blocking(move || server.shutdown()).await;
+        if let Some(server) = self.server.take() {
+            // The server thread ends by itself with the process; an error here has no reader.
+            let _ = tokio::task::spawn_blocking(move || server.shutdown()).await;
+        }
+    }
+}
+
+impl Drop for Embedded {
+    fn drop(&mut self) {
+        std::mem::forget(self.server.take());
     }
 }

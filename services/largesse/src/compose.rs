@@ -5,7 +5,7 @@ use crate::config::{Config, LogFormat, Profile};
 use crate::directory::Directory;
 use crate::drain::drain;
 use crate::failure::Failure;
-use crate::health::{watch_database, watch_weak};
+use crate::health::{NoneFree, watch_database, watch_weak};
 use crate::parts::{Common, Running, key_age, start_services};
 use crate::peers::Peers;
 use crate::secrets::Secrets;
@@ -161,7 +161,8 @@ impl Stack {
             peers: &peers,
         };
         let (running, router) = start_services(&common, plan.services, &tokens).await?;
-        let (answers, failed) = watch_database(pool.clone());
+        let none_free = if embedded.is_some() { NoneFree::Stuck } else { NoneFree::Busy };
+        let (answers, failed) = watch_database(pool.clone(), none_free);
         let edge = edge_of(config, &tokens, metrics);
         edge.readiness.check("database", move || {
             if *answers.borrow() { Ok(()) } else { Err("the database does not answer".to_owned()) }

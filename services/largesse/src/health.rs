@@ -35,26 +35,45 @@ fn away(seen: &watch::Receiver<Option<String>>) -> Result<(), String> {
     seen.borrow().clone().map_or(Ok(()), Err)
 }
 
+/// What it means that no connection came free for as long as the pool waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoneFree {
+    /// There are many, and all of them work.
+    Busy,
+    /// There is one, and it does not come back: after some of these the database is gone.
+    Stuck,
+}
+
+/// Waits for a free connection, in a row, after which a database with one connection is gone.
+const STUCK_MAX: u32 = 2;
+
 /// Asks the database once a second whether it is there: whether it answered last time, and, after some failures
 /// in a row, the reason why it is gone for good.
-pub fn watch_database(pool: PgPool) -> (watch::Receiver<bool>, watch::Receiver<Option<String>>) {
+pub fn watch_database(
+    pool: PgPool,
+    none_free: NoneFree,
+) -> (watch::Receiver<bool>, watch::Receiver<Option<String>>) {
     let (failed, watching) = watch::channel(None);
     let (answering, answers) = watch::channel(true);
     tokio::spawn(async move {
         let mut failures = 0;
         while failures < WATCH_FAILURES_MAX {
             tokio::time::sleep(WATCH_EVERY).await;
-            match sqlx::query("SELECT 1").execute(&pool).await {
-                Ok(_) => failures = 0,
+            let error = match sqlx::query("SELECT 1").execute(&pool).await {
+                Ok(_) => None,
                 Err(sqlx::Error::PoolClosed) => return,
-                Err(sqlx::Error::PoolTimedOut) => {} // Busy is not gone.
-                Err(error) => {
-                    failures += 1;
-                    tracing::warn!(%error, failures, "the database does not answer");
-                    if failures == WATCH_FAILURES_MAX {
-                        failed.send_replace(Some(error.to_string()));
-                    }
+                Err(sqlx::Error::PoolTimedOut) if none_free == NoneFree::Busy => None,
+                Err(error) => Some(error),
+            };
+            if let Some(error) = error {
+                let stuck = matches!(error, sqlx::Error::PoolTimedOut);
+                failures += if stuck { WATCH_FAILURES_MAX / STUCK_MAX } else { 1 };
+                tracing::warn!(%error, failures, "the database does not answer");
+                if failures >= WATCH_FAILURES_MAX {
+                    failed.send_replace(Some(error.to_string()));
                 }
+            } else {
+                failures = 0;
             }
             answering.send_replace(failures == 0);
             pg::report_pool(&pool);

@@ -58,21 +58,21 @@ faults! {
         => ["every-balance-is-the-sum-of-its-entries", "no-balance-is-negative"];
     a_debit_without_an_order_is_named:
         "DELETE FROM gift.orders WHERE seq = 2"
-        => ["no-gap-in-gift-orders", "each-accepted-debit-has-one-order", "each-undelivered-order-came-back-once",
+        => ["no-gap-in-gift-orders", "each-accepted-debit-has-one-order", "each-undelivered-order-came-back-whole",
             "entries-agree-with-orders"];
     a_debit_with_two_orders_is_named:
         "DROP INDEX gift.orders_end_once;
          INSERT INTO gift.orders SELECT partition, 6, epoch, decided_at, minute, day, origin_seq, order_id, kind,
             viewer_id, room_id, streamer_id, gift_id, quantity, paid_coins, promo_coins FROM gift.orders WHERE seq = 2;
          UPDATE gift.log_heads SET last_seq = 6; UPDATE settlement.read_offsets SET seq = 6"
-        => ["each-accepted-debit-has-one-order", "each-undelivered-order-came-back-once",
+        => ["each-accepted-debit-has-one-order", "each-undelivered-order-came-back-whole",
             "entries-agree-with-orders"];
     an_order_without_an_item_is_named:
         "UPDATE settlement.items SET order_id = '01900000-0000-7000-8000-0000000000ee' WHERE seq = 1"
         => ["each-delivered-order-has-one-item", "orders-agree-with-items"];
     a_refund_that_was_not_paid_is_named:
         "UPDATE wallet.entries SET origin_id = '01900000-0000-7000-8000-0000000000ee' WHERE seq = 4"
-        => ["each-refunded-order-has-one-refund", "entries-agree-with-orders"];
+        => ["each-refund-has-one-order-row", "entries-agree-with-orders"];
     a_refunded_item_that_was_not_reversed_is_named:
         "UPDATE settlement.items SET order_id = '01900000-0000-7000-8000-0000000000ee' WHERE seq = 3"
         => ["each-refund-of-an-item-has-one-reversal", "orders-agree-with-items"];

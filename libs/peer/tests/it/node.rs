@@ -15,7 +15,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tokio::task::JoinHandle;
+use tokio::runtime::{Builder, Runtime};
 
 pub const SECRET: &[u8] = b"a secret that every process of the test shares";
 
@@ -46,16 +46,18 @@ struct Shared {
     held: Arc<Mutex<Vec<(Partition, Epoch)>>>,
 }
 
-/// One node. Dropping it closes its listener and every connection.
+/// One node, in a runtime of its own. Dropping it closes its listener and every connection.
 pub struct Node {
     pub address: SocketAddr,
     shared: Shared,
-    server: JoinHandle<()>,
+    runtime: Option<Runtime>,
 }
 
 impl Node {
     pub async fn start(tables: &Arc<Tables>, epoch: Epoch) -> Node {
-        let listener = edge::listen(([127, 0, 0, 1], 0).into()).await.expect("a free port");
+        let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
+        let listening = runtime.spawn(edge::listen(([127, 0, 0, 1], 0).into()));
+        let listener = listening.await.expect("no panic").expect("a free port");
         let address = listener.local_addr().expect("an address");
         let held = Partition::all().map(|partition| (partition, epoch)).collect();
         let shared = Shared {
@@ -68,11 +70,11 @@ impl Node {
             .route("/internal/wallet/commands", post(commands))
             .with_state(shared.clone());
         let router = Edge::new(keys()).finish(router);
-        let server = tokio::spawn(async move {
+        runtime.spawn(async move {
             let never = std::future::pending();
             edge::serve(listener, router, never, Duration::ZERO).await.expect("it serves");
         });
-        Node { address, shared, server }
+        Node { address, shared, runtime: Some(runtime) }
     }
 
     pub fn url(&self) -> PeerUrl {
@@ -92,7 +94,9 @@ impl Node {
 
 impl Drop for Node {
     fn drop(&mut self) {
-        self.server.abort();
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
     }
 }
 

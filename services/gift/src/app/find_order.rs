@@ -20,6 +20,7 @@ pub enum OrderState {
     Delivered,
     /// It was not shown: the coins are on their way back.
     Refunding,
+    /// Every coin of it came back. A delivered order of which less came back is still delivered.
     Refunded,
     /// Nothing was charged; `outcome` says why.
     Refused,
@@ -41,6 +42,8 @@ pub struct OrderView {
     pub charge_coins: Coins,
     pub paid_coins: Coins,
     pub promo_coins: Coins,
+    /// What came back so far, of both funds.
+    pub refunded_coins: Coins,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub combo: Option<Combo>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -114,8 +117,7 @@ pub async fn find_order(
             (entry.account_id, Some(entry))
         }
     };
-    let order = rows.last();
-    view_of(order_id, viewer_id, order.zip(rows.first()), entry).ok_or(FindOrderError::NoSuchOrder)
+    view_of(order_id, viewer_id, &rows, entry).ok_or(FindOrderError::NoSuchOrder)
 }
 
 /// Who an order belongs to, whether or not it has ended.
@@ -130,17 +132,21 @@ pub async fn find_owner(db: &Db, order_id: OrderId) -> Result<ViewerId, FindOrde
     Ok(entry.account_id)
 }
 
-/// `rows` are the newest row of the order and the first.
+/// `rows` are those of the order, oldest first.
 fn view_of(
     order_id: OrderId,
     viewer_id: ViewerId,
-    rows: Option<(&Order, &Order)>,
+    rows: &[Order],
     entry: Option<Entry>,
 ) -> Option<OrderView> {
     let send = entry.as_ref().and_then(|entry| entry.send.clone());
     let (combo, reveals) = send.as_ref().map(|send| (send.combo, send.reveals.clone())).unwrap_or_default();
-    if let Some((last, first)) = rows {
-        let state = match last.kind {
+    if let [first, back @ ..] = rows {
+        let charge_coins = coins_of(first)?;
+        let refunded_coins =
+            back.iter().try_fold(Coins::ZERO, |sum, row| sum.checked_add(coins_of(row)?).ok())?;
+        let state = match first.kind {
+            _ if !back.is_empty() && refunded_coins == charge_coins => OrderState::Refunded,
             OrderKind::Delivered => OrderState::Delivered,
             OrderKind::Refunding => OrderState::Refunding,
             OrderKind::ReturnedUndelivered | OrderKind::RefundedDelivered => OrderState::Refunded,
@@ -153,12 +159,13 @@ fn view_of(
             room_id: Some(first.room_id),
             gift_id: Some(first.gift_id),
             quantity: Some(first.quantity),
-            charge_coins: first.paid_coins.checked_add(first.promo_coins).ok()?,
+            charge_coins,
             paid_coins: first.paid_coins,
             promo_coins: first.promo_coins,
+            refunded_coins,
             combo,
             reveals,
-            decided_at: last.stamp.decided_at,
+            decided_at: rows.last()?.stamp.decided_at,
         });
     }
     let entry = entry?;
@@ -175,8 +182,13 @@ fn view_of(
         charge_coins: spent.paid_coins.checked_add(spent.promo_coins).ok()?,
         paid_coins: spent.paid_coins,
         promo_coins: spent.promo_coins,
+        refunded_coins: Coins::ZERO,
         combo: entry.is_accepted().then_some(combo).flatten(),
         reveals: if entry.is_accepted() { reveals } else { Vec::new() },
         decided_at: entry.stamp.decided_at,
     })
+}
+
+fn coins_of(row: &Order) -> Option<Coins> {
+    row.paid_coins.checked_add(row.promo_coins).ok()
 }

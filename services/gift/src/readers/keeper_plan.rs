@@ -25,8 +25,12 @@ pub(super) struct Batch {
 }
 
 impl Batch {
-    pub fn came_back(&mut self, row: Order) {
-        self.returned.insert(row.order_id);
+    /// Adds the row of a refund entry. Only the refund that gift itself owes settles what is due: others may be
+    /// partial.
+    pub fn came_back(&mut self, entry: &Entry, row: Order) {
+        if entry.request_id == row.order_id.refund_request() {
+            self.returned.insert(row.order_id);
+        }
         self.rows.push(row);
     }
 
@@ -106,7 +110,7 @@ impl Keeper {
                     let row = end.and_then(|end| came_back(entry, end, now));
                     let missing =
                         || refused(format!("a refund of order {} that never ended", origin_of(entry)));
-                    batch.came_back(row.ok_or_else(missing)?);
+                    batch.came_back(entry, row.ok_or_else(missing)?);
                 }
             }
         }

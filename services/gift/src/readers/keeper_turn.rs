@@ -39,7 +39,7 @@ impl Keeper {
                     WaitKind::Refund => {
                         let end = batch.end_of(*order_id).ok_or(sqlx::Error::RowNotFound)?;
                         let row = came_back(entry, end, now).ok_or(sqlx::Error::RowNotFound)?;
-                        batch.came_back(row);
+                        batch.came_back(entry, row);
                     }
                 }
             }

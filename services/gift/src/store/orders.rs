@@ -101,9 +101,9 @@ fn decode(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> sqlx::E
 }
 
 const FIND: &str = "SELECT * FROM {s}.orders WHERE order_id = $1 AND kind IN (1, 2)
-UNION ALL SELECT * FROM {s}.orders WHERE order_id = $1 AND kind IN (3, 4) ORDER BY kind";
+UNION ALL SELECT * FROM {s}.orders WHERE order_id = $1 AND kind IN (3, 4) ORDER BY kind, seq";
 
-/// Every row of one order: how it ended, then what came back.
+/// Every row of one order: how it ended, then what came back, oldest first.
 pub async fn list_of_order(db: &Db, order_id: OrderId) -> Result<Vec<Order>, sqlx::Error> {
     let rows = sqlx::query(db.sql(FIND)).bind(order_id.uuid()).fetch_all(db.pool()).await?;
     rows.iter().map(order_of).collect()

@@ -10,7 +10,7 @@ use contracts::log::{
     Stamp,
 };
 use contracts::wallet::{
-    AccountState, AccountView, Act, Answer, Command, Replay, Verdict, Wallet, WalletError,
+    AccountState, AccountView, Act, Answer, Command, RefundAmount, Replay, Verdict, Wallet, WalletError,
 };
 use ids::{OrderId, Partition, PartitionGroup, RequestId, Uuid, ViewerId, partition_of};
 use money::Coins;
@@ -82,13 +82,21 @@ impl State {
                 };
                 (EntryKind::Debit, outcome, Some(send.clone()), None)
             }
-            Act::Refund { order_id, .. } => {
-                let outcome = match self.spent.remove(order_id) {
-                    None if self.by_request.contains_key(&order_id.debit_request()) => Outcome::OverRefund,
-                    None => Outcome::NoSuchOrigin,
-                    Some(spent) => {
-                        after.paid_coins = before.paid_coins.checked_add(spent.paid_coins).expect("fits");
-                        after.promo_coins = before.promo_coins.checked_add(spent.promo_coins).expect("fits");
+            Act::Refund { order_id, amount } => {
+                let left = self.spent.get_mut(order_id);
+                let back = left.as_deref().and_then(|left| match amount {
+                    RefundAmount::AllLeft => (*left != Funds::default()).then_some(*left),
+                    RefundAmount::Coins(coins) => paid_first(*left, *coins),
+                });
+                let outcome = match (left, back) {
+                    (None, _) => Outcome::NoSuchOrigin,
+                    (Some(_), None) => Outcome::OverRefund,
+                    (Some(left), Some(back)) => {
+                        left.paid_coins = left.paid_coins.checked_sub(back.paid_coins).expect("at most all");
+                        left.promo_coins =
+                            left.promo_coins.checked_sub(back.promo_coins).expect("at most all");
+                        after.paid_coins = before.paid_coins.checked_add(back.paid_coins).expect("fits");
+                        after.promo_coins = before.promo_coins.checked_add(back.promo_coins).expect("fits");
                         Outcome::Accepted
                     }
                 };
@@ -107,6 +115,13 @@ pub struct FakeWallet {
 
 fn coins(amount: i64) -> Coins {
     Coins::try_new(amount).expect("amounts of tests fit")
+}
+
+/// Some coins of what is left of an order.
+fn paid_first(left: Funds, coins: Coins) -> Option<Funds> {
+    let paid_coins = left.paid_coins.min(coins);
+    let promo_coins = coins.checked_sub(paid_coins)?;
+    (promo_coins <= left.promo_coins).then_some(Funds { paid_coins, promo_coins })
 }
 
 fn minus(a: Coins, b: Coins) -> i64 {
