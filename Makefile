@@ -56,7 +56,7 @@ bench: setup ## figures beside their yardsticks, in target/bench/report.json: em
 
 stack: ## every service as a process of its own, on private PostgreSQL, Redis and RabbitMQ, in target/stack
 	@scripts/setup.sh servers
-	cargo build --release -p largesse -p chaos --bins
+	cargo build --release --workspace --bins
 	target/release/stack up
 
 stack-down: ## end exactly what `make stack` started

@@ -16,6 +16,19 @@ CREATE TABLE log_heads (
     CONSTRAINT log_heads_relayed_what_exists CHECK (relayed_seq BETWEEN 0 AND last_seq)
 ) WITH (fillfactor = 50);
 
+-- Ends a statement in which a writer did not advance every head that it meant to: it was deposed there. DETAIL
+-- names the partitions.
+CREATE FUNCTION log_all_advanced(wanted smallint[], advanced smallint[]) RETURNS boolean
+LANGUAGE plpgsql AS $$
+BEGIN
+    IF cardinality(wanted) IS DISTINCT FROM cardinality(advanced) THEN
+        RAISE EXCEPTION 'another writer holds these partitions' USING
+            ERRCODE = 'LG001',
+            DETAIL = array_to_string(ARRAY(SELECT unnest(wanted) EXCEPT SELECT unnest(advanced)), ',');
+    END IF;
+    RETURN true;
+END $$;
+
 -- Where each writer's reign began: its rows have a seq from first_seq on.
 CREATE TABLE log_epochs (
     log       text        NOT NULL,

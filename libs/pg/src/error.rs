@@ -39,6 +39,12 @@ pub fn is_connection_lost(error: &sqlx::Error) -> bool {
     }
 }
 
+/// Whether an error means that nothing of the transaction happened: the server said so, or was never asked. False
+/// for a connection that broke on the way.
+pub fn is_certain(error: &sqlx::Error) -> bool {
+    matches!(error, sqlx::Error::Database(_) | sqlx::Error::Encode(_)) && !is_connection_lost(error)
+}
+
 /// Whether an error is a constraint that said no (class 23), or a value that does not fit (class 22): the
 /// same rows will fail again.
 pub fn is_constraint(error: &sqlx::Error) -> bool {

@@ -15,7 +15,7 @@ mod server;
 pub use db::Db;
 #[cfg(feature = "embedded")]
 pub use embedded::Embedded;
-pub use error::{PgError, is_connection_lost, is_constraint};
+pub use error::{PgError, is_certain, is_connection_lost, is_constraint};
 pub use migrate::{check_migrated, migrate, missing_migrations};
 pub use pool::{Access, PoolSettings, connect, report_pool};
 pub use reading::ReadDb;

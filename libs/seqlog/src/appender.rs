@@ -1,6 +1,6 @@
 //! The writer's side: heads it holds, rows it numbers, one transaction, then the relay.
 //!
-//! Use: `append_in_tx` inside the caller's transaction, then exactly one of `committed` (the COMMIT
+//! Use: `append`, as a rule inside the caller's transaction, then exactly one of `committed` (the COMMIT
 //! succeeded), `discard` (rolled back, nothing happened) or `recover` (the COMMIT's outcome is unknown).
 
 use crate::follow;
@@ -166,14 +166,16 @@ impl<T: LogTable> Appender<T> {
         TableSource::new(self.db.clone(), self.table.clone())
     }
 
-    /// Numbers rows (partition by partition, in their order) and appends them in the caller's transaction:
-    /// heads first, in partition order, then one bulk insert. At most one call per transaction.
+    /// Numbers rows (partition by partition, in their order) and appends them, heads first: one statement, so one
+    /// round trip. At most one call per transaction. On a connection that is in none, it is a transaction of its
+    /// own and durable when this returns.
     ///
     /// # Errors
-    /// [`AppendError::Deposed`] when a head did not advance, or is not held; [`AppendError::Db`].
-    pub async fn append_in_tx(
+    /// [`AppendError::Deposed`] when a head did not advance, or is not held; [`AppendError::Db`], which outside a
+    /// transaction and without [`pg::is_certain`] leaves unknown whether the rows are in the log.
+    pub async fn append(
         &mut self,
-        tx: &mut PgConnection,
+        connection: &mut PgConnection,
         rows: Vec<T::Row>,
     ) -> Result<(), AppendError> {
         self.planned.clear();
@@ -181,12 +183,12 @@ impl<T: LogTable> Appender<T> {
             return Ok(());
         }
         let (numbered, advances) = self.number(rows)?;
-        let lost = heads::advance_in_tx(tx, &self.db, T::Row::LOG, &advances).await?;
-        if !lost.is_empty() {
-            self.say_deposed(&lost);
-            return Err(AppendError::Deposed(lost));
+        let insert = self.table.insert(&self.db, &numbered)?;
+        let appended = heads::append(connection, &self.db, T::Row::LOG, insert, &advances).await;
+        if let Err(AppendError::Deposed(lost)) = &appended {
+            self.say_deposed(lost);
         }
-        self.table.insert_in_tx(tx, &self.db, &numbered).await?;
+        appended?;
         let mut numbered = numbered.into_iter().peekable();
         for advance in advances {
             let mut of_partition = Vec::new();
@@ -225,7 +227,7 @@ impl<T: LogTable> Appender<T> {
         Ok((rows, advances))
     }
 
-    /// The rows the last `append_in_tx` numbered, by partition; until `committed`, `discard` or `recover`.
+    /// The rows the last `append` numbered, by partition; until `committed`, `discard` or `recover`.
     pub fn planned(&self) -> &[(Partition, Vec<T::Row>)] {
         &self.planned
     }

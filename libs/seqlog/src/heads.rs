@@ -3,11 +3,14 @@
 //! Lock order: heads lock in partition order, always. A head that does not advance means that the writer was
 //! deposed. Taking over raises the epoch, commits, and only then reads.
 
+use crate::appender::AppendError;
+use crate::source::Insert;
 use chrono::{DateTime, Utc};
 use contracts::log::{Epoch, EpochStart, HeadMark, LogName, Seq};
 use ids::{Partition, Uuid};
 use pg::Db;
-use sqlx::{PgConnection, Row};
+use sqlx::postgres::PgDatabaseError;
+use sqlx::{Arguments, AssertSqlSafe, Execute, PgConnection, Row};
 
 /// One partition as its writer knows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,36 +124,73 @@ pub(crate) struct Advance {
     pub last_decided_at: DateTime<Utc>,
 }
 
-// The rows come in partition order and are looked up one by one, so heads lock in that order. Two writers of one
-// partition exist only while one of them is being deposed; if they should still cross, the server ends one.
-const ADVANCE: &str = "
-UPDATE {s}.log_heads h SET last_seq = w.last_seq, last_decided_at = w.last_decided_at
-FROM (SELECT unnest($2::smallint[]) AS partition, unnest($3::bigint[]) AS epoch,
-        unnest($4::bigint[]) AS expected_seq, unnest($5::bigint[]) AS last_seq,
-        unnest($6::timestamptz[]) AS last_decided_at) w
-WHERE h.log = $1 AND h.partition = w.partition AND h.epoch = w.epoch AND h.last_seq = w.expected_seq
-RETURNING h.partition";
+/// The SQLSTATE of `log_all_advanced`.
+const DEPOSED: &str = "LG001";
 
-/// Advances heads in partition order; returns the partitions whose head did not advance: this writer was
-/// deposed there, and the transaction must be rolled back.
-pub(crate) async fn advance_in_tx(
-    tx: &mut PgConnection,
+/// Advances heads in partition order and runs `insert`, in one statement: one round trip, and alone it is a whole
+/// transaction. An error of the server means that nothing of it happened.
+///
+/// # Errors
+/// [`AppendError::Deposed`] with the partitions whose head did not advance; [`AppendError::Db`].
+pub(crate) async fn append(
+    connection: &mut PgConnection,
     db: &Db,
     log: LogName,
+    mut insert: Insert,
     advances: &[Advance],
-) -> Result<Vec<Partition>, sqlx::Error> {
+) -> Result<(), AppendError> {
+    let arguments = insert.take_arguments().map_err(sqlx::Error::Encode)?.unwrap_or_default();
+    let sql = append_sql(db, insert.sql().as_str(), arguments.len());
     let column = |of: fn(&Advance) -> i64| advances.iter().map(of).collect::<Vec<_>>();
-    let advanced = sqlx::query_scalar::<_, i16>(db.sql(ADVANCE))
+    let partitions = advances.iter().map(|advance| advance.partition.number()).collect::<Vec<_>>();
+    // Run to the end, not to the first row: it is durable when the server is ready for the next.
+    let appended = sqlx::query_with(AssertSqlSafe(sql), arguments)
         .bind(log.as_str())
-        .bind(advances.iter().map(|a| a.partition.number()).collect::<Vec<_>>())
+        .bind(partitions)
         .bind(column(|a| a.epoch))
         .bind(column(|a| a.expected_seq))
         .bind(column(|a| a.last_seq))
         .bind(advances.iter().map(|a| a.last_decided_at).collect::<Vec<_>>())
-        .fetch_all(tx)
-        .await?;
-    let lost = advances.iter().map(|a| a.partition).filter(|p| !advanced.contains(&p.number()));
-    Ok(lost.collect())
+        .execute(connection)
+        .await;
+    match appended {
+        Ok(_) => Ok(()),
+        Err(error) => match deposed_in(&error, advances) {
+            Some(lost) => Err(AppendError::Deposed(lost)),
+            None => Err(AppendError::Db(error)),
+        },
+    }
+}
+
+// The select is what runs first, and what it selects from is the update: heads are locked before a row goes in, and
+// in partition order, because they are looked up one by one as the arrays name them. Two writers of one partition
+// exist only while one of them is being deposed; if they should still cross, the server ends one.
+fn append_sql(db: &Db, insert: &str, bound: usize) -> String {
+    let [log, partition, epoch, expected_seq, last_seq, decided_at] = [1, 2, 3, 4, 5, 6].map(|n| bound + n);
+    let schema = db.schema();
+    format!(
+        "WITH advanced AS (
+            UPDATE {schema}.log_heads h SET last_seq = w.last_seq, last_decided_at = w.last_decided_at
+            FROM (SELECT unnest(${partition}::smallint[]) AS partition, unnest(${epoch}::bigint[]) AS epoch,
+                    unnest(${expected_seq}::bigint[]) AS expected_seq, unnest(${last_seq}::bigint[]) AS last_seq,
+                    unnest(${decided_at}::timestamptz[]) AS last_decided_at) w
+            WHERE h.log = ${log} AND h.partition = w.partition AND h.epoch = w.epoch
+                AND h.last_seq = w.expected_seq
+            RETURNING h.partition
+        ), inserted AS ({insert})
+        SELECT {schema}.log_all_advanced(${partition}, array_agg(partition)) FROM advanced"
+    )
+}
+
+/// The partitions that the statement found held by another writer.
+fn deposed_in(error: &sqlx::Error, advances: &[Advance]) -> Option<Vec<Partition>> {
+    let error = error.as_database_error()?.try_downcast_ref::<PgDatabaseError>()?;
+    if error.code() != DEPOSED {
+        return None;
+    }
+    let named: Vec<&str> = error.detail().unwrap_or_default().split(',').collect();
+    let all = advances.iter().map(|advance| advance.partition);
+    Some(all.filter(|partition| named.contains(&partition.number().to_string().as_str())).collect())
 }
 
 const SAVE_MARKS: &str = "

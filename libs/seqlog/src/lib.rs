@@ -36,7 +36,7 @@ pub use message::LogMessage;
 pub use offsets::{OffsetMove, move_offsets_in_tx, read_offsets};
 pub use plan::{LiveNode, NodeState, Part, Spread, part_of};
 pub use reader::{ApplyError, Handler, Reader, ReaderSettings, ReaderStatus, RolledBack, Slice};
-pub use source::{LogSource, LogTable, PULL_ROWS_MAX, PullError, TableSource};
+pub use source::{Insert, LogSource, LogTable, PULL_ROWS_MAX, PullError, TableSource};
 
 /// The tables of this crate, migrated into each service's schema before the service's own.
 pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations/seqlog");

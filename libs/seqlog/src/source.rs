@@ -4,23 +4,27 @@ use crate::heads;
 use contracts::log::{LogName, LogRow, Page, Seq};
 use ids::Partition;
 use pg::Db;
-use sqlx::PgConnection;
+use sqlx::Postgres;
+use sqlx::postgres::PgArguments;
+use sqlx::query::Query;
 use std::future::Future;
 
 /// The most rows one pull answers.
 pub const PULL_ROWS_MAX: i64 = 2_000;
 
+/// An insert with everything it binds.
+pub type Insert = Query<'static, Postgres, PgArguments>;
+
 /// The table of one log: the only SQL a service writes for its log's rows.
 pub trait LogTable: Clone + Send + Sync + 'static {
     type Row: LogRow;
 
-    /// Inserts numbered rows in bulk (`INSERT … SELECT … FROM unnest(…)`). Must do nothing else to the log.
-    fn insert_in_tx(
-        &self,
-        tx: &mut PgConnection,
-        db: &Db,
-        rows: &[Self::Row],
-    ) -> impl Future<Output = Result<(), sqlx::Error>> + Send;
+    /// The bulk insert of numbered rows (`INSERT … SELECT … FROM unnest(…)`), which becomes part of the statement
+    /// that advances the heads. Must do nothing else, and return nothing.
+    ///
+    /// # Errors
+    /// A row that cannot be encoded.
+    fn insert(&self, db: &Db, rows: &[Self::Row]) -> Result<Insert, sqlx::Error>;
 
     /// Rows of a partition with a seq above `after`, in order, at most `limit`.
     fn read_after(

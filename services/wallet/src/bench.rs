@@ -201,9 +201,7 @@ async fn insert_until(
             stamp.seq = seq;
             batch.push(row_of(&debit(account_id, room_id, streamer_id), stamp.clone()));
         }
-        let mut tx = db.begin().await?;
-        table.insert_in_tx(&mut tx, &db, &batch).await?;
-        tx.commit().await?;
+        table.insert(&db, &batch)?.execute(db.pool()).await?;
         rows += u64::try_from(batch.len()).unwrap_or(0);
     }
     Ok(rows)

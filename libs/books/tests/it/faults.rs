@@ -78,7 +78,7 @@ faults! {
         => ["each-refund-of-an-item-has-one-reversal", "orders-agree-with-items"];
     an_order_with_other_coins_is_named:
         "UPDATE gift.orders SET paid_coins = 199 WHERE seq = 2"
-        => ["entries-agree-with-orders"];
+        => ["each-undelivered-order-came-back-whole", "entries-agree-with-orders"];
     an_item_with_other_coins_is_named:
         "UPDATE settlement.items SET promo_coins = 51 WHERE seq = 1"
         => ["orders-agree-with-items"];

@@ -1,6 +1,6 @@
 //! A wallet node that decides commands in memory, shared by all nodes of a test, and misbehaves when told to.
 
-use axum::extract::State;
+use axum::extract::{DefaultBodyLimit, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -68,6 +68,7 @@ impl Node {
         let router = Router::new()
             .route("/internal/wallet/shards", get(shards))
             .route("/internal/wallet/commands", post(commands))
+            .layer(DefaultBodyLimit::max(16 << 20))
             .with_state(shared.clone());
         let router = Edge::new(keys()).finish(router);
         runtime.spawn(async move {

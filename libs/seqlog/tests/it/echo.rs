@@ -199,7 +199,7 @@ impl Handler for Echoer {
             echoes.push(Echo { stamp, id: note.id, amount: note.amount });
             *sums.entry(note.stamp.partition.number()).or_insert(0_i64) += note.amount;
         }
-        self.echoes.append_in_tx(tx, echoes).await?;
+        self.echoes.append(tx, echoes).await?;
         let (of, amounts): (Vec<i16>, Vec<i64>) = sums.into_iter().unzip();
         sqlx::query(self.db.sql(ADD)).bind(of).bind(amounts).execute(tx).await?;
         if self.fault == Some(Fault::AfterEffect) {
@@ -257,7 +257,7 @@ pub async fn append(
     notes: Vec<Note>,
 ) -> Result<(), seqlog::AppendError> {
     let mut tx = bench.notes_db.begin().await?;
-    match writer.append_in_tx(&mut tx, notes).await {
+    match writer.append(&mut tx, notes).await {
         Ok(()) => {
             tx.commit().await?;
             writer.committed();

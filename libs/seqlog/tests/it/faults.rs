@@ -111,7 +111,7 @@ async fn append_noting_messages(
     notes: Vec<Note>,
 ) -> Vec<Vec<u8>> {
     let mut tx = bench.notes_db.begin().await.expect("a transaction");
-    writer.append_in_tx(&mut tx, notes).await.expect("the newest writer holds every partition");
+    writer.append(&mut tx, notes).await.expect("the newest writer holds every partition");
     let messages = writer.planned().iter().map(|(_, rows)| message_of(rows)).collect();
     tx.commit().await.expect("the commit");
     writer.committed();

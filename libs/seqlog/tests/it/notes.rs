@@ -4,10 +4,10 @@ use chrono::{DateTime, NaiveDate, Utc};
 use contracts::log::{AccountingZone, LogName, Seq, Stamp, minute_of};
 use ids::{Partition, Uuid};
 use pg::Db;
-use seqlog::LogTable;
+use seqlog::{Insert, LogTable};
 use serde::{Deserialize, Serialize};
 use sqlx::postgres::PgRow;
-use sqlx::{AssertSqlSafe, Executor, PgConnection, Row};
+use sqlx::{AssertSqlSafe, Executor, Row};
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Note {
@@ -56,14 +56,9 @@ macro_rules! table {
         impl LogTable for $table {
             type Row = $row;
 
-            async fn insert_in_tx(
-                &self,
-                tx: &mut PgConnection,
-                db: &Db,
-                rows: &[$row],
-            ) -> Result<(), sqlx::Error> {
+            fn insert(&self, db: &Db, rows: &[$row]) -> Result<Insert, sqlx::Error> {
                 let stamps: Vec<&Stamp> = rows.iter().map(|row| &row.stamp).collect();
-                sqlx::query(db.sql($insert))
+                let query = sqlx::query(db.sql($insert))
                     .bind(stamps.iter().map(|s| s.partition.number()).collect::<Vec<i16>>())
                     .bind(stamps.iter().map(|s| s.seq).collect::<Vec<i64>>())
                     .bind(stamps.iter().map(|s| s.epoch).collect::<Vec<i64>>())
@@ -72,10 +67,8 @@ macro_rules! table {
                     .bind(stamps.iter().map(|s| s.day).collect::<Vec<NaiveDate>>())
                     .bind(stamps.iter().map(|s| s.origin_seq).collect::<Vec<i64>>())
                     .bind(rows.iter().map(|row| row.id).collect::<Vec<Uuid>>())
-                    .bind(rows.iter().map(|row| row.amount).collect::<Vec<i64>>())
-                    .execute(tx)
-                    .await
-                    .map(drop)
+                    .bind(rows.iter().map(|row| row.amount).collect::<Vec<i64>>());
+                Ok(query)
             }
 
             async fn read_after(

@@ -28,7 +28,7 @@ async fn recovering_from_an_unknown_commit_learns_whether_it_happened() {
     for happened in [true, false] {
         let before = last_seq(&writer, partition);
         let mut tx = bench.notes_db.begin().await.expect("a transaction");
-        writer.append_in_tx(&mut tx, vec![note(partition, 5)]).await.expect("ann holds the partition");
+        writer.append(&mut tx, vec![note(partition, 5)]).await.expect("ann holds the partition");
         if happened {
             tx.commit().await.expect("the commit whose answer gets lost");
         } else {

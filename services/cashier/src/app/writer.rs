@@ -189,7 +189,7 @@ impl Writer {
         if (claimed, changed) != (length(&changes.notices), length(&changes.recharges)) {
             return Err(Tried::Raced);
         }
-        match self.appender.append_in_tx(tx, changes.payments).await {
+        match self.appender.append(tx, changes.payments).await {
             Ok(()) => Ok(taken),
             Err(AppendError::Deposed(lost)) => Err(Tried::Deposed(lost)),
             Err(AppendError::Db(error)) => Err(Tried::RolledBack(error)),

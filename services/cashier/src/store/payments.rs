@@ -6,9 +6,9 @@ use contracts::payment::{Payment, PaymentKind};
 use ids::{Partition, PaymentId, Uuid, ViewerId};
 use money::Coins;
 use pg::Db;
-use seqlog::LogTable;
+use seqlog::{Insert, LogTable};
+use sqlx::Row;
 use sqlx::postgres::PgRow;
-use sqlx::{PgConnection, Row};
 
 /// The table of the log.
 #[derive(Clone, Copy, Debug, Default)]
@@ -27,16 +27,11 @@ SELECT * FROM {s}.payments WHERE partition = $1 AND seq > $2 ORDER BY seq LIMIT 
 impl LogTable for PaymentsTable {
     type Row = Payment;
 
-    async fn insert_in_tx(
-        &self,
-        tx: &mut PgConnection,
-        db: &Db,
-        rows: &[Payment],
-    ) -> Result<(), sqlx::Error> {
+    fn insert(&self, db: &Db, rows: &[Payment]) -> Result<Insert, sqlx::Error> {
         fn column<T>(rows: &[Payment], of: impl Fn(&Payment) -> T) -> Vec<T> {
             rows.iter().map(of).collect()
         }
-        sqlx::query(db.sql(INSERT))
+        let query = sqlx::query(db.sql(INSERT))
             .bind(column(rows, |row| row.stamp.partition.number()))
             .bind(column(rows, |row| row.stamp.seq))
             .bind(column(rows, |row| row.stamp.epoch))
@@ -54,10 +49,8 @@ impl LogTable for PaymentsTable {
             .bind(column(rows, |row| row.currency.clone()))
             .bind(column(rows, |row| row.paid_coins.get()))
             .bind(column(rows, |row| row.promo_coins.get()))
-            .bind(column(rows, |row| row.paid_at))
-            .execute(tx)
-            .await?;
-        Ok(())
+            .bind(column(rows, |row| row.paid_at));
+        Ok(query)
     }
 
     async fn read_after(

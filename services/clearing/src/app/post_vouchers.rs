@@ -105,7 +105,7 @@ impl Writer {
             vouchers.extend(draft.into_vouchers(now, stands));
         }
         account_days::add_in_tx(tx, &self.db, &vouchers).await?;
-        let appended = self.appender.append_in_tx(tx, vouchers).await;
+        let appended = self.appender.append(tx, vouchers).await;
         if let Err(AppendError::Deposed(lost)) = &appended {
             self.deposed.clone_from(lost);
         }

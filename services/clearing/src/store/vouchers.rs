@@ -5,9 +5,9 @@ use contracts::voucher::{Posting, Voucher};
 use ids::Partition;
 use money::Micros;
 use pg::Db;
-use seqlog::LogTable;
+use seqlog::{Insert, LogTable};
+use sqlx::Row;
 use sqlx::postgres::PgRow;
-use sqlx::{PgConnection, Row};
 
 /// The table `vouchers`.
 #[derive(Clone, Copy, Debug)]
@@ -39,18 +39,13 @@ fn literal<T: std::fmt::Display>(values: impl Iterator<Item = T>) -> String {
 impl LogTable for VouchersTable {
     type Row = Voucher;
 
-    async fn insert_in_tx(
-        &self,
-        tx: &mut PgConnection,
-        db: &Db,
-        rows: &[Voucher],
-    ) -> Result<(), sqlx::Error> {
+    fn insert(&self, db: &Db, rows: &[Voucher]) -> Result<Insert, sqlx::Error> {
         let longs = |of: fn(&Voucher) -> i64| rows.iter().map(of).collect::<Vec<_>>();
         let amounts = |of: fn(&Posting) -> i64| {
             rows.iter().map(|row| literal(row.postings.iter().map(of))).collect::<Vec<_>>()
         };
         let accounts = rows.iter().map(|row| literal(row.postings.iter().map(|line| &line.account)));
-        sqlx::query(db.sql(INSERT))
+        let query = sqlx::query(db.sql(INSERT))
             .bind(rows.iter().map(|row| row.stamp.partition.number()).collect::<Vec<_>>())
             .bind(longs(|row| row.stamp.seq))
             .bind(longs(|row| row.stamp.epoch))
@@ -67,10 +62,8 @@ impl LogTable for VouchersTable {
             .bind(longs(|row| row.coins))
             .bind(accounts.collect::<Vec<_>>())
             .bind(amounts(|line| line.debit.get()))
-            .bind(amounts(|line| line.credit.get()))
-            .execute(tx)
-            .await?;
-        Ok(())
+            .bind(amounts(|line| line.credit.get()));
+        Ok(query)
     }
 
     async fn read_after(

@@ -165,7 +165,7 @@ impl Keeper {
         let fenced: BTreeSet<Partition> = waits.iter().map(|wait| wait.entry.stamp.partition).collect();
         let fenced = fenced.difference(&appended.into_iter().collect()).copied().collect::<Vec<_>>();
         self.planned.ended = rows.iter().map(|row| row.order_id).collect();
-        self.parts.appender.append_in_tx(tx, rows).await?;
+        self.parts.appender.append(tx, rows).await?;
         if !waits.is_empty() {
             let held: Vec<_> = fenced.iter().filter_map(|partition| self.epoch_of(*partition)).collect();
             let lost = pending::fence_in_tx(tx, &self.parts.db, &held).await?;

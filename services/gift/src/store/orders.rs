@@ -6,7 +6,7 @@ use contracts::order::{Order, OrderKind};
 use ids::{OrderId, Partition, RoomId, StreamerId, Uuid, ViewerId};
 use money::Coins;
 use pg::Db;
-use seqlog::LogTable;
+use seqlog::{Insert, LogTable};
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row};
 
@@ -27,10 +27,10 @@ SELECT * FROM {s}.orders WHERE partition = $1 AND seq > $2 ORDER BY seq LIMIT $3
 impl LogTable for OrdersTable {
     type Row = Order;
 
-    async fn insert_in_tx(&self, tx: &mut PgConnection, db: &Db, rows: &[Order]) -> Result<(), sqlx::Error> {
+    fn insert(&self, db: &Db, rows: &[Order]) -> Result<Insert, sqlx::Error> {
         let uuids = |of: fn(&Order) -> Uuid| rows.iter().map(of).collect::<Vec<_>>();
         let numbers = |of: fn(&Order) -> i64| rows.iter().map(of).collect::<Vec<_>>();
-        sqlx::query(db.sql(INSERT))
+        let query = sqlx::query(db.sql(INSERT))
             .bind(rows.iter().map(|row| row.stamp.partition.number()).collect::<Vec<_>>())
             .bind(numbers(|row| row.stamp.seq))
             .bind(numbers(|row| row.stamp.epoch))
@@ -46,10 +46,8 @@ impl LogTable for OrdersTable {
             .bind(numbers(|row| i64::from(row.gift_id)))
             .bind(numbers(|row| i64::from(row.quantity)))
             .bind(numbers(|row| row.paid_coins.get()))
-            .bind(numbers(|row| row.promo_coins.get()))
-            .execute(tx)
-            .await?;
-        Ok(())
+            .bind(numbers(|row| row.promo_coins.get()));
+        Ok(query)
     }
 
     async fn read_after(

@@ -42,6 +42,24 @@ async fn count(connection: &mut PgConnection, sql: &'static str) -> i64 {
 }
 
 const DEBITS: &str = "SELECT count(*) FROM wallet.entries WHERE send IS NOT NULL AND outcome = 0";
+/// A few viewers of the shipped evening recharge too little.
+const POOR: &str = "SELECT count(*) FROM wallet.entries WHERE send IS NOT NULL AND outcome = 1";
+
+/// What a replay says at its end.
+struct Told {
+    taken: i64,
+    refused: i64,
+}
+
+impl Told {
+    fn read(stdout: &str) -> Told {
+        let before = |words: &str| {
+            let number = stdout.split(words).next().and_then(|text| text.rsplit(' ').next());
+            number.and_then(|number| number.trim().parse().ok()).unwrap_or_else(|| panic!("{stdout}"))
+        };
+        Told { taken: before(" gifts taken"), refused: before(" refused") }
+    }
+}
 
 /// The wallet node that holds most shards.
 async fn busiest_wallet(connection: &mut PgConnection) -> String {
@@ -79,7 +97,6 @@ fn replay(place: &Place, cluster: &Cluster) -> Victim {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "fails, under repair: 9 of 6,000 gifts are refused, and whether rightly is not known yet"]
 async fn a_wallet_node_killed_in_the_middle_of_an_evening_costs_time_and_no_gift() {
     let place = Place::new();
     let (_folder, cluster) = stack().await;
@@ -107,7 +124,8 @@ async fn a_wallet_node_killed_in_the_middle_of_an_evening_costs_time_and_no_gift
     println!("{victim} was killed with {shards} shards; all taken over after {:?}", killed_at.elapsed());
     let ended = replaying.finish(COMMAND_LIMIT).await.expect("the replay ends");
     assert!(ended.status.success(), "{}\n{}", ended.stdout, ended.stderr);
-    assert!(ended.stdout.contains(&format!("{GIFTS} gifts taken")), "{}", ended.stdout);
+    let told = Told::read(&ended.stdout);
+    assert_eq!(told.taken + told.refused, i64::try_from(GIFTS).expect("a small number"), "{}", ended.stdout);
     let cluster = blocking(move || {
         let mut cluster = cluster;
         cluster.start_again(&victim).unwrap_or_else(|error| panic!("{error}"));
@@ -117,7 +135,8 @@ async fn a_wallet_node_killed_in_the_middle_of_an_evening_costs_time_and_no_gift
     .await;
     books_close(&place, &cluster).await;
     let accepted = count(&mut connection, DEBITS).await;
-    assert_eq!(accepted, i64::try_from(GIFTS).expect("a small number"), "acknowledged and charged once");
+    assert_eq!(accepted, told.taken, "acknowledged and charged once");
+    assert_eq!(count(&mut connection, POOR).await, told.refused, "only those who cannot pay are refused");
     let refunded = count(&mut connection, "SELECT count(*) FROM gift.orders WHERE kind <> 1").await;
     println!("{accepted} gifts, {refunded} of them refunded");
     blocking(move || cluster.terminate_all()).await;

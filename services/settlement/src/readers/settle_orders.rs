@@ -223,7 +223,7 @@ impl Handler for SettleOrders {
                 }
             }
         }
-        self.appender.append_in_tx(tx, items).await?;
+        self.appender.append(tx, items).await?;
         earnings::add_in_tx(tx, &self.db, &netted).await?;
         Ok(())
     }

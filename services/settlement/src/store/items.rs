@@ -6,7 +6,7 @@ use contracts::log::{Seq, Stamp};
 use ids::{AgencyId, OrderId, Partition, StreamerId, Uuid};
 use money::{Coins, Micros};
 use pg::Db;
-use seqlog::LogTable;
+use seqlog::{Insert, LogTable};
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row};
 
@@ -33,11 +33,11 @@ SELECT * FROM {s}.items WHERE kind = 2 AND order_id = ANY($1)";
 impl LogTable for ItemsTable {
     type Row = Item;
 
-    async fn insert_in_tx(&self, tx: &mut PgConnection, db: &Db, rows: &[Item]) -> Result<(), sqlx::Error> {
+    fn insert(&self, db: &Db, rows: &[Item]) -> Result<Insert, sqlx::Error> {
         fn column<T>(rows: &[Item], of: impl Fn(&Item) -> T) -> Vec<T> {
             rows.iter().map(of).collect()
         }
-        sqlx::query(db.sql(INSERT))
+        let query = sqlx::query(db.sql(INSERT))
             .bind(column(rows, |row| row.stamp.partition.number()))
             .bind(column(rows, |row| row.stamp.seq))
             .bind(column(rows, |row| row.stamp.epoch))
@@ -57,10 +57,8 @@ impl LogTable for ItemsTable {
             .bind(column(rows, |row| row.streamer.get()))
             .bind(column(rows, |row| row.agency.get()))
             .bind(column(rows, |row| row.platform.get()))
-            .bind(column(rows, |row| row.tax.get()))
-            .execute(tx)
-            .await?;
-        Ok(())
+            .bind(column(rows, |row| row.tax.get()));
+        Ok(query)
     }
 
     async fn read_after(

@@ -29,6 +29,17 @@ enum Written {
     Unknown(sqlx::Error),
 }
 
+impl Written {
+    fn of(appended: Result<(), AppendError>) -> Written {
+        match appended {
+            Ok(()) => Written::Committed,
+            Err(AppendError::Deposed(lost)) => Written::Deposed(lost),
+            Err(AppendError::Db(error)) if pg::is_constraint(&error) => Written::Refused(error),
+            Err(AppendError::Db(error)) => Written::Failed(error),
+        }
+    }
+}
+
 impl Lane {
     /// Decides and commits one batch of jobs; every job is answered when this returns.
     pub(super) async fn run_batch(&mut self, jobs: Vec<Job>) {
@@ -133,45 +144,50 @@ impl Lane {
                 return (Written::Failed(error), stepped);
             }
         }
-        let mut tx = match self.db.begin().await {
-            Ok(tx) => tx,
-            Err(error) => return (Written::Failed(error), stepped),
-        };
         let began = std::time::Instant::now();
-        let appended = async {
-            if !moves.is_empty() {
-                let lost =
-                    move_offsets_in_tx(&mut tx, &self.db, PAYMENTS_READER, LogName::Payments, moves).await?;
-                if !lost.is_empty() {
-                    return Ok(false);
-                }
-            }
-            self.appender.append_in_tx(&mut tx, entries).await.map(|()| true)
-        };
-        let written = match appended.await {
-            Ok(true) => match tx.commit().await {
-                Ok(()) => Written::Committed,
-                Err(error) if is_certain(&error) => Written::Failed(error),
-                Err(error) => Written::Unknown(error),
-            },
-            Ok(false) => {
-                let _ = tx.rollback().await; // A lost connection rolls back by itself.
-                Written::OffsetMoved
-            }
-            Err(error) => {
-                let _ = tx.rollback().await;
-                match error {
-                    AppendError::Deposed(lost) => Written::Deposed(lost),
-                    AppendError::Db(error) if pg::is_constraint(&error) => Written::Refused(error),
-                    AppendError::Db(error) => Written::Failed(error),
-                }
-            }
+        let written = match moves {
+            [] => self.write_alone(entries).await,
+            moves => self.write_with_offsets(entries, moves).await,
         };
         metrics::histogram!("largesse_wallet_commit_seconds").record(began.elapsed());
         if !matches!(written, Written::Committed) {
             self.appender.discard();
         }
         (written, stepped)
+    }
+
+    /// One statement is the whole transaction.
+    async fn write_alone(&mut self, entries: Vec<Entry>) -> Written {
+        let mut connection = match self.db.pool().acquire().await {
+            Ok(connection) => connection,
+            Err(error) => return Written::Failed(error),
+        };
+        match self.appender.append(&mut connection, entries).await {
+            Err(AppendError::Db(error)) if !pg::is_certain(&error) => Written::Unknown(error),
+            appended => Written::of(appended),
+        }
+    }
+
+    async fn write_with_offsets(&mut self, entries: Vec<Entry>, moves: &[OffsetMove]) -> Written {
+        let mut tx = match self.db.begin().await {
+            Ok(tx) => tx,
+            Err(error) => return Written::Failed(error),
+        };
+        let moved = move_offsets_in_tx(&mut tx, &self.db, PAYMENTS_READER, LogName::Payments, moves).await;
+        let written = match moved {
+            Err(error) => Written::Failed(error),
+            Ok(lost) if !lost.is_empty() => Written::OffsetMoved,
+            Ok(_) => Written::of(self.appender.append(&mut tx, entries).await),
+        };
+        if !matches!(written, Written::Committed) {
+            let _ = tx.rollback().await; // A lost connection rolls back by itself.
+            return written;
+        }
+        match tx.commit().await {
+            Ok(()) => Written::Committed,
+            Err(error) if pg::is_certain(&error) => Written::Failed(error),
+            Err(error) => Written::Unknown(error),
+        }
     }
 
     /// The batch is durable: memory follows, callers hear, rows travel.
@@ -269,11 +285,6 @@ fn slice_error((index, error): (usize, WalletError)) -> SliceError {
         | WalletError::Overloaded
         | WalletError::Unavailable(_) => SliceError::Failed(error),
     }
-}
-
-/// A COMMIT that the server itself refused did not happen; anything else is unknown.
-fn is_certain(error: &sqlx::Error) -> bool {
-    matches!(error, sqlx::Error::Database(_)) && !pg::is_connection_lost(error)
 }
 
 fn partitions_of(entries: &[Entry]) -> Vec<Partition> {

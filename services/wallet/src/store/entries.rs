@@ -5,8 +5,7 @@ use contracts::entry::{Entry, Funds, FundsDelta};
 use contracts::log::Seq;
 use ids::Partition;
 use pg::Db;
-use seqlog::LogTable;
-use sqlx::PgConnection;
+use seqlog::{Insert, LogTable};
 
 /// The table `entries`.
 #[derive(Clone, Copy, Debug, Default)]
@@ -58,7 +57,7 @@ fn column<'r, T>(rows: &'r [Entry], of: impl Fn(&'r Entry) -> T) -> Vec<T> {
 impl LogTable for EntriesTable {
     type Row = Entry;
 
-    async fn insert_in_tx(&self, tx: &mut PgConnection, db: &Db, rows: &[Entry]) -> Result<(), sqlx::Error> {
+    fn insert(&self, db: &Db, rows: &[Entry]) -> Result<Insert, sqlx::Error> {
         let plain = rows.iter().all(is_plain);
         let sends = rows.iter().map(sent_as_text).collect::<Result<Vec<_>, _>>()?;
         let query = sqlx::query(db.sql(if plain { INSERT_PLAIN } else { INSERT_WHOLE }))
@@ -78,20 +77,17 @@ impl LogTable for EntriesTable {
             .bind(column(rows, |entry| entry.after.promo_coins.get()))
             .bind(sends)
             .bind(column(rows, |entry| entry.body_hash));
-        let query = if plain {
-            query
-        } else {
-            query
-                .bind(column(rows, |entry| entry.held.paid_coins))
-                .bind(column(rows, |entry| entry.held.promo_coins))
-                .bind(column(rows, |entry| entry.held_after.paid_coins.get()))
-                .bind(column(rows, |entry| entry.held_after.promo_coins.get()))
-                .bind(column(rows, |entry| entry.shortfall_coins.get()))
-                .bind(column(rows, |entry| entry.origin_id))
-                .bind(column(rows, |entry| entry.expires_at_ms))
-        };
-        query.execute(tx).await?;
-        Ok(())
+        if plain {
+            return Ok(query);
+        }
+        Ok(query
+            .bind(column(rows, |entry| entry.held.paid_coins))
+            .bind(column(rows, |entry| entry.held.promo_coins))
+            .bind(column(rows, |entry| entry.held_after.paid_coins.get()))
+            .bind(column(rows, |entry| entry.held_after.promo_coins.get()))
+            .bind(column(rows, |entry| entry.shortfall_coins.get()))
+            .bind(column(rows, |entry| entry.origin_id))
+            .bind(column(rows, |entry| entry.expires_at_ms)))
     }
 
     async fn read_after(

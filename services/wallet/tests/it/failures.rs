@@ -45,7 +45,7 @@ async fn a_command_the_database_refuses_spoils_no_other() {
 async fn an_unknown_commit_is_answered_so_and_the_shard_comes_back_knowing() {
     let bank = Bank::open().await;
     let ann = bank.account_with(100).await;
-    // COMMIT of an append now takes long enough to be cut.
+    // The end of an append's only statement, its COMMIT, now takes long enough to be cut.
     bank.run_sql(
         "CREATE FUNCTION {s}.slow() RETURNS trigger LANGUAGE plpgsql AS \
          'BEGIN IF NEW.last_seq <> OLD.last_seq THEN PERFORM pg_sleep(1); END IF; RETURN NULL; END'; \
@@ -63,7 +63,7 @@ async fn an_unknown_commit_is_answered_so_and_the_shard_comes_back_knowing() {
     });
     wait_until("the COMMIT was cut", async || {
         let cut: i64 =
-            sqlx::query_scalar(KILL_OTHERS).bind("COMMIT%").fetch_one(bank.db.pool()).await.unwrap_or(0);
+            sqlx::query_scalar(KILL_OTHERS).bind("WITH advanced%").fetch_one(bank.db.pool()).await.unwrap_or(0);
         cut > 0
     })
     .await;
