@@ -291,6 +291,12 @@ fn facts(all: Vec<Fact>) -> Vec<Fact> {
 }
 
 impl Node {
+    /// The partitions whose orders this node decides.
+    pub fn kept(&self) -> Vec<Partition> {
+        let held = self.running.as_ref().map(Running::held).unwrap_or_default();
+        held.into_iter().map(|(partition, _)| partition).collect()
+    }
+
     /// Reports not acknowledged yet.
     pub fn unacknowledged(&self) -> usize {
         self.running.as_ref().map_or(0, Running::unacknowledged_len)

@@ -37,12 +37,12 @@ fn a_refused_send_is_taken_out_of_the_count() {
 
 #[test]
 fn sessions_of_others_do_not_mix_and_too_many_are_refused() {
-    let combos = Combos::new(5_000, 64);
+    let combos = Combos::new(5_000, 640);
     let (ann, bob) = (key(), key());
     combos.count(ann, 1, 0);
     assert_eq!(combos.count(bob, 1, 0).map(|combo| combo.count), Some(1));
-    let crowd = (0..1_000).filter_map(|_| combos.count(key(), 1, 1)).count();
-    assert!(crowd <= 64, "{crowd} sessions fit into 64 places");
+    let crowd = (0..10_000).filter_map(|_| combos.count(key(), 1, 1)).count();
+    assert!(crowd <= 640, "{crowd} sessions fit into 640 places");
     combos.sweep(10_000);
     assert!(combos.count(key(), 1, 10_000).is_some(), "ended sessions give their places back");
 }

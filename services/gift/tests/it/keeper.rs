@@ -6,7 +6,7 @@ use crate::store::RoomMood;
 use axum::http::StatusCode;
 use contracts::entry::Outcome;
 use contracts::order::OrderKind;
-use ids::{OrderId, SendKey, ViewerId};
+use ids::{OrderId, SendKey, ViewerId, partition_of};
 use proptest::prelude::*;
 use std::time::Duration;
 
@@ -297,14 +297,19 @@ async fn an_unknown_outcome_is_found_out_and_shown_once() {
 #[tokio::test]
 async fn a_report_that_reaches_nobody_waits_until_the_dead_keepers_partitions_are_taken_over() {
     let mut bench = Bench::open().await;
+    bench.config.keeper_lease_ms = 3_000; // Long enough for what follows the kill, also on a busy machine.
     let first = bench.start().await;
-    let viewer = rich_viewer(&bench).await;
     bench.node = "node-2".to_owned();
     let second = bench.start().await;
+    wait_until("each has its share", || async { first.kept().len() == 32 && second.kept().len() == 32 }).await;
+    let mut viewer = rich_viewer(&bench).await;
+    while !first.kept().contains(&partition_of(viewer.uuid())) {
+        viewer = rich_viewer(&bench).await;
+    }
     first.kill();
     let key = SendKey::now();
     assert_eq!(bench.send(&second, viewer, key, bench.body(ROSE, 1)).await.0, StatusCode::CREATED);
-    assert_eq!(second.unacknowledged(), 1, "nobody keeps its order yet");
+    wait_until("nobody keeps its order yet", || async { second.unacknowledged() == 1 }).await;
     // The first node's leases run out; the second takes its partitions over and hears its own report.
     bench.wait_for_state(&second, viewer, OrderId::of(viewer, key), "delivered").await;
     bench.settle().await;
