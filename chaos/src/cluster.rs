@@ -21,8 +21,10 @@ pub const END_WITHIN: Duration = Duration::from_secs(30);
 pub struct ClusterSettings {
     /// The binary under test.
     pub binary: PathBuf,
-    /// Where logs go and servers live. Logs stay.
+    /// Where logs go, and processes have their data. Logs stay.
     pub folder: PathBuf,
+    /// Where servers live.
+    pub servers_folder: PathBuf,
     pub fsync: Fsync,
     pub roles: Vec<Role>,
     /// More configuration for every process (TOML sections that the stack does not write itself).
@@ -46,9 +48,9 @@ impl Cluster {
     /// # Errors
     /// [`ChaosError`]; what had started is stopped again.
     pub fn start(settings: ClusterSettings) -> Result<Cluster, ChaosError> {
-        let ClusterSettings { binary, folder, fsync, roles, more } = settings;
+        let ClusterSettings { binary, folder, servers_folder, fsync, roles, more } = settings;
         make_folder(&folder.join("logs"))?;
-        let servers = start_all_in(&Kind::ALL, fsync, Some(&folder))?;
+        let servers = start_all_in(&Kind::ALL, fsync, Some(&servers_folder))?;
         let url = |kind| servers.iter().find(|server| server.kind() == kind).map(Server::url);
         let urls = Urls {
             database: url(Kind::Postgres).unwrap_or_default().to_owned(),
@@ -129,9 +131,13 @@ impl Cluster {
         &self.processes
     }
 
-    /// A private server, to be dropped (and so stopped) by the experiment.
-    pub fn servers(&mut self) -> &mut Vec<Server> {
-        &mut self.servers
+    /// A private server, to be crashed and started again by the experiment.
+    ///
+    /// # Errors
+    /// [`ChaosError::NoSuchProcess`].
+    pub fn server(&mut self, kind: Kind) -> Result<&mut Server, ChaosError> {
+        let found = self.servers.iter_mut().find(|server| server.kind() == kind);
+        found.ok_or_else(|| ChaosError::NoSuchProcess(kind.to_string()))
     }
 
     /// A process by its name.

@@ -38,6 +38,11 @@ impl Process {
         self.running
     }
 
+    /// How its log ends.
+    pub fn log_tail(&self) -> String {
+        log_tail(&self.log)
+    }
+
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }

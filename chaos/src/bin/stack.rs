@@ -145,6 +145,7 @@ fn keep(asked: &Asked) -> Result<(), String> {
         let settings = ClusterSettings {
             binary: absolute(&asked.binary)?,
             folder: absolute(&asked.folder)?,
+            servers_folder: absolute(&asked.folder)?,
             fsync: testkit::Fsync::On,
             roles: STACK.to_vec(),
             more: String::new(),

@@ -89,7 +89,8 @@ impl Cache {
     }
 
     /// Appends events to a room's feed, in order, and gives their places. Keeps about
-    /// [`crate::FEED_LEN_MAX`] of them.
+    /// [`crate::FEED_LEN_MAX`] of them. While Redis is away they reach this node's subscribers alone, and are kept
+    /// nowhere.
     ///
     /// # Errors
     /// [`CacheError`]; some events may have been appended.

@@ -58,6 +58,24 @@ impl Watched {
         }
     }
 
+    /// Passes events on to this node's subscribers only, at the places right after the last one: what comes from
+    /// Redis later is later in any case.
+    fn deliver_here(&self, key: &str, payloads: &[Bytes]) -> Vec<FeedId> {
+        let mut rooms = self.rooms();
+        let mut room = rooms.get_mut(key);
+        let mut last = room.as_ref().map(|room| room.last).unwrap_or_default();
+        let mut place = |payload: &Bytes| {
+            last = last.next();
+            if let Some(room) = &mut room {
+                room.last = last;
+                let event = FeedEvent { id: last, payload: payload.clone() };
+                let _ = room.subscribers.send(event); // The last subscriber may just have left.
+            }
+            last
+        };
+        payloads.iter().map(&mut place).collect()
+    }
+
     /// Passes one event on and remembers its place.
     fn deliver(&self, key: &str, id: FeedId, payload: Bytes) {
         if let Some(room) = self.rooms().get_mut(key)
@@ -80,6 +98,11 @@ impl RedisFeeds {
         let watched = Arc::new(Watched::default());
         let task = tokio::spawn(run(client, Arc::clone(&watched)));
         RedisFeeds { watched, task }
+    }
+
+    /// Passes events on to this node's subscribers only.
+    pub fn deliver_here(&self, key: &str, payloads: &[Bytes]) -> Vec<FeedId> {
+        self.watched.deliver_here(key, payloads)
     }
 
     /// A subscription to a room that is already watched.

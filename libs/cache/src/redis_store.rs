@@ -6,7 +6,8 @@ use bytes::Bytes;
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::streams::{StreamId, StreamRangeReply};
 use redis::{Client, ErrorKind, FromRedisValue, Pipeline, RedisError, Script};
-use std::time::Duration;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 /// The field of a stream entry that holds the payload.
 const PAYLOAD_FIELD: &str = "p";
@@ -14,9 +15,15 @@ const PAYLOAD_FIELD: &str = "p";
 /// The longest pause between two attempts to connect again.
 const RECONNECT_DELAY_MAX: Duration = Duration::from_secs(1);
 
+/// How long feeds stay on this node after Redis has failed one, before it is asked again.
+const FEEDS_AWAY: Duration = Duration::from_millis(500);
+
 pub(crate) struct RedisStore {
     connection: ConnectionManager,
     feeds: RedisFeeds,
+    /// Until when feeds stay on this node.
+    feeds_away: Mutex<Option<Instant>>,
+    append_timeout: Duration,
     incr: Script,
 }
 
@@ -37,7 +44,29 @@ impl RedisStore {
              if redis.call('PTTL', KEYS[1]) < 0 then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end \
              return redis.call('GET', KEYS[1])",
         );
-        Ok(RedisStore { connection, feeds: RedisFeeds::new(client), incr })
+        let feeds = RedisFeeds::new(client);
+        // Half of what the caller waits: the rest is for this node's own subscribers.
+        let append_timeout = act_timeout / 2;
+        Ok(RedisStore { connection, feeds, feeds_away: Mutex::default(), append_timeout, incr })
+    }
+
+    fn feeds_away(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.feeds_away.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn append(&self, key: &str, payloads: &[Bytes], ttl: Duration) -> Result<Vec<FeedId>, CacheError> {
+        let mut pipeline = redis::pipe();
+        for payload in payloads {
+            pipeline.cmd("XADD").arg(key).arg("MAXLEN").arg("~").arg(FEED_LEN_MAX).arg("*");
+            pipeline.arg(PAYLOAD_FIELD).arg(&payload[..]);
+        }
+        pipeline.cmd("PEXPIRE").arg(key).arg(millis(ttl)).ignore();
+        let ids: Vec<String> = self.run("feed_append", &pipeline).await?;
+        let read = |id: String| {
+            id.parse()
+                .map_err(|_| CacheError::BadReply { act: "feed_append", reason: format!("the id {id}") })
+        };
+        ids.into_iter().map(read).collect()
     }
 
     async fn run<T: FromRedisValue>(&self, act: &'static str, pipeline: &Pipeline) -> Result<T, CacheError> {
@@ -62,6 +91,10 @@ pub(crate) fn failed(act: &'static str, error: &RedisError) -> CacheError {
     }
 }
 
+fn length(payloads: &[Bytes]) -> u64 {
+    u64::try_from(payloads.len()).unwrap_or(u64::MAX)
+}
+
 fn millis(ttl: Duration) -> u64 {
     u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX).max(1)
 }
@@ -82,18 +115,18 @@ impl Store for RedisStore {
         payloads: &[Bytes],
         ttl: Duration,
     ) -> Result<Vec<FeedId>, CacheError> {
-        let mut pipeline = redis::pipe();
-        for payload in payloads {
-            pipeline.cmd("XADD").arg(key).arg("MAXLEN").arg("~").arg(FEED_LEN_MAX).arg("*");
-            pipeline.arg(PAYLOAD_FIELD).arg(&payload[..]);
+        if self.feeds_away().is_none_or(|until| until <= Instant::now()) {
+            let appending = tokio::time::timeout(self.append_timeout, self.append(key, payloads, ttl)).await;
+            match appending.unwrap_or(Err(CacheError::TimedOut { act: "feed_append" })) {
+                Ok(ids) => return Ok(ids),
+                Err(error) => {
+                    tracing::debug!(%error, "effects stay on this node");
+                    *self.feeds_away() = Some(Instant::now() + FEEDS_AWAY);
+                }
+            }
         }
-        pipeline.cmd("PEXPIRE").arg(key).arg(millis(ttl)).ignore();
-        let ids: Vec<String> = self.run("feed_append", &pipeline).await?;
-        let read = |id: String| {
-            id.parse()
-                .map_err(|_| CacheError::BadReply { act: "feed_append", reason: format!("the id {id}") })
-        };
-        ids.into_iter().map(read).collect()
+        metrics::counter!("largesse_cache_feed_events_kept_here_total").increment(length(payloads));
+        Ok(self.feeds.deliver_here(key, payloads))
     }
 
     async fn feed_read_after(

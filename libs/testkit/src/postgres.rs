@@ -2,7 +2,7 @@
 
 use crate::TestkitError;
 use crate::free_port::free_port;
-use crate::server::{Fsync, command_as, log_to, own_folder, run_to_end, wait_ready};
+use crate::server::{Fsync, Program, command_as, own_folder, run_to_end};
 use crate::watchdog::{StopSignal, Watchdog};
 use std::path::{Path, PathBuf};
 
@@ -10,8 +10,8 @@ const USER: &str = "postgres";
 /// Many test processes share one server, each with small pools.
 const CONNECTIONS_MAX: u32 = 400;
 
-/// Makes a cluster and starts it; gives the superuser's URL to the maintenance database.
-pub(crate) fn start(watchdog: &Watchdog, fsync: Fsync) -> Result<String, TestkitError> {
+/// Makes a cluster; the URL is the superuser's, to the maintenance database.
+pub(crate) fn prepare(watchdog: &Watchdog, fsync: Fsync) -> Result<Program, TestkitError> {
     let programs = program_folder()?;
     let home = watchdog.dir().join("postgres");
     own_folder(USER, &home)?;
@@ -29,19 +29,29 @@ pub(crate) fn start(watchdog: &Watchdog, fsync: Fsync) -> Result<String, Testkit
             .arg(format!("--pgdata={}", cluster.display())),
     )?;
     let port = free_port()?;
-    let mut command = command_as(USER, &program("postgres"));
-    command.current_dir(&home).arg("-D").arg(&cluster).arg("-p").arg(port.to_string());
-    for setting in settings(fsync) {
-        command.arg("-c").arg(setting);
-    }
-    log_to(watchdog, &mut command)?;
-    let process = watchdog.spawn(&mut command, StopSignal::Int)?;
-    wait_ready(watchdog, "postgres", process, || {
-        let mut ask = command_as(USER, &program("pg_isready"));
+    let postgres = program("postgres");
+    let command = move || {
+        let mut command = command_as(USER, &postgres);
+        command.current_dir(&home).arg("-D").arg(&cluster).arg("-p").arg(port.to_string());
+        for setting in settings(fsync) {
+            command.arg("-c").arg(setting);
+        }
+        command
+    };
+    let is_ready = programs.join("pg_isready").display().to_string();
+    let answers = move || {
+        let mut ask = command_as(USER, &is_ready);
         ask.args(["-q", "-h", "127.0.0.1", "-t", "5", "-p", &port.to_string()]);
         ask.status().is_ok_and(|status| status.success())
-    })?;
-    Ok(format!("postgres://postgres:{password}@127.0.0.1:{port}/postgres"))
+    };
+    Ok(Program {
+        url: format!("postgres://postgres:{password}@127.0.0.1:{port}/postgres"),
+        command: Box::new(command),
+        stop: StopSignal::Int,
+        // "Immediate": every backend ends at once, and the next start recovers from the log.
+        crash: "QUIT",
+        answers: Box::new(answers),
+    })
 }
 
 fn settings(fsync: Fsync) -> Vec<String> {
@@ -53,9 +63,7 @@ fn settings(fsync: Fsync) -> Vec<String> {
         "log_min_messages=warning".to_owned(),
     ];
     let by_purpose: &[&str] = match fsync {
-        Fsync::Off => {
-            &["shared_buffers=128MB", "fsync=off", "synchronous_commit=off", "full_page_writes=off"]
-        }
+        Fsync::Off => &["shared_buffers=128MB", "fsync=off", "full_page_writes=off"],
         Fsync::On => &["shared_buffers=1GB", "wal_buffers=64MB", "checkpoint_timeout=15min"],
     };
     settings.extend(by_purpose.iter().map(|setting| (*setting).to_owned()));

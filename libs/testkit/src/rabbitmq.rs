@@ -3,7 +3,7 @@
 
 use crate::TestkitError;
 use crate::free_port::free_port;
-use crate::server::{command_as, log_to, own_folder, says, wait_ready};
+use crate::server::{Program, command_as, log_to, own_folder, says, wait_ready};
 use crate::watchdog::{StopSignal, Watchdog};
 use std::net::{Ipv4Addr, TcpStream};
 use std::path::Path;
@@ -16,8 +16,8 @@ const PORT_MAPPER: &str = "/usr/bin/epmd";
 const HELLO: &[u8] = b"AMQP\x00\x00\x09\x01";
 const METHOD_FRAME: &[u8] = b"\x01\x00\x00";
 
-/// Starts a port mapper and a node, and gives the URL of the default virtual host.
-pub(crate) fn start(watchdog: &Watchdog) -> Result<String, TestkitError> {
+/// Starts a port mapper, which stays, and prepares a node; the URL is that of the default virtual host.
+pub(crate) fn prepare(watchdog: &Watchdog) -> Result<Program, TestkitError> {
     for program in [PROGRAM, PORT_MAPPER] {
         if !Path::new(program).exists() {
             return Err(TestkitError::Missing { program: program.to_owned() });
@@ -41,24 +41,30 @@ pub(crate) fn start(watchdog: &Watchdog) -> Result<String, TestkitError> {
     );
     write_to(&home.join("rabbitmq.conf"), &settings)?;
     write_to(&home.join("enabled_plugins"), "[].\n")?;
-    let mut node = command_as(USER, PROGRAM);
-    node.current_dir(&home).env("HOME", &home);
-    node.env("ERL_EPMD_PORT", mapper_port.to_string()).env("ERL_EPMD_ADDRESS", "127.0.0.1");
-    node.env("RABBITMQ_NODENAME", format!("testkit-{amqp_port}@localhost"));
-    node.env("RABBITMQ_DIST_PORT", node_port.to_string());
-    for (variable, file) in FILES {
-        node.env(variable, home.join(file));
-    }
-    // The script then becomes the node instead of waiting for it, so that its process id is the node's.
-    node.env("RABBITMQ_ALLOW_INPUT", "true");
-    node.env(
-        "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS",
-        "-noinput -start_epmd false -kernel inet_dist_use_interface {127,0,0,1} +S 2:2 +A 16",
-    );
-    log_to(watchdog, &mut node)?;
-    let process = watchdog.spawn(&mut node, StopSignal::Term)?;
-    wait_ready(watchdog, "rabbitmq", process, || says(amqp_port, HELLO, METHOD_FRAME))?;
-    Ok(format!("amqp://guest:guest@127.0.0.1:{amqp_port}/%2f"))
+    let command = move || {
+        let mut node = command_as(USER, PROGRAM);
+        node.current_dir(&home).env("HOME", &home);
+        node.env("ERL_EPMD_PORT", mapper_port.to_string()).env("ERL_EPMD_ADDRESS", "127.0.0.1");
+        node.env("RABBITMQ_NODENAME", format!("testkit-{amqp_port}@localhost"));
+        node.env("RABBITMQ_DIST_PORT", node_port.to_string());
+        for (variable, file) in FILES {
+            node.env(variable, home.join(file));
+        }
+        // The script then becomes the node instead of waiting for it, so that its process id is the node's.
+        node.env("RABBITMQ_ALLOW_INPUT", "true");
+        node.env(
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS",
+            "-noinput -start_epmd false -kernel inet_dist_use_interface {127,0,0,1} +S 2:2 +A 16",
+        );
+        node
+    };
+    Ok(Program {
+        url: format!("amqp://guest:guest@127.0.0.1:{amqp_port}/%2f"),
+        command: Box::new(command),
+        stop: StopSignal::Term,
+        crash: "KILL",
+        answers: Box::new(move || says(amqp_port, HELLO, METHOD_FRAME)),
+    })
 }
 
 /// Every file a node reads or writes, moved into our folder. None of `/etc/rabbitmq` is read.

@@ -1,6 +1,6 @@
 //! What the private servers have in common: a kind, a URL, a start with a bound, an orderly end.
 
-use crate::watchdog::Watchdog;
+use crate::watchdog::{StopSignal, Watchdog};
 use crate::{TestkitError, postgres, rabbitmq, redis};
 use std::fmt;
 use std::io::{Read, Write};
@@ -69,13 +69,34 @@ pub enum Fsync {
     Off,
 }
 
-/// One running private server. Dropping it stops it and removes its folder.
-#[derive(Debug)]
+/// How a server's process starts, the first time and every time after.
+pub(crate) struct Program {
+    pub url: String,
+    pub command: Box<dyn Fn() -> Command + Send + Sync>,
+    /// How it is asked to stop at the end.
+    pub stop: StopSignal,
+    /// The signal under which it ends at once, with nothing put in order.
+    pub crash: &'static str,
+    pub answers: Box<dyn Fn() -> bool + Send + Sync>,
+}
+
+/// One private server. Dropping it stops it and removes its folder.
 pub struct Server {
     kind: Kind,
-    url: String,
+    program: Program,
+    process: u32,
     watchdog: Watchdog,
 }
+
+impl fmt::Debug for Server {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut fields = formatter.debug_struct("Server");
+        fields.field("kind", &self.kind).field("process", &self.process).finish_non_exhaustive()
+    }
+}
+
+/// How long a crash may take.
+const CRASH_WITHIN: Duration = Duration::from_secs(10);
 
 impl Server {
     /// Starts a server and waits until it answers.
@@ -95,13 +116,13 @@ impl Server {
         let mut attempt = 1;
         loop {
             let watchdog = Watchdog::start(parent)?;
-            let started = match kind {
-                Kind::Postgres => postgres::start(&watchdog, fsync),
-                Kind::Redis => redis::start(&watchdog),
-                Kind::RabbitMq => rabbitmq::start(&watchdog),
-            };
-            match started {
-                Ok(url) => return Ok(Server { kind, url, watchdog }),
+            let program = match kind {
+                Kind::Postgres => postgres::prepare(&watchdog, fsync),
+                Kind::Redis => redis::prepare(&watchdog),
+                Kind::RabbitMq => rabbitmq::prepare(&watchdog),
+            }?;
+            match run(kind, &program, &watchdog) {
+                Ok(process) => return Ok(Server { kind, program, process, watchdog }),
                 Err(TestkitError::Ended { .. }) if attempt < ATTEMPTS_MAX => attempt += 1,
                 Err(error) => return Err(error),
             }
@@ -113,13 +134,48 @@ impl Server {
     }
 
     pub fn url(&self) -> &str {
-        &self.url
+        &self.program.url
+    }
+
+    /// Ends the server at once, with nothing put in order. What it had made durable stays in its folder.
+    ///
+    /// # Errors
+    /// [`TestkitError::Failed`] when it does not end.
+    pub fn crash(&self) -> Result<(), TestkitError> {
+        self.watchdog.end(self.process, self.program.crash, CRASH_WITHIN)
+    }
+
+    /// Loses everything a crashed RabbitMQ had kept: queues, exchanges, messages.
+    ///
+    /// # Errors
+    /// [`TestkitError::Io`].
+    pub fn lose_queues(&self) -> Result<(), TestkitError> {
+        let kept = self.dir().join("rabbitmq/mnesia");
+        std::fs::remove_dir_all(&kept).map_err(TestkitError::io(format!("remove {}", kept.display())))
+    }
+
+    /// Starts a crashed server again, in its folder and at its address, and waits until it answers.
+    ///
+    /// # Errors
+    /// As [`Server::start`].
+    pub fn start_again(&mut self) -> Result<(), TestkitError> {
+        self.process = run(self.kind, &self.program, &self.watchdog)?;
+        Ok(())
     }
 
     /// The server's folder, removed with it.
     pub fn dir(&self) -> &Path {
         self.watchdog.dir()
     }
+}
+
+/// Starts a server's process and waits until it answers.
+fn run(kind: Kind, program: &Program, watchdog: &Watchdog) -> Result<u32, TestkitError> {
+    let mut command = (program.command)();
+    log_to(watchdog, &mut command)?;
+    let process = watchdog.spawn(&mut command, program.stop)?;
+    wait_ready(watchdog, kind.name(), process, &program.answers)?;
+    Ok(process)
 }
 
 /// Starts several servers at the same time.

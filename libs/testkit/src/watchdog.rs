@@ -9,6 +9,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 const SCRIPT: &str = include_str!("watchdog.sh");
 
@@ -89,6 +90,26 @@ impl Watchdog {
         let mut children = self.children();
         let found = children.iter_mut().find(|child| child.id() == id);
         found.is_none_or(|child| !matches!(child.try_wait(), Ok(None)))
+    }
+
+    /// Sends a signal to a process that was started here, and waits until it has ended.
+    ///
+    /// # Errors
+    /// [`TestkitError::Failed`] when it still runs after `limit`.
+    pub fn end(&self, id: u32, signal: &str, limit: Duration) -> Result<(), TestkitError> {
+        let command = format!("kill -{signal} {id}");
+        if !self.has_ended(id) {
+            let sent = Command::new("kill").arg(format!("-{signal}")).arg(id.to_string()).status();
+            sent.map_err(TestkitError::io(command.clone()))?;
+        }
+        let began = Instant::now();
+        while !self.has_ended(id) {
+            if began.elapsed() > limit {
+                return Err(TestkitError::Failed { command, output: format!("runs on after {limit:?}") });
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        Ok(())
     }
 
     fn children(&self) -> MutexGuard<'_, Vec<Child>> {

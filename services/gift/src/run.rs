@@ -40,6 +40,9 @@ use tokio::task::JoinHandle;
 /// Batches of committed rows waiting to be told before they are dropped.
 const TOLD_LEN_MAX: usize = 1_024;
 
+/// How often a node looks whether ranks are still counted where it adds to them.
+const RANKS_LOOK_EVERY: Duration = Duration::from_secs(2);
+
 /// What gift is built from.
 pub struct Deps {
     /// The schema [`crate::SERVICE`], migrated.
@@ -115,7 +118,7 @@ async fn open(deps: &Deps) -> Result<Opened, StartError> {
     };
     let stage = Arc::new(Stage::new(deps.cache.clone(), limits));
     let ranks = Arc::new(Ranks::new(deps.cache.clone(), deps.zone, config.ranks_len_max));
-    ranks.rebuild(&deps.db).await?;
+    ranks.keep(&deps.db).await?;
     let desk = Arc::new(ReportDesk::new(deps.db.clone(), DESK_LEN_MAX));
     Ok(Opened { shelf, identity, stage, ranks, desk, node_lease })
 }
@@ -150,6 +153,7 @@ pub async fn start(deps: Deps) -> Result<Running, StartError> {
     let refunds_due = Arc::new(Notify::new());
     let telling = teller::run(telling, Arc::clone(&stage), Arc::clone(&ranks), Arc::clone(&refunds_due));
     let teller = tokio::spawn(telling);
+    jobs.push(tokio::spawn(keep_ranks(Arc::clone(&ranks), deps.db.clone(), stopped.clone())));
     let retry = Duration::from_millis(config.refund_retry_ms.max(10));
     let wallet = Arc::clone(&deps.wallet);
     jobs.push(tokio::spawn(refunds::run(deps.db.clone(), wallet, refunds_due, retry, stopped.clone())));
@@ -257,6 +261,18 @@ async fn sweep_combos(combos: Arc<Combos>, every: Duration, mut shutdown: watch:
         tokio::select! {
             _ = shutdown.changed() => return,
             () = tokio::time::sleep(every) => combos.sweep(chrono::Utc::now().timestamp_millis()),
+        }
+    }
+}
+
+async fn keep_ranks(ranks: Arc<Ranks>, db: Db, mut shutdown: watch::Receiver<bool>) {
+    while !*shutdown.borrow() {
+        tokio::select! {
+            _ = shutdown.changed() => return,
+            () = tokio::time::sleep(RANKS_LOOK_EVERY) => {}
+        }
+        if let Err(error) = ranks.keep(&db).await {
+            tracing::warn!(%error, "ranks could not be counted again yet");
         }
     }
 }

@@ -192,3 +192,21 @@ async fn a_refused_message_is_kept_with_its_reason_in_the_process() {
     }
     panic!("it was not kept");
 }
+
+/// Nobody waits for a reader that does not keep up: what does not fit is dropped, and its log is pulled instead.
+#[tokio::test]
+async fn a_full_queue_drops_what_is_new_and_keeps_its_order() {
+    let bus = Bus::in_process(&Lane::Live);
+    let topic = topic("full");
+    let mut reader = join(&bus, &topic, "reader").await;
+    let fits = u32::try_from(QUEUE_LEN_MAX).expect("a small number");
+    for number in 0..fits + 100 {
+        publish(&bus, &topic, number).await.expect("published");
+    }
+    for number in 0..fits {
+        assert_eq!(next(&mut reader).await, number);
+    }
+    assert_eq!(reader.try_recv(), None, "the rest was dropped");
+    publish(&bus, &topic, 7).await.expect("published");
+    assert_eq!(next(&mut reader).await, 7, "and it goes on");
+}

@@ -16,9 +16,81 @@ async fn a_mute_server_is_given_up_in_time() {
     let started = Instant::now();
     let error = cache.get("anything").await.expect_err("nobody answers");
     assert_eq!((error.class(), error.slug()), (ErrorClass::Transient, "cache-unavailable"));
-    assert!(cache.feed_append(Uuid::now_v7(), vec![Bytes::from_static(b"x")]).await.is_err());
     assert!(cache.feed_subscribe(Uuid::now_v7()).await.is_err());
     assert!(started.elapsed() < Duration::from_secs(5));
+}
+
+#[tokio::test]
+async fn events_stay_on_their_node_while_the_server_is_away_and_travel_again_when_it_is_back() {
+    let cable = Cable::plug(&testkit::redis_url().await).await;
+    let (here, there) = (cable.cache().await, Cache::connect(&testkit::redis_url().await, &Lane::Live).await);
+    let (there, room) = (there.expect("the URL is fine"), Uuid::now_v7());
+    let (mut near, mut far) =
+        (here.feed_subscribe(room).await.expect("there"), there.feed_subscribe(room).await.expect("there"));
+    let one = |text: &'static str| vec![Bytes::from_static(text.as_bytes())];
+    here.feed_append(room, one("before")).await.expect("appended");
+    assert_eq!(near.recv().await.expect("an event").payload, "before");
+    assert_eq!(far.recv().await.expect("an event").payload, "before");
+    cable.pull();
+    here.feed_append(room, one("meanwhile")).await.expect("kept here");
+    let meanwhile = near.recv().await.expect("an event");
+    assert_eq!(meanwhile.payload, "meanwhile");
+    cable.push();
+    let last = async {
+        loop {
+            here.feed_append(room, one("after")).await.expect("appended");
+            if far.try_recv().expect("it goes on").is_some_and(|event| event.payload == "after") {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), last).await.expect("events travel again");
+    let next = near.recv().await.expect("an event");
+    assert!(next.id > meanwhile.id && next.payload == "after", "{next:?}");
+}
+
+/// A stand-in for the server that passes bytes on, until it is pulled.
+struct Cable {
+    address: std::net::SocketAddr,
+    plugged: tokio::sync::watch::Sender<bool>,
+}
+
+impl Cable {
+    async fn plug(url: &str) -> Cable {
+        let real = url.trim_start_matches("redis://").to_owned();
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("bound");
+        let (plugged, is_plugged) = tokio::sync::watch::channel(true);
+        tokio::spawn(async move {
+            while let Ok((mut near, _)) = listener.accept().await {
+                let (real, mut is_plugged) = (real.clone(), is_plugged.clone());
+                tokio::spawn(async move {
+                    if !*is_plugged.borrow() {
+                        return;
+                    }
+                    let mut far = tokio::net::TcpStream::connect(real).await.expect("the real server");
+                    tokio::select! {
+                        _ = tokio::io::copy_bidirectional(&mut near, &mut far) => {}
+                        _ = is_plugged.wait_for(|is_plugged| !is_plugged) => {}
+                    }
+                });
+            }
+        });
+        Cable { address, plugged }
+    }
+
+    async fn cache(&self) -> Cache {
+        Cache::connect(&format!("redis://{}", self.address), &Lane::Live).await.expect("the URL is fine")
+    }
+
+    fn pull(&self) {
+        self.plugged.send_replace(false);
+    }
+
+    fn push(&self) {
+        self.plugged.send_replace(true);
+    }
 }
 
 #[tokio::test]

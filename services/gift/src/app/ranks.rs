@@ -1,8 +1,9 @@
-//! Who sent most in each room on an accounting day: folded from order rows, kept in the cache. Weak: after a
-//! restart it is rebuilt from the rows, under a new generation, so nothing is counted twice.
+//! Who sent most in each room on an accounting day: folded from order rows, kept in the cache. Weak: where the cache
+//! has forgotten it, it is counted again from the rows, under a new generation.
 
 use crate::app::stage::short_id;
 use crate::store::orders;
+use arc_swap::ArcSwap;
 use cache::Cache;
 use chrono::{NaiveDate, Utc};
 use contracts::log::AccountingZone;
@@ -11,6 +12,8 @@ use ids::{RoomId, Uuid, ViewerId};
 use pg::Db;
 use serde::Serialize;
 use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use utoipa::ToSchema;
 
@@ -40,7 +43,10 @@ pub struct RanksView {
 pub struct Ranks {
     cache: Cache,
     zone: AccountingZone,
-    generation: String,
+    /// Which counting all nodes add to.
+    generation: ArcSwap<String>,
+    /// Something was not added: the counting is to be begun again.
+    is_behind: AtomicBool,
     len_max: usize,
 }
 
@@ -48,24 +54,48 @@ type Scores = HashMap<(NaiveDate, RoomId), HashMap<ViewerId, i64>>;
 
 impl Ranks {
     pub fn new(cache: Cache, zone: AccountingZone, len_max: usize) -> Ranks {
-        Ranks { cache, zone, generation: Uuid::now_v7().to_string(), len_max }
+        let generation = ArcSwap::from_pointee(Uuid::now_v7().to_string());
+        Ranks { cache, zone, generation, is_behind: AtomicBool::new(false), len_max }
     }
 
-    /// Counts today's orders from the table. Call it before anything is folded in.
+    /// Adds to the counting that every node adds to; begins one from the table where there is none (the cache is
+    /// new, or has forgotten everything) or where this node could not add to it. Call it before anything is folded
+    /// in, then now and then. Rows committed meanwhile may be counted twice or not at all: ranks are a show.
     ///
     /// # Errors
     /// Whatever the database says.
-    pub async fn rebuild(&self, db: &Db) -> Result<(), sqlx::Error> {
+    pub async fn keep(&self, db: &Db) -> Result<(), sqlx::Error> {
+        match self.cache.get(GENERATION_KEY).await {
+            Err(error) => tracing::debug!(%error, "ranks wait for the cache"),
+            Ok(Some(generation)) if !self.is_behind.load(Ordering::Relaxed) => {
+                self.adopt(String::from_utf8_lossy(&generation).into_owned());
+            }
+            Ok(Some(_) | None) => self.rebuild(db).await?,
+        }
+        Ok(())
+    }
+
+    fn adopt(&self, generation: String) {
+        if **self.generation.load() != generation {
+            self.generation.store(Arc::new(generation));
+        }
+    }
+
+    /// Counts today's orders from the table.
+    async fn rebuild(&self, db: &Db) -> Result<(), sqlx::Error> {
         let day = self.zone.day_of(Utc::now());
         let mut scores = Scores::new();
         for row in orders::list_ranks(db, day, REBUILD_ROWS_MAX).await? {
             scores.entry((day, row.room_id)).or_default().insert(row.viewer_id, row.coins);
         }
-        self.add(scores).await;
-        let set = self.cache.set(GENERATION_KEY, self.generation.as_bytes(), GENERATION_TTL).await;
-        if let Err(error) = set {
-            tracing::warn!(%error, "ranks were not rebuilt; they are empty until the next start");
+        self.is_behind.store(false, Ordering::Relaxed);
+        let generation = Uuid::now_v7().to_string();
+        self.add(&generation, scores).await;
+        if let Err(error) = self.cache.set(GENERATION_KEY, generation.as_bytes(), GENERATION_TTL).await {
+            tracing::debug!(%error, "ranks were not rebuilt and wait for the cache");
+            self.is_behind.store(true, Ordering::Relaxed);
         }
+        self.adopt(generation);
         Ok(())
     }
 
@@ -83,16 +113,18 @@ impl Ranks {
                 scores.entry((row.stamp.day, row.room_id)).or_default().entry(row.viewer_id).or_default();
             *score = score.saturating_add(by);
         }
-        self.add(scores).await;
+        let generation = self.generation.load_full();
+        self.add(&generation, scores).await;
     }
 
-    async fn add(&self, scores: Scores) {
+    async fn add(&self, generation: &str, scores: Scores) {
         for ((day, room_id), viewers) in scores {
             let scores: Vec<(String, i64)> =
                 viewers.into_iter().map(|(viewer_id, by)| (viewer_id.to_string(), by)).collect();
-            let key = key_of(&self.generation, day, room_id);
+            let key = key_of(generation, day, room_id);
             if let Err(error) = self.cache.rank_add_all(&key, &scores).await {
-                tracing::debug!(%error, %room_id, "ranks of a room are behind until the next start");
+                tracing::debug!(%error, %room_id, "ranks of a room are behind until they are counted again");
+                self.is_behind.store(true, Ordering::Relaxed);
                 metrics::counter!("largesse_gift_ranks_lost_total").increment(1);
             }
         }
@@ -101,10 +133,7 @@ impl Ranks {
     /// Today's ranking of a room; empty while the cache is away.
     pub async fn list(&self, room_id: RoomId) -> RanksView {
         let day = self.zone.day_of(Utc::now());
-        let generation = match self.cache.get(GENERATION_KEY).await {
-            Ok(Some(generation)) => String::from_utf8_lossy(&generation).into_owned(),
-            Ok(None) | Err(_) => self.generation.clone(),
-        };
+        let generation = self.generation.load_full();
         let top =
             self.cache.rank_top(&key_of(&generation, day, room_id), self.len_max).await.unwrap_or_default();
         let ranks = top

@@ -301,7 +301,8 @@ async fn a_report_that_reaches_nobody_waits_until_the_dead_keepers_partitions_ar
     let first = bench.start().await;
     bench.node = "node-2".to_owned();
     let second = bench.start().await;
-    wait_until("each has its share", || async { first.kept().len() == 32 && second.kept().len() == 32 }).await;
+    wait_until("each has its share", || async { first.kept().len() == 32 && second.kept().len() == 32 })
+        .await;
     let mut viewer = rich_viewer(&bench).await;
     while !first.kept().contains(&partition_of(viewer.uuid())) {
         viewer = rich_viewer(&bench).await;

@@ -1,8 +1,10 @@
 //! The binary as its users run it: real processes, the embedded database, real HTTP.
 
+mod bad_days;
 mod command_line;
 mod crashes;
 mod doctor;
+mod evening;
 mod everything;
 mod nodes;
 mod place;

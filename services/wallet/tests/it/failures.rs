@@ -8,7 +8,7 @@ use ids::{RequestId, ViewerId};
 use sqlx::Executor;
 
 impl Bank {
-    async fn run_sql(&self, text: &'static str) {
+    pub async fn run_sql(&self, text: &'static str) {
         self.db.pool().execute(sqlx::raw_sql(self.db.sql(text))).await.expect("the statement runs");
     }
 }
@@ -62,8 +62,11 @@ async fn an_unknown_commit_is_answered_so_and_the_shard_comes_back_knowing() {
         async move { wallet.submit(Command { request_id, account_id: ann, body_hash, act }).await }
     });
     wait_until("the COMMIT was cut", async || {
-        let cut: i64 =
-            sqlx::query_scalar(KILL_OTHERS).bind("WITH advanced%").fetch_one(bank.db.pool()).await.unwrap_or(0);
+        let cut: i64 = sqlx::query_scalar(KILL_OTHERS)
+            .bind("WITH advanced%")
+            .fetch_one(bank.db.pool())
+            .await
+            .unwrap_or(0);
         cut > 0
     })
     .await;

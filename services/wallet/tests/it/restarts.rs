@@ -86,6 +86,22 @@ async fn a_deposed_writer_writes_nothing_and_says_so() {
 }
 
 #[tokio::test]
+async fn a_lost_shard_takes_nothing_of_its_batch_with_it() {
+    let mut config = sleepy();
+    config.lane_count = 1;
+    let bank = Bank::open_with(config).await;
+    let [ours, lost] = [5, 6].map(|number| account_of(Partition::try_new(number).expect("it exists")));
+    bank.recharge(ours, 100, 0).await;
+    bank.recharge(lost, 100, 0).await;
+    bank.run_sql("UPDATE {s}.log_heads SET epoch = epoch + 1, owner = 'other' WHERE partition = 6").await;
+    let (kept, gone) = tokio::join!(bank.debit(ours, 30), bank.debit(lost, 30));
+    assert_eq!((outcome(kept), problem(gone)), (Outcome::Accepted, "shard-moved"));
+    assert_eq!(bank.balance(ours).await, (70, 0), "stepped twice, and charged once");
+    assert_eq!(outcome(bank.debit(ours, 71).await), Outcome::NotEnoughCoins);
+    bank.assert_books_balance().await;
+}
+
+#[tokio::test]
 async fn another_node_takes_over_when_the_lease_of_a_dead_one_ends() {
     let mut bank = Bank::open().await;
     let ann = bank.account_with(100).await;
@@ -176,5 +192,31 @@ async fn snapshots_keep_up_and_bound_the_tail() {
     bank.start_again().await;
     assert_eq!(bank.balance(ann).await, (4_400, 0));
     assert_eq!(coins(4_400), bank.view(ann).await.available.paid_coins);
+    bank.assert_books_balance().await;
+}
+
+#[tokio::test]
+async fn what_a_failed_snapshot_left_out_is_in_the_next() {
+    let mut config = crate::bank::config();
+    (config.lane_count, config.snapshot_rows) = (1, 16);
+    let mut bank = Bank::open_with(config).await;
+    let [ann, bob] = [5, 5].map(|number| account_of(Partition::try_new(number).expect("it exists")));
+    bank.recharge(bob, 1_000, 0).await;
+    bank.run_sql("ALTER TABLE {s}.accounts ADD CONSTRAINT refused CHECK (false) NOT VALID").await;
+    bank.recharge(ann, 100, 0).await;
+    for _ in 0..40 {
+        bank.debit(bob, 1).await.expect("enough");
+    }
+    bank.run_sql("ALTER TABLE {s}.accounts DROP CONSTRAINT refused").await;
+    let covered = "SELECT coalesce(sum(as_of_seq), 0)::bigint FROM {s}.snapshot_heads";
+    wait_until("a snapshot is written", async || {
+        bank.debit(bob, 1).await.expect("enough");
+        sqlx::query_scalar::<_, i64>(bank.db.sql(covered)).fetch_one(bank.db.pool()).await.expect("a sum")
+            > 40
+    })
+    .await;
+    bank.crash();
+    bank.start_again().await;
+    assert_eq!(bank.balance(ann).await, (100, 0), "nothing happened to it since the snapshot that failed");
     bank.assert_books_balance().await;
 }

@@ -1,0 +1,157 @@
+//! What an SRE does to the stack on purpose: servers crash, lose everything, or run full; processes are killed;
+//! clients repeat themselves.
+//!
+//! Invariant under test: no acknowledged gift is lost, none is charged twice, what could not be shown is refunded,
+//! and the books close. `LARGESSE_TEST_LONG` asks for full lengths.
+
+use crate::evening::Evening;
+use chaos::{ChaosError, STACK, SmallDisk};
+use std::time::{Duration, Instant};
+use testkit::Kind;
+
+/// The size of the databases' disk; everything that is needed to start fits well.
+const DISK_MIB: u32 = 1_024;
+
+fn is_long() -> bool {
+    std::env::var_os("LARGESSE_TEST_LONG").is_some()
+}
+
+/// Gifts of an evening.
+fn gifts() -> usize {
+    if is_long() { 100_000 } else { 20_000 }
+}
+
+/// How long a server stays away.
+fn away() -> Duration {
+    Duration::from_secs(if is_long() { 60 } else { 2 })
+}
+
+/// Gifts are charged while a server that they can do without is away.
+async fn goes_on(evening: &Evening, without: &str) {
+    let before = evening.decided().await.expect("a count");
+    tokio::time::sleep(away()).await;
+    let now = evening.decided().await.expect("a count");
+    println!("{} gifts were decided in {:?} without {without}", now - before, away());
+    let all = i64::try_from(evening.gifts()).expect("a small number");
+    assert!(now - before >= 100 || now == all, "only {} gifts were decided without {without}", now - before);
+}
+
+async fn rabbitmq_crashes_and_loses_every_queue(evening: &mut Evening) {
+    evening
+        .act(|cluster| {
+            let server = cluster.server(Kind::RabbitMq)?;
+            server.crash()?;
+            Ok(server.lose_queues()?)
+        })
+        .await;
+    goes_on(evening, "RabbitMQ").await;
+    evening.act(|cluster| Ok(cluster.server(Kind::RabbitMq)?.start_again()?)).await;
+}
+
+async fn redis_crashes_and_forgets_everything(evening: &mut Evening) {
+    evening.act(|cluster| Ok(cluster.server(Kind::Redis)?.crash()?)).await;
+    goes_on(evening, "Redis").await;
+    evening.act(|cluster| Ok(cluster.server(Kind::Redis)?.start_again()?)).await;
+}
+
+async fn postgresql_crashes(evening: &mut Evening) {
+    evening
+        .act(|cluster| {
+            let server = cluster.server(Kind::Postgres)?;
+            server.crash()?;
+            std::thread::sleep(Duration::from_secs(1));
+            Ok(server.start_again()?)
+        })
+        .await;
+    println!("the next gift was decided {:?} after PostgreSQL was back", evening.recovery().await);
+}
+
+/// Each process once, in an order that is no order.
+async fn every_process_is_killed(evening: &mut Evening, round: usize) {
+    for turn in 0..STACK.len() {
+        let victim = STACK[(turn * 3 + round) % STACK.len()].name;
+        evening
+            .act(move |cluster| {
+                cluster.kill(victim)?;
+                cluster.start_again(victim)
+            })
+            .await;
+        tokio::time::sleep(Duration::from_millis(700)).await;
+    }
+    println!("the next gift was decided {:?} after the last kill", evening.recovery().await);
+}
+
+/// Three clients send the same gifts under the same keys, and everything fails that can.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_evening_on_which_everything_fails_and_clients_repeat_themselves() {
+    let mut evening = Evening::begin(gifts()).await;
+    evening.send();
+    evening.send();
+    rabbitmq_crashes_and_loses_every_queue(&mut evening).await;
+    redis_crashes_and_forgets_everything(&mut evening).await;
+    postgresql_crashes(&mut evening).await;
+    every_process_is_killed(&mut evening, 5).await;
+    evening.end("everything failed, every request sent three times").await;
+}
+
+/// One fault at a time, and for long.
+#[tokio::test(flavor = "multi_thread")]
+async fn five_minutes_of_kills() {
+    if !is_long() {
+        println!("skipped: a part of `make test-long`; the short evening kills every process once");
+        return;
+    }
+    let mut evening = Evening::begin(gifts()).await;
+    let until = Instant::now() + Duration::from_secs(300);
+    let mut round = 0;
+    while Instant::now() < until {
+        every_process_is_killed(&mut evening, round).await;
+        round += 1;
+    }
+    evening.end("every process killed, for five minutes").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_databases_disk_may_be_full() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let disk = match SmallDisk::mount(&folder.path().join("disk"), DISK_MIB) {
+        Ok(disk) => disk,
+        Err(error) => {
+            println!("skipped: {error}");
+            return;
+        }
+    };
+    open_to_all(folder.path());
+    let mut evening = Evening::prepare(gifts() / 2, Some(disk.folder())).await;
+    evening.send();
+    evening.wait_for_debits(1_000).await;
+    let filler = disk.folder().join("filler");
+    let filling = filler.clone();
+    evening.act(move |_| fill(&filling)).await;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    std::fs::remove_file(&filler).expect("room again");
+    evening
+        .act(|cluster| {
+            let server = cluster.server(Kind::Postgres)?;
+            server.crash()?; // It may have ended by itself; a restart is what its keeper would do.
+            Ok(server.start_again()?)
+        })
+        .await;
+    println!("the next gift was decided {:?} after PostgreSQL was back", evening.recovery().await);
+    evening.end("the databases' disk was full").await;
+}
+
+fn open_to_all(folder: &std::path::Path) {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755)).expect("our own folder");
+}
+
+/// Writes until there is no room.
+fn fill(path: &std::path::Path) -> Result<(), ChaosError> {
+    use std::io::Write;
+    let mut file = std::fs::File::create(path).map_err(|error| ChaosError::Disk(error.to_string()))?;
+    let zeros = vec![0_u8; 1 << 20];
+    while file.write_all(&zeros).is_ok() {}
+    let _ = file.write(&zeros[..4_096]); // What is left of the last megabyte.
+    Ok(())
+}
