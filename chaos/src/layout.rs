@@ -60,7 +60,7 @@ pub(crate) fn config_of(
 
 /// The last lines of a log.
 pub(crate) fn log_tail(path: &Path) -> String {
-    const LINES: usize = 20;
+    const LINES: usize = 60;
     let text = std::fs::read_to_string(path).unwrap_or_default();
     let lines: Vec<&str> = text.lines().collect();
     lines[lines.len().saturating_sub(LINES)..].join("\n")

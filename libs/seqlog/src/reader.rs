@@ -7,6 +7,7 @@
 use crate::cursor::{Cursor, Offer};
 use crate::follow;
 use crate::gauges::{self, ReaderGauges};
+use crate::heard::Heard;
 use crate::message::LogMessage;
 use crate::offsets::{OffsetMove, move_offsets_in_tx, read_offsets};
 use crate::source::LogSource;
@@ -85,7 +86,8 @@ pub trait Handler: Send + Sync {
     async fn committed(&mut self) {}
 
     /// The transaction did not commit, or nobody knows: forget what was planned and reload what is held of
-    /// these partitions. Returns partitions that are no longer ours.
+    /// these partitions. Returns partitions that are no longer ours. Where it fails, or offsets cannot be read after
+    /// it, it is called again.
     async fn rolled_back(
         &mut self,
         _partitions: &[Partition],
@@ -103,8 +105,8 @@ pub trait Handler: Send + Sync {
     }
 }
 
-/// Whether a transaction certainly did not happen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Whether a transaction certainly did not happen; the greater is the graver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum RolledBack {
     Certainly,
     /// The COMMIT's outcome is unknown.
@@ -178,9 +180,11 @@ pub struct Reader<H: Handler> {
     handler: H,
     settings: ReaderSettings,
     partitions: BTreeMap<Partition, Lane<H::Row>>,
+    /// Partitions whose rows were taken and not applied, and that could not be read again yet: the database was
+    /// away. Nothing is applied before they are.
+    unsettled: BTreeMap<Partition, RolledBack>,
     status: watch::Sender<ReaderStatus>,
-    /// When the bus last said anything; `None` when it must not be waited for.
-    heard_at: Option<Instant>,
+    heard: Heard,
     gauges: ReaderGauges,
 }
 
@@ -200,8 +204,11 @@ impl<H: Handler> Reader<H> {
         let lane = |partition| (partition, Lane::at(offsets.get(&partition).copied()));
         let partitions = partitions.into_iter().map(lane).collect();
         let (status, _) = watch::channel(ReaderStatus::default());
-        let (heard_at, gauges) = (Some(Instant::now()), ReaderGauges::new(handler.name()));
-        Ok(Reader { db, source, handler, settings, partitions, status, heard_at, gauges })
+        let gauges = ReaderGauges::new(handler.name());
+        let mut heard = Heard::default();
+        Partition::all().for_each(|partition| heard.note(partition)); // As good as heard: it is asked in a while.
+        let unsettled = BTreeMap::new();
+        Ok(Reader { db, source, handler, settings, partitions, unsettled, status, heard, gauges })
     }
 
     /// Lag and stops, as of the last turn.
@@ -253,9 +260,9 @@ impl<H: Handler> Reader<H> {
     /// Takes one message from the bus, whatever it is. Returns why it can never be taken, if so: the caller keeps it
     /// for a person.
     pub fn receive(&mut self, payload: &[u8]) -> Option<String> {
-        self.heard_at = Some(Instant::now());
         match LogMessage::<H::Row>::read(payload, self.db.lane()) {
             Ok(LogMessage::Batch(batch)) => {
+                self.heard.note(batch.partition);
                 let lane = self.partitions.get_mut(&batch.partition)?;
                 let traceparent = batch.traceparent.as_deref();
                 follow::received(self.handler.name(), batch.log, traceparent, batch.first_seq);
@@ -268,6 +275,7 @@ impl<H: Handler> Reader<H> {
             }
             Ok(LogMessage::Marks(message)) => {
                 for mark in message.marks {
+                    self.heard.note(mark.partition);
                     if let Some(lane) = self.partitions.get_mut(&mark.partition) {
                         lane.cursor.offer_mark(mark);
                     }
@@ -283,6 +291,7 @@ impl<H: Handler> Reader<H> {
     /// # Errors
     /// What the handler's own turn, or reloading after a failure, says; the next turn repeats it.
     pub async fn turn(&mut self) -> Result<(), ApplyError> {
+        self.settle().await?;
         self.pull_gaps().await;
         loop {
             let slices = self.take_slices();
@@ -310,21 +319,27 @@ impl<H: Handler> Reader<H> {
         let offsets = read_offsets(&self.db, self.handler.name(), H::Row::LOG).await?;
         let new: Vec<_> = new().map(|p| (*p, Lane::at(offsets.get(p).copied()))).collect();
         self.partitions.extend(new);
-        self.heard_at = None; // What was published about them went to whoever read them before.
+        self.heard.forget();
         Ok(())
     }
 
-    /// Asks the source, if the bus has been silent for long or partitions are new.
+    /// Asks the source about groups of which the bus has been silent for long, or whose partitions are new.
     pub async fn probe_if_silent(&mut self) {
-        if self.heard_at.is_none_or(|at| at.elapsed() > self.settings.probe_after) {
-            self.probe().await;
+        let silent = self.heard.take_silent(self.groups(), self.settings.probe_after);
+        if !silent.is_empty() {
+            self.probe_groups(silent).await;
         }
     }
 
     /// Asks the source how far it is: what the bus would have said.
     pub async fn probe(&mut self) {
-        self.heard_at = Some(Instant::now());
-        for (partition, lane) in self.partitions.iter_mut().filter(|(_, lane)| lane.stopped.is_none()) {
+        self.probe_groups(self.groups()).await;
+    }
+
+    async fn probe_groups(&mut self, groups: GroupSet) {
+        let asked = |partition: &Partition| groups.contains(partition.group());
+        let lanes = self.partitions.iter_mut().filter(|(partition, _)| asked(partition));
+        for (partition, lane) in lanes.filter(|(_, lane)| lane.stopped.is_none()) {
             match self.source.read_after(*partition, lane.cursor.seq(), crate::PULL_ROWS_MAX).await {
                 Ok(page) => {
                     lane.cursor.offer_page(page);
@@ -470,7 +485,28 @@ impl<H: Handler> Reader<H> {
         })
     }
 
+    /// Goes back to what is durable. What fails here is done again before anything else.
     async fn reload(&mut self, partitions: &[Partition], outcome: RolledBack) -> Result<(), ApplyError> {
+        for partition in partitions {
+            let known = self.unsettled.entry(*partition).or_insert(outcome);
+            *known = (*known).max(outcome);
+        }
+        self.settle().await
+    }
+
+    async fn settle(&mut self) -> Result<(), ApplyError> {
+        for outcome in [RolledBack::Certainly, RolledBack::Unknown] {
+            let of_outcome = self.unsettled.iter().filter(|(_, known)| **known == outcome);
+            let partitions: Vec<Partition> = of_outcome.map(|(partition, _)| *partition).collect();
+            if !partitions.is_empty() {
+                self.reload_once(&partitions, outcome).await?;
+                self.unsettled.retain(|partition, _| !partitions.contains(partition));
+            }
+        }
+        Ok(())
+    }
+
+    async fn reload_once(&mut self, partitions: &[Partition], outcome: RolledBack) -> Result<(), ApplyError> {
         let lost = self.handler.rolled_back(partitions, outcome).await?;
         self.let_go(&lost);
         let offsets = read_offsets(&self.db, self.handler.name(), H::Row::LOG).await?;

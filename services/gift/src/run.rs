@@ -142,6 +142,7 @@ pub async fn start(deps: Deps) -> Result<Running, StartError> {
         resend_after: Duration::from_millis(config.report_resend_ms.max(10)),
     };
     let (show, mut jobs) = show::start(show_parts, stopped.clone());
+    jobs.push(tokio::spawn(keep_ranks(Arc::clone(&ranks), deps.db.clone(), stopped.clone())));
     let (told, telling) = mpsc::channel(TOLD_LEN_MAX);
     let (status_in, status) = watch::channel(KeeperStatus::default());
     let keeping = keep_orders(&deps, Arc::clone(&desk), status_in);
@@ -153,7 +154,6 @@ pub async fn start(deps: Deps) -> Result<Running, StartError> {
     let refunds_due = Arc::new(Notify::new());
     let telling = teller::run(telling, Arc::clone(&stage), Arc::clone(&ranks), Arc::clone(&refunds_due));
     let teller = tokio::spawn(telling);
-    jobs.push(tokio::spawn(keep_ranks(Arc::clone(&ranks), deps.db.clone(), stopped.clone())));
     let retry = Duration::from_millis(config.refund_retry_ms.max(10));
     let wallet = Arc::clone(&deps.wallet);
     jobs.push(tokio::spawn(refunds::run(deps.db.clone(), wallet, refunds_due, retry, stopped.clone())));
@@ -161,8 +161,7 @@ pub async fn start(deps: Deps) -> Result<Running, StartError> {
     let orphans = Arc::clone(&adopting.orphans);
     jobs.push(tokio::spawn(adopting.run(stopped.clone())));
     let combos = Arc::new(Combos::new(i64::from(config.combo_gap_ms), config.combo_sessions_max));
-    let sweep_every = Duration::from_millis(u64::from(config.combo_gap_ms).max(1_000));
-    jobs.push(tokio::spawn(sweep_combos(Arc::clone(&combos), sweep_every, stopped.clone())));
+    jobs.push(tokio::spawn(sweep_combos(Arc::clone(&combos), config.combo_gap_ms, stopped.clone())));
     let shelf_read = Arc::clone(&shelf);
     let sender = Sender {
         shelf: Arc::clone(&shelf),
@@ -256,7 +255,8 @@ fn keep_orders(deps: &Deps, desk: Arc<ReportDesk>, status: watch::Sender<KeeperS
     }
 }
 
-async fn sweep_combos(combos: Arc<Combos>, every: Duration, mut shutdown: watch::Receiver<bool>) {
+async fn sweep_combos(combos: Arc<Combos>, gap_ms: u32, mut shutdown: watch::Receiver<bool>) {
+    let every = Duration::from_millis(u64::from(gap_ms).max(1_000));
     while !*shutdown.borrow() {
         tokio::select! {
             _ = shutdown.changed() => return,

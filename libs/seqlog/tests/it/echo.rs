@@ -136,6 +136,8 @@ pub enum Fault {
     BeforeEffect,
     /// After the whole effect, before the COMMIT.
     AfterEffect,
+    /// Before any effect; and then the database is away, so that what is durable cannot be read again at once.
+    AndWhenReloading,
 }
 
 /// Which partitions an echoer reads.
@@ -189,6 +191,9 @@ impl Handler for Echoer {
             self.fault = None;
             return Err(broken().into());
         }
+        if self.fault == Some(Fault::AndWhenReloading) {
+            return Err(broken().into()); // The fault goes on in `rolled_back`.
+        }
         let (mut echoes, mut sums) = (Vec::new(), BTreeMap::new());
         for note in slices.iter().flat_map(|slice| &slice.rows) {
             if note.amount == POISON {
@@ -218,6 +223,10 @@ impl Handler for Echoer {
         partitions: &[Partition],
         outcome: RolledBack,
     ) -> Result<Vec<Partition>, sqlx::Error> {
+        if self.fault == Some(Fault::AndWhenReloading) {
+            self.fault = None;
+            return Err(sqlx::Error::Io(std::io::Error::other("a planted fault")));
+        }
         match outcome {
             RolledBack::Certainly => {
                 self.echoes.discard();

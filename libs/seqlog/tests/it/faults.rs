@@ -44,7 +44,9 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::WakeDeposed),
         6 => (0..64_usize, 0..2_usize).prop_map(|(message, reader)| Step::Deliver { message, reader }),
         4 => (0..2_usize).prop_map(|reader| Step::Turn { reader }),
-        1 => (0..2_usize, prop_oneof![Just(Fault::BeforeEffect), Just(Fault::AfterEffect)])
+        1 => (0..2_usize, prop_oneof![
+                Just(Fault::BeforeEffect), Just(Fault::AfterEffect), Just(Fault::AndWhenReloading)
+            ])
             .prop_map(|(reader, fault)| Step::Break { reader, fault }),
         1 => (0..2_usize).prop_map(|reader| Step::Restart { reader }),
     ]

@@ -1,48 +1,53 @@
 //! A stack of separate processes on real servers, with an evening's gifts coming in.
 
 use crate::place::{COMMAND_LIMIT, Place, binary, short_evening, text};
-use chaos::{Cluster, ClusterSettings, STACK, Victim};
+use chaos::{Cluster, ClusterSettings, STACK};
 use sqlx::{Connection, PgConnection};
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use testkit::Fsync;
+use tokio::task::JoinHandle;
 
 /// How long everything may take to be ready; RabbitMQ on two busy cores needs a good part of it.
 pub const READY_WITHIN: Duration = Duration::from_secs(180);
 /// How long readers may take to catch up after the last gift.
 const CLOSE_WITHIN: Duration = Duration::from_secs(90);
 
+/// Gifts of one evening.
+const GIFTS: usize = 6_000;
+
 const DEBITS: &str = "SELECT count(*) FROM wallet.entries WHERE send IS NOT NULL AND outcome = 0";
 /// A few viewers of the shipped evening recharge too little.
 const POOR: &str = "SELECT count(*) FROM wallet.entries WHERE send IS NOT NULL AND outcome = 1";
 
 /// What a replay says at its end.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Told {
     taken: i64,
     refused: i64,
 }
 
 impl Told {
+    /// Reads "N gifts taken (M of them before), K refused, …".
     fn read(stdout: &str) -> Told {
-        let before = |words: &str| {
-            let number = stdout.split(words).next().and_then(|text| text.rsplit(' ').next());
-            number.and_then(|number| number.trim().parse().ok()).unwrap_or_else(|| panic!("{stdout}"))
+        let words: Vec<&str> = stdout.lines().last().unwrap_or_default().split(' ').collect();
+        let before = |word: &str| {
+            let at = words.iter().position(|one| one.starts_with(word)).filter(|at| *at > 0);
+            at.and_then(|at| words[at - 1].parse().ok()).unwrap_or_else(|| panic!("{stdout}"))
         };
-        // The first number of the line has nothing but a line's end before it.
-        let text = stdout.trim_end().rsplit('\n').next().unwrap_or_default();
-        let taken = text.split(" gifts taken").next().and_then(|number| number.trim().parse().ok());
-        Told { taken: taken.unwrap_or_else(|| panic!("{stdout}")), refused: before(" refused") }
+        Told { taken: before("gifts"), refused: before("refused") }
     }
 }
 
 /// A stack and those who send gifts to it.
 pub struct Evening {
-    place: Place,
-    gifts: usize,
+    place: Arc<Place>,
     cluster: Option<Cluster>,
-    replays: Vec<Victim>,
+    stop: Arc<AtomicBool>,
+    sending: Option<JoinHandle<Told>>,
     // Last: logs and data are removed when nothing uses them.
     _folder: tempfile::TempDir,
 }
@@ -50,7 +55,7 @@ pub struct Evening {
 impl Evening {
     /// Starts the whole stack and waits until every process is ready; `servers_folder` where it is not to be one of
     /// its own.
-    pub async fn prepare(gifts: usize, servers_folder: Option<&Path>) -> Evening {
+    pub async fn prepare(servers_folder: Option<&Path>) -> Evening {
         let open = std::fs::Permissions::from_mode(0o755);
         let folder = tempfile::Builder::new().permissions(open).tempdir().expect("a folder");
         let settings = ClusterSettings {
@@ -61,33 +66,36 @@ impl Evening {
             roles: STACK.to_vec(),
             more: String::new(),
         };
-        let place = Place::new();
-        short_evening(&place.file("evening.jsonl"), gifts);
         let started = tokio::task::spawn_blocking(move || {
             let cluster = Cluster::start(settings)?;
             cluster.wait_ready(READY_WITHIN)?;
             Ok::<_, chaos::ChaosError>(cluster)
         });
         let cluster = started.await.expect("it does not panic").unwrap_or_else(|error| panic!("{error}"));
-        Evening { place, gifts, cluster: Some(cluster), replays: Vec::new(), _folder: folder }
+        let (place, stop) = (Arc::new(Place::new()), Arc::default());
+        Evening { place, cluster: Some(cluster), stop, sending: None, _folder: folder }
     }
 
-    /// As [`Evening::prepare`]; then the gifts begin, and this returns when a tenth of them is charged.
-    pub async fn begin(gifts: usize) -> Evening {
-        let mut evening = Evening::prepare(gifts, None).await;
-        evening.send();
-        evening.wait_for_debits(i64::try_from(gifts / 10).expect("a small number")).await;
+    /// As [`Evening::prepare`]; then gifts come in until [`Evening::end`], from so many clients that all send the
+    /// same ones. Returns when some are charged.
+    pub async fn begin(clients: usize) -> Evening {
+        let mut evening = Evening::prepare(None).await;
+        evening.send(clients).await;
         evening
     }
 
-    /// Lets one more client send the whole evening to both gift nodes, gift by gift under the same keys.
-    pub fn send(&mut self) {
-        let evening = self.place.file("evening.jsonl");
+    /// Lets gifts come in, to both gift nodes.
+    pub async fn send(&mut self, clients: usize) {
         let url = |name| self.cluster().process(name).expect("it is in the stack").url();
-        let (one, two, data_dir) = (url("gift-1"), url("gift-2"), self.cluster().data_dir());
-        let words = ["replay", text(&evening), "--url", &one, "--url", &two, "--data-dir", text(&data_dir)];
-        let replay = self.place.start(&[&words[..], &["--connections", "16"]].concat(), &[]);
-        self.replays.push(replay);
+        let sender = Sender {
+            place: Arc::clone(&self.place),
+            urls: [url("gift-1"), url("gift-2")],
+            data_dir: self.cluster().data_dir(),
+            clients,
+            stop: Arc::clone(&self.stop),
+        };
+        self.sending = Some(tokio::spawn(sender.run()));
+        self.wait_for_debits(i64::try_from(GIFTS / 10).expect("a small number")).await;
     }
 
     /// How each process's log ends.
@@ -123,13 +131,9 @@ impl Evening {
         sqlx::query_scalar(sql).fetch_one(&mut connection).await.ok()
     }
 
-    pub fn gifts(&self) -> usize {
-        self.gifts
-    }
-
-    /// Gifts the wallet has decided, one way or the other.
+    /// Commands the wallet has decided: gifts, and the recharges before them.
     pub async fn decided(&self) -> Option<i64> {
-        self.count("SELECT count(*) FROM wallet.entries WHERE send IS NOT NULL").await
+        self.count("SELECT count(*) FROM wallet.entries").await
     }
 
     /// Waits until so many gifts are charged; says how long that took.
@@ -142,31 +146,27 @@ impl Evening {
         began.elapsed()
     }
 
-    /// Waits until the next gift is decided, or all are, and says how long that took.
+    /// Waits until the next command is decided, and says how long that took.
     pub async fn recovery(&self) -> Duration {
-        let all = i64::try_from(self.gifts).expect("a small number");
         let began = Instant::now();
         let mut first = None;
         loop {
             if let Some(now) = self.decided().await
-                && (now >= all || now > *first.get_or_insert(now))
+                && now > *first.get_or_insert(now)
             {
                 return began.elapsed();
             }
-            assert!(began.elapsed() < COMMAND_LIMIT, "the evening does not go on");
+            assert!(began.elapsed() < COMMAND_LIMIT, "the evening does not go on\n{}", self.logs());
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
 
-    /// Every gift has been sent: all who sent were told the same, no acknowledged gift is lost, none is charged
-    /// twice, and the books close.
+    /// No more gifts come. All who sent were told the same, no acknowledged gift is lost, none is charged twice, and
+    /// the books close.
     pub async fn end(mut self, what: &str) {
-        let mut told = Vec::new();
-        for replay in std::mem::take(&mut self.replays) {
-            let ended = replay.finish(COMMAND_LIMIT).await.expect("the replay ends");
-            assert!(ended.status.success(), "{}\n{}", ended.stdout, ended.stderr);
-            told.push(Told::read(&ended.stdout));
-        }
+        self.stop.store(true, Ordering::Relaxed);
+        let told = self.sending.take().expect("gifts came in").await;
+        let told = told.unwrap_or_else(|error| panic!("{error}\n{}", self.logs()));
         let began = Instant::now();
         loop {
             let ended = self.place.run(&["check", "--database", self.cluster().database()], &[]).await;
@@ -177,20 +177,68 @@ impl Evening {
             tokio::time::sleep(Duration::from_millis(500)).await;
         }
         let closed_after = began.elapsed();
-        let (taken, refused) = (self.count(DEBITS).await.expect("a count"), self.count(POOR).await);
-        for one in &told {
-            assert_eq!(one.taken + one.refused, i64::try_from(self.gifts).expect("a small number"));
-            assert_eq!((one.taken, Some(one.refused)), (taken, refused), "acknowledged, and charged once");
-        }
+        let [taken, refused] = [self.count(DEBITS).await, self.count(POOR).await];
+        assert_eq!(
+            (Some(told.taken), Some(told.refused)),
+            (taken, refused),
+            "acknowledged, and charged once"
+        );
         let refunded =
             self.count("SELECT count(*) FROM gift.orders WHERE kind = 3").await.unwrap_or_default();
         println!(
-            "{what}: {taken} gifts, {refunded} of them refunded; books closed {closed_after:?} after the last"
+            "{what}: {} gifts, {refunded} of them refunded; books closed {closed_after:?} after the last",
+            told.taken
         );
         self.act(|cluster| {
             cluster.terminate_all();
             Ok(())
         })
         .await;
+    }
+}
+
+/// Sends evening after evening.
+struct Sender {
+    place: Arc<Place>,
+    urls: [String; 2],
+    data_dir: PathBuf,
+    clients: usize,
+    stop: Arc<AtomicBool>,
+}
+
+impl Sender {
+    async fn run(self) -> Told {
+        let mut sum = Told::default();
+        let mut round = 0;
+        while round == 0 || !self.stop.load(Ordering::Relaxed) {
+            let told = self.evening(&format!("evening-{round}.jsonl")).await;
+            assert_eq!(told.taken + told.refused, i64::try_from(GIFTS).expect("a small number"));
+            sum = Told { taken: sum.taken + told.taken, refused: sum.refused + told.refused };
+            round += 1;
+        }
+        sum
+    }
+
+    /// One file, sent by every client: the same gifts under the same keys, which follow from when the run began.
+    async fn evening(&self, name: &str) -> Told {
+        let file = self.place.file(name);
+        short_evening(&file, GIFTS);
+        let [one, two] = &self.urls;
+        let words = ["replay", text(&file), "--url", one, "--url", two, "--data-dir", text(&self.data_dir)];
+        let words = [&words[..], &["--connections", "16"]].concat();
+        let mut replays = vec![self.place.start(&words, &[])];
+        let run_file = self.data_dir.join(format!("run-{name}.json"));
+        while self.clients > 1 && !run_file.exists() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        replays.extend((1..self.clients).map(|_| self.place.start(&words, &[])));
+        let mut told = Vec::new();
+        for replay in replays {
+            let ended = replay.finish(COMMAND_LIMIT).await.expect("the replay ends");
+            assert!(ended.status.success(), "{}\n{}", ended.stdout, ended.stderr);
+            told.push(Told::read(&ended.stdout));
+        }
+        assert!(told.iter().all(|one| *one == told[0]), "clients were told different things: {told:?}");
+        told[0]
     }
 }

@@ -12,9 +12,9 @@ use contracts::digest::body_hash;
 use contracts::log::{LogName, Seq};
 use contracts::payment::{Payment, PaymentKind};
 use contracts::wallet::{Act, Command, WalletError};
-use ids::{Partition, partition_of};
+use ids::{GroupSet, Partition, partition_of};
 use pg::Db;
-use seqlog::{Cursor, LogMessage, LogSource, OffsetMove, PULL_ROWS_MAX, ReaderStatus, read_offsets};
+use seqlog::{Cursor, Heard, LogMessage, LogSource, OffsetMove, PULL_ROWS_MAX, ReaderStatus, read_offsets};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -45,8 +45,7 @@ pub(crate) struct PaymentsReader {
     shards: BTreeMap<Partition, Shard>,
     status: watch::Sender<ReaderStatus>,
     queue: Subscription,
-    /// When the bus last said anything; `None` when it must not be waited for.
-    heard_at: Option<Instant>,
+    heard: Heard,
 }
 
 impl PaymentsReader {
@@ -59,8 +58,15 @@ impl PaymentsReader {
         status: watch::Sender<ReaderStatus>,
     ) -> Result<PaymentsReader, sqlx::Error> {
         let queue = bus.subscribe(LogName::Payments.as_str(), READER);
-        let mut reader =
-            PaymentsReader { db, source, wallet, shards: BTreeMap::new(), status, queue, heard_at: None };
+        let mut reader = PaymentsReader {
+            db,
+            source,
+            wallet,
+            shards: BTreeMap::new(),
+            status,
+            queue,
+            heard: Heard::default(),
+        };
         reader.follow().await?;
         Ok(reader)
     }
@@ -79,9 +85,7 @@ impl PaymentsReader {
                 tracing::warn!(%error, "read offsets could not be read; tried again");
             }
             self.drain_queue();
-            if self.heard_at.is_none_or(|at| at.elapsed() > PROBE_AFTER) {
-                self.probe().await;
-            }
+            self.probe_if_silent().await;
             self.pull_gaps().await;
             if !self.apply_ready().await {
                 tokio::time::sleep(PULL_AFTER).await;
@@ -103,12 +107,12 @@ impl PaymentsReader {
             let shard = || Shard { cursor: Cursor::new(epoch, seq), gap_since: None, stopped: None };
             self.shards.entry(partition).or_insert_with(shard);
         }
-        self.heard_at = None; // What was published about them went to whoever read them before.
+        self.heard.forget();
         Ok(())
     }
 
     fn drain_queue(&mut self) {
-        self.queue.follow(self.shards.keys().map(|partition| partition.group()).collect());
+        self.queue.follow(self.groups());
         while let Some(payload) = self.queue.try_recv() {
             if let Some(reason) = self.receive(&payload) {
                 self.queue.refuse(payload, reason);
@@ -116,10 +120,16 @@ impl PaymentsReader {
         }
     }
 
-    /// Asks the source how far it is: what the bus would have said.
-    async fn probe(&mut self) {
-        self.heard_at = Some(Instant::now());
-        for (partition, shard) in self.shards.iter_mut().filter(|(_, shard)| shard.stopped.is_none()) {
+    fn groups(&self) -> GroupSet {
+        self.shards.keys().map(|partition| partition.group()).collect()
+    }
+
+    /// Asks the source how far it is where the bus is silent: what it would have said.
+    async fn probe_if_silent(&mut self) {
+        let silent = self.heard.take_silent(self.groups(), PROBE_AFTER);
+        let asked = |partition: &Partition| silent.contains(partition.group());
+        let shards = self.shards.iter_mut().filter(|(partition, _)| asked(partition));
+        for (partition, shard) in shards.filter(|(_, shard)| shard.stopped.is_none()) {
             match self.source.read_after(*partition, shard.cursor.seq(), PULL_ROWS_MAX).await {
                 Ok(page) => {
                     shard.cursor.offer_page(page);
@@ -134,9 +144,9 @@ impl PaymentsReader {
 
     /// Takes one message; returns why it can never be taken, if so.
     fn receive(&mut self, payload: &[u8]) -> Option<String> {
-        self.heard_at = Some(Instant::now());
         match LogMessage::<Payment>::read(payload, self.db.lane()) {
             Ok(LogMessage::Batch(batch)) => {
+                self.heard.note(batch.partition);
                 if let Some(shard) = self.shards.get_mut(&batch.partition) {
                     shard.cursor.offer(batch);
                 }
@@ -144,6 +154,7 @@ impl PaymentsReader {
             }
             Ok(LogMessage::Marks(marks)) => {
                 for mark in marks.marks {
+                    self.heard.note(mark.partition);
                     if let Some(shard) = self.shards.get_mut(&mark.partition) {
                         shard.cursor.offer_mark(mark);
                     }
