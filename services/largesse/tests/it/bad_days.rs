@@ -96,7 +96,6 @@ async fn an_evening_on_which_everything_fails_and_clients_repeat_themselves() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "fails, under repair: after RabbitMQ lost its queues some recharges do not reach their wallets for a minute"]
 async fn rabbitmq_may_crash_and_lose_every_queue() {
     let mut evening = Evening::begin(3).await;
     rabbitmq_crashes_and_loses_every_queue(&mut evening).await;

@@ -91,6 +91,7 @@ impl Evening {
             place: Arc::clone(&self.place),
             urls: [url("gift-1"), url("gift-2")],
             data_dir: self.cluster().data_dir(),
+            database: self.cluster().database().to_owned(),
             clients,
             stop: Arc::clone(&self.stop),
         };
@@ -120,15 +121,12 @@ impl Evening {
         outcome.unwrap_or_else(|error| panic!("{error}"))
     }
 
-    /// A connection of its own, if the database takes one now.
     pub async fn connect(&self) -> Option<PgConnection> {
-        let connecting = PgConnection::connect(self.cluster().database());
-        tokio::time::timeout(Duration::from_secs(5), connecting).await.ok()?.ok()
+        connect(self.cluster().database()).await
     }
 
     pub async fn count(&self, sql: &'static str) -> Option<i64> {
-        let mut connection = self.connect().await?;
-        sqlx::query_scalar(sql).fetch_one(&mut connection).await.ok()
+        count(self.cluster().database(), sql).await
     }
 
     /// Commands the wallet has decided: gifts, and the recharges before them.
@@ -197,11 +195,22 @@ impl Evening {
     }
 }
 
+/// A connection of its own, if the database takes one now.
+async fn connect(database: &str) -> Option<PgConnection> {
+    tokio::time::timeout(Duration::from_secs(5), PgConnection::connect(database)).await.ok()?.ok()
+}
+
+async fn count(database: &str, sql: &'static str) -> Option<i64> {
+    let mut connection = connect(database).await?;
+    sqlx::query_scalar(sql).fetch_one(&mut connection).await.ok()
+}
+
 /// Sends evening after evening.
 struct Sender {
     place: Arc<Place>,
     urls: [String; 2],
     data_dir: PathBuf,
+    database: String,
     clients: usize,
     stop: Arc<AtomicBool>,
 }
@@ -226,10 +235,17 @@ impl Sender {
         let [one, two] = &self.urls;
         let words = ["replay", text(&file), "--url", one, "--url", two, "--data-dir", text(&self.data_dir)];
         let words = [&words[..], &["--connections", "16"]].concat();
+        let before = count(&self.database, DEBITS).await;
         let mut replays = vec![self.place.start(&words, &[])];
-        let run_file = self.data_dir.join(format!("run-{name}.json"));
-        while self.clients > 1 && !run_file.exists() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
+        // The others come when gifts do: a client waits for the balances that it has paid for, and another that
+        // spends them meanwhile would confuse it.
+        let began = Instant::now();
+        while self.clients > 1 && began.elapsed() < COMMAND_LIMIT {
+            let now = count(&self.database, DEBITS).await;
+            if now.is_some_and(|now| now > before.unwrap_or(now)) {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
         replays.extend((1..self.clients).map(|_| self.place.start(&words, &[])));
         let mut told = Vec::new();
