@@ -3,7 +3,7 @@
 //! It survives a killed process, not a power cut: it runs with `fsync` off. Durable figures always come from
 //! a real PostgreSQL.
 
-use crate::PgError;
+use crate::{PgError, Plans};
 use pglite_oxide::PgliteServer;
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
@@ -35,7 +35,8 @@ impl Embedded {
             .map_err(|error| failed(error.to_string()))?;
         let server = started.map_err(|error| failed(format!("{error:#}")))?;
         let options = PgConnectOptions::from_str(&server.database_url())
-            .map_err(|_| PgError::BadUrl(server.database_url()))?;
+            .map_err(|_| PgError::BadUrl(server.database_url()))?
+            .options([Plans::ByIndex.setting()]);
         let pool = PgPoolOptions::new()
             .max_connections(1)
             .min_connections(1)

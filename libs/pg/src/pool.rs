@@ -18,6 +18,26 @@ pub struct PoolSettings {
     /// A statement that runs longer is told about and counted.
     pub slow_statement: Duration,
     pub access: Access,
+    pub plans: Plans,
+}
+
+/// What a pool's statements read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Plans {
+    /// A few rows by an index, whatever a table looked like when the statement was planned first: a plan made
+    /// while a table was new reads all of it, and is kept until the server looks at the table again.
+    ByIndex,
+    /// Whole tables, for proofs.
+    Any,
+}
+
+impl Plans {
+    pub(crate) const fn setting(self) -> (&'static str, &'static str) {
+        match self {
+            Plans::ByIndex => ("enable_seqscan", "off"),
+            Plans::Any => ("enable_seqscan", "on"),
+        }
+    }
 }
 
 /// What a pool's connections may do.
@@ -36,6 +56,7 @@ impl Default for PoolSettings {
             statement_timeout: Duration::from_secs(5),
             slow_statement: Duration::from_millis(500),
             access: Access::ReadWrite,
+            plans: Plans::ByIndex,
         }
     }
 }
@@ -54,6 +75,7 @@ pub async fn connect(url: &str, settings: PoolSettings) -> Result<PgPool, PgErro
         ("statement_timeout", timeout_ms.as_str()),
         ("idle_in_transaction_session_timeout", "5000"),
         ("default_transaction_read_only", if settings.access == Access::ReadOnly { "on" } else { "off" }),
+        settings.plans.setting(),
     ]);
     let options = options.log_slow_statements(LevelFilter::Warn, settings.slow_statement);
     PgPoolOptions::new()

@@ -169,20 +169,20 @@ pub async fn start(deps: Deps) -> Result<Running, StartError> {
         combos,
         identity,
         show: show.clone(),
+        stage: Arc::clone(&stage),
         orphans,
         reports: routed,
         seed: DrawSeed::new(&deps.draw_secret),
         key_age: config.key_age(),
         id_version: deps.db.lane().id_version(),
     };
-    let heartbeat = Duration::from_secs(config.heartbeat_s.max(1));
     let orders = TableSource::new(deps.db.clone(), OrdersTable);
     let Deps { db, wallet, .. } = deps;
+    let heartbeat = Duration::from_secs(config.heartbeat_s.max(1));
     let state = State { db, wallet, shelf, sender, stage, ranks, heartbeat, shutdown: stopped };
-    let holdings = membership.ownership().holdings().clone();
-    let router = http::router(Arc::new(state)).merge(http::internal::router(kept, holdings));
+    let internal = http::internal::router(kept, membership.ownership().holdings().clone());
     Ok(Running {
-        router,
+        router: http::router(Arc::new(state)).merge(internal),
         shelf: shelf_read,
         orders,
         membership,

@@ -5,7 +5,7 @@ use crate::directory::Directory;
 use crate::failure::Failure;
 use books::BooksDb;
 use contracts::lane::Lane;
-use pg::{Embedded, PoolSettings};
+use pg::{Embedded, Plans, PoolSettings};
 use sqlx::PgPool;
 use std::process::ExitCode;
 
@@ -22,6 +22,7 @@ impl Opened {
             // Proofs read whole tables: no statement limit that would cut them short.
             let settings = PoolSettings {
                 statement_timeout: std::time::Duration::from_secs(3_600),
+                plans: Plans::Any,
                 ..PoolSettings::default()
             };
             return Ok(Opened { pool: pg::connect(url, settings).await?, embedded: None });

@@ -5,6 +5,7 @@ use crate::cli::DoctorArgs;
 use crate::compose;
 use crate::config::{Config, Profile};
 use crate::failure::Failure;
+use chrono::NaiveDate;
 use contracts::lane::Lane;
 use pg::{Db, ServerFacts};
 use std::collections::{BTreeMap, BTreeSet};
@@ -92,8 +93,58 @@ async fn look(config: &Config, opened: &Opened) -> Result<Vec<Line>, Failure> {
         let missing = pg::missing_migrations(&db, &migrators).await?;
         lines.push(schema(db.schema(), &missing));
     }
+    if lines.iter().all(|line| line.verdict < Verdict::Refused) {
+        lines.push(coin_worth(config, &opened.pool).await?); // Only tables that are there can be asked.
+    }
     lines.extend(placement(&config.placement, config.profile));
     Ok(lines)
+}
+
+/// Coins are priced by cashier, split by settlement and booked by clearing: each knows their worth.
+async fn coin_worth(config: &Config, pool: &sqlx::PgPool) -> Result<Line, Failure> {
+    const WORTH: &str = "SELECT valid_from, micros_per_coin FROM {s}.face_values WHERE currency = $1";
+    let mut tables = Vec::new();
+    for (service, currency) in
+        [("cashier", &config.cashier.currency), ("settlement", &config.settlement.currency)]
+    {
+        let db = Db::new(pool.clone(), service, &Lane::Live);
+        let rows = sqlx::query_as::<_, (NaiveDate, i64)>(db.sql(WORTH)).bind(currency).fetch_all(pool).await;
+        let rows = rows.map_err(|error| Failure::Start { service: "doctor", source: Box::new(error) })?;
+        tables.push((service, currency.as_str(), rows.into_iter().collect()));
+    }
+    let rows = config.clearing.face_values.iter().map(|row| (row.from_day, row.micros_per_coin.get()));
+    tables.push(("clearing", config.clearing.currency.as_str(), rows.collect()));
+    Ok(worth(&tables))
+}
+
+/// A service, its currency, and the worth of a coin from a day on.
+type Worth<'a> = (&'a str, &'a str, BTreeMap<NaiveDate, i64>);
+
+fn worth(tables: &[Worth<'_>]) -> Line {
+    let what = "worth of a coin";
+    let currencies: BTreeSet<&str> = tables.iter().map(|(_, currency, _)| *currency).collect();
+    if currencies.len() > 1 {
+        let said: Vec<String> =
+            tables.iter().map(|(service, money, _)| format!("{service} {money}")).collect();
+        return line(Verdict::Refused, what, format!("in several currencies: {}", said.join(", ")));
+    }
+    // Each table may begin on another day; from the last of these days on all must say the same.
+    let Some(all_since) = tables.iter().filter_map(|(_, _, rows)| rows.keys().next()).max() else {
+        return line(Verdict::Refused, what, "no table says it");
+    };
+    let mut days: BTreeSet<NaiveDate> = tables.iter().flat_map(|(_, _, rows)| rows.keys().copied()).collect();
+    for day in days.split_off(all_since) {
+        let on = |rows: &BTreeMap<NaiveDate, i64>| rows.range(..=day).next_back().map(|(_, micros)| *micros);
+        let said: Vec<(&str, Option<i64>)> =
+            tables.iter().map(|(service, _, rows)| (*service, on(rows))).collect();
+        if said.iter().any(|(_, micros)| *micros != said[0].1) {
+            let words: Vec<String> =
+                said.iter().map(|(service, micros)| format!("{service} {micros:?}")).collect();
+            let found = format!("differs on {day}, in millionths: {}; make them equal", words.join(", "));
+            return line(Verdict::Refused, what, found);
+        }
+    }
+    line(Verdict::Fine, what, format!("one for cashier, settlement and clearing, in {}", tables[0].1))
 }
 
 fn version(facts: &ServerFacts) -> Line {
@@ -183,7 +234,7 @@ fn placement(hosts: &BTreeMap<String, String>, profile: Profile) -> Vec<Line> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Verdict, clock, placement, schema};
+    use super::{Verdict, Worth, clock, placement, schema, worth};
     use crate::config::Profile;
     use std::collections::BTreeMap;
     use std::time::Duration;
@@ -218,5 +269,24 @@ mod tests {
         let lacking = schema("wallet", &[101]);
         assert_eq!(lacking.verdict, Verdict::Refused);
         assert!(lacking.found.contains("0101"), "{lacking:?}");
+    }
+
+    #[test]
+    fn a_coin_must_be_worth_the_same_everywhere() {
+        let day = |text: &str| text.parse().expect("a day");
+        let table = |service: &'static str, rows: &[(&str, i64)]| -> Worth<'static> {
+            (service, "CNY", rows.iter().map(|(from, micros)| (day(from), *micros)).collect())
+        };
+        let one = table("cashier", &[("2000-01-01", 5)]);
+        let older = table("clearing", &[("1970-01-01", 5)]);
+        assert_eq!(worth(&[one.clone(), older.clone()]).verdict, Verdict::Fine);
+        let raised = table("settlement", &[("2000-01-01", 5), ("2026-01-01", 6)]);
+        let differ = worth(&[one.clone(), raised.clone(), older.clone()]);
+        assert_eq!(differ.verdict, Verdict::Refused);
+        assert!(differ.found.contains("2026-01-01"), "{differ:?}");
+        assert_eq!(worth(&[raised.clone(), raised]).verdict, Verdict::Fine);
+        assert_eq!(worth(&[one.clone(), table("clearing", &[])]).verdict, Verdict::Refused, "one is empty");
+        let (service, _, rows) = older;
+        assert_eq!(worth(&[one, (service, "EUR", rows)]).verdict, Verdict::Refused, "two currencies");
     }
 }

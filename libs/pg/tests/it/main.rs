@@ -1,5 +1,6 @@
 //! The embedded database is the same PostgreSQL: migrations, partitions, triggers, reopening.
 
+mod plans;
 mod reading;
 
 use contracts::lane::{Lane, RunName};

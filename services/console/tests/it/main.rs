@@ -5,7 +5,6 @@
 mod browsers;
 mod cutter;
 mod markup;
-mod pictures;
 mod sample;
 mod steps;
 mod stub;

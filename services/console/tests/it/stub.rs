@@ -4,7 +4,6 @@
 use crate::sample;
 use axum::Router;
 use axum::extract::State;
-use axum::response::IntoResponse as _;
 use axum::response::sse::{Event, Sse};
 use axum::routing::{get, post};
 use console::{Deps, Profile};
@@ -76,27 +75,7 @@ pub fn router(profile: Profile) -> Router {
 
 /// Serves the pages on a free port until the test ends. Returns their base URL.
 pub async fn serve() -> String {
-    serve_router(router(Profile::Development)).await
-}
-
-/// The same with styles and scripts as they are in the folder now: to look at a change without building.
-pub async fn serve_from_folder() -> String {
-    let from_folder = async |request: axum::extract::Request, next: axum::middleware::Next| {
-        let Some(name) = request.uri().path().strip_prefix("/assets/") else {
-            return next.run(request).await;
-        };
-        let text = std::fs::read_to_string(format!("{}/assets/{name}", env!("CARGO_MANIFEST_DIR")));
-        let kind = match name.rsplit('.').next() {
-            Some("js") => "text/javascript",
-            Some("css") => "text/css",
-            _ => "image/svg+xml",
-        };
-        ([(http::header::CONTENT_TYPE, kind)], text.expect("an asset")).into_response()
-    };
-    serve_router(router(Profile::Development).layer(axum::middleware::from_fn(from_folder))).await
-}
-
-async fn serve_router(router: Router) -> String {
+    let router = router(Profile::Development);
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let base = format!("http://{}", listener.local_addr().expect("bound"));
     tokio::spawn(async move { axum::serve(listener, router).await });

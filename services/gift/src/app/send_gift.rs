@@ -7,6 +7,7 @@
 use crate::app::follow_gift::Following;
 use crate::app::shelf::{Shelf, ShelfView};
 use crate::app::show::{ByWhom, ShowQueue, Showing};
+use crate::app::stage::Stage;
 use crate::domain::blind_box::{DrawSeed, draw};
 use crate::domain::check::{CheckError, check_quantity};
 use crate::domain::combo::{ComboKey, Combos};
@@ -136,6 +137,7 @@ pub struct Sender {
     pub combos: Arc<Combos>,
     pub identity: Arc<Identity>,
     pub show: ShowQueue,
+    pub stage: Arc<Stage>,
     pub orphans: Arc<Orphans>,
     pub reports: Arc<RoutedReports>,
     pub seed: DrawSeed,
@@ -162,7 +164,7 @@ impl Sender {
         let key = SendKey::from_uuid(ids::with_version(key.uuid(), self.id_version));
         let order_id = OrderId::of(viewer_id, key);
         if chosen.gift.kind == GiftKind::Free {
-            return self.send_free(viewer_id, order_id, &body, &chosen);
+            return self.send_free(viewer_id, order_id, &body, &chosen).await;
         }
         let too_large = |_| CheckError::ChargeTooLarge { gift_id: body.gift_id, quantity: body.quantity };
         let charge_coins = charge_coins(&chosen.gift, body.quantity).map_err(too_large)?;
@@ -223,7 +225,8 @@ impl Sender {
         told(order_id, answer)
     }
 
-    fn send_free(
+    /// Shows a free gift, once per key while the cache remembers it; a repeat is told the same.
+    async fn send_free(
         &self,
         viewer_id: ViewerId,
         order_id: OrderId,
@@ -236,7 +239,10 @@ impl Sender {
             Verdict::GiftOffShelf => return Err(SendError::GiftOffShelf),
         }
         let showing = Showing::free(order_id, viewer_id, body.room_id, body.gift_id, body.quantity);
-        self.show.try_hand_over(showing).map_err(|_| SendError::Overloaded)?;
+        let place = self.show.try_reserve().map_err(|_| SendError::Overloaded)?;
+        if self.stage.is_first(order_id).await {
+            place.send(showing);
+        }
         Ok(Sent {
             order_id: None,
             charge_coins: Coins::ZERO,

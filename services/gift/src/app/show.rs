@@ -97,12 +97,12 @@ impl ShowQueue {
         let _ = self.queue.send(showing).await;
     }
 
-    /// Hands an effect over, or says at once that it cannot.
+    /// Keeps a place for one effect, or says at once that there is none.
     ///
     /// # Errors
     /// [`QueueFull`].
-    pub fn try_hand_over(&self, showing: Showing) -> Result<(), QueueFull> {
-        self.queue.try_send(showing).map_err(|_| QueueFull)
+    pub fn try_reserve(&self) -> Result<mpsc::Permit<'_, Showing>, QueueFull> {
+        self.queue.try_reserve().map_err(|_| QueueFull)
     }
 
     /// Whether the reports of further gifts still fit.

@@ -5,14 +5,18 @@ mod event;
 use bytes::Bytes;
 use cache::{Cache, CacheError, Feed, FeedId};
 use contracts::class::{Classed, ErrorClass};
-use ids::RoomId;
+use ids::{OrderId, RoomId};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 pub use event::{GiftEvent, RoomEvent, ShownWhen, short_id};
 
 /// Rooms whose feeds are appended to at the same time.
 const ROOMS_AT_ONCE_MAX: usize = 32;
+
+/// How long a free gift is remembered: longer than a client goes on repeating one send.
+const FREE_REMEMBERED: Duration = Duration::from_secs(15 * 60);
 
 /// How many may watch on this node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,6 +113,18 @@ impl Stage {
             }
         }
         outcomes
+    }
+
+    /// Whether a free gift comes for the first time. While the cache cannot say, it does: better shown twice
+    /// than not at all, since nothing is charged.
+    pub async fn is_first(&self, order_id: OrderId) -> bool {
+        match self.cache.incr(&format!("free:{order_id}"), 1, FREE_REMEMBERED).await {
+            Ok(times) => times == 1,
+            Err(error) => {
+                tracing::debug!(%error, "a free gift is shown unasked");
+                true
+            }
+        }
     }
 
     /// Begins to watch a room. The backlog is everything after `after`, or all that is kept.

@@ -167,9 +167,10 @@ impl Keeper {
         for entry in entries {
             let Some(showing) = Showing::of_entry(&entry, ByWhom::Keeper) else { continue };
             let order_id = showing.order_id;
-            if self.parts.show.try_hand_over(showing).is_err() {
+            let Ok(place) = self.parts.show.try_reserve() else {
                 break; // The queue is full: the next look hands over the rest.
-            }
+            };
+            place.send(showing);
             self.showing.insert(order_id);
         }
         Ok(())

@@ -92,13 +92,19 @@ async fn verdicts_are_pinned_and_unknown_names_are_not() {
 }
 
 #[tokio::test]
-async fn a_free_gift_is_shown_and_is_no_order() {
+async fn a_free_gift_is_shown_once_per_key_and_is_no_order() {
     let (bench, node, viewer) = open().await;
-    let (status, answer) = bench.send(&node, viewer, SendKey::now(), bench.body(CLAP, 3)).await;
-    assert_eq!((status, answer), (StatusCode::OK, json!({"charge_coins": 0, "outcome": "free"})));
-    wait_until("the room sees it", || async { bench.rooms.seen().len() == 1 }).await;
-    assert_eq!(bench.rooms.seen()[0]["charge_coins"], 0);
+    let (one, another) = (SendKey::now(), SendKey::now());
+    for key in [one, one, another] {
+        let (status, answer) = bench.send(&node, viewer, key, bench.body(CLAP, 3)).await;
+        assert_eq!((status, answer), (StatusCode::OK, json!({"charge_coins": 0, "outcome": "free"})));
+    }
     bench.settle().await;
+    let last = json!(OrderId::of(viewer, another));
+    let sees = |seen: &[Value]| seen.iter().any(|event| event["order_id"] == last);
+    wait_until("the room sees the last", || async { sees(&bench.rooms.seen()) }).await;
+    assert_eq!(bench.rooms.seen().len(), 2, "once per key");
+    assert_eq!(bench.rooms.seen()[0]["charge_coins"], 0);
     assert!(bench.orders().await.is_empty());
     assert_eq!(bench.wallet.entries().len(), 1, "the recharge alone");
 }

@@ -23,6 +23,7 @@ struct Kept {
     seen: Vec<Value>,
     ranks: HashMap<String, HashMap<String, i64>>,
     values: HashMap<String, Bytes>,
+    counts: HashMap<String, i64>,
 }
 
 #[derive(Default)]
@@ -107,8 +108,11 @@ impl Store for Rooms {
         Ok(top)
     }
 
-    async fn incr(&self, _key: &str, _by: i64, _ttl: Duration) -> Result<i64, CacheError> {
-        Err(away())
+    async fn incr(&self, key: &str, by: i64, _ttl: Duration) -> Result<i64, CacheError> {
+        let mut kept = self.kept.lock().expect("not poisoned");
+        let count = kept.counts.entry(key.to_owned()).or_default();
+        *count += by;
+        Ok(*count)
     }
 
     async fn get(&self, key: &str) -> Result<Option<Bytes>, CacheError> {

@@ -20,9 +20,15 @@ async fn the_doctor_finds_missing_schemas_then_nothing_then_two_masters_on_one_h
     assert!(migrated.status.success(), "{}", migrated.stderr);
     let well = place.run(&words, &[]).await;
     assert!(well.status.success(), "{}\n{}", well.stdout, well.stderr);
-    for looked_at in
-        ["server version", "clock", "fsync", "synchronous_commit", "connections", "schema wallet"]
-    {
+    for looked_at in [
+        "server version",
+        "clock",
+        "fsync",
+        "synchronous_commit",
+        "connections",
+        "schema wallet",
+        "worth of a coin",
+    ] {
         assert!(well.stdout.contains(looked_at), "{looked_at} was not looked at:\n{}", well.stdout);
     }
     let mut env = vec![("LARGESSE_PROFILE", "production")];

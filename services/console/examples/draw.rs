@@ -1,9 +1,22 @@
-//! Draws the pages for people to look at, and the picture of the README. Not a check: run it by name.
+//! Draws the pages into `target/pictures`, for people to look at, the picture of the README among them:
+//! `cargo run --release --example draw`.
 
-use crate::steps::{click, open_browser, open_room, quit, recharge, send_gift, sign_in, wait_for};
-use crate::{sample, stub};
+#[allow(dead_code, reason = "the tests use all of it, this a part")]
+#[path = "../tests/it/cutter.rs"]
+mod cutter;
+#[allow(dead_code, reason = "the tests use all of it, this a part")]
+#[path = "../tests/it/sample.rs"]
+mod sample;
+#[allow(dead_code, reason = "the tests use all of it, this a part")]
+#[path = "../tests/it/steps.rs"]
+mod steps;
+#[allow(dead_code, reason = "the tests use all of it, this a part")]
+#[path = "../tests/it/stub.rs"]
+mod stub;
+
 use std::path::PathBuf;
 use std::time::Duration;
+use steps::{click, open_browser, open_room, quit, recharge, send_gift, sign_in, wait_for};
 use testkit::Chromium;
 use thirtyfour::prelude::*;
 
@@ -68,20 +81,25 @@ async fn draw_room(driver: &WebDriver, crowd: &[WebDriver], name: &str) {
     draw(driver, &format!("{name}-below")).await;
 }
 
-#[tokio::test]
-#[ignore = "draws pictures into target/pictures"]
-async fn draw_all() {
-    let (chromium, base) = (Chromium::start().expect("a WebDriver"), stub::serve_from_folder().await);
+#[tokio::main]
+async fn main() {
+    let (chromium, base) = (Chromium::start().expect("a WebDriver"), stub::serve().await);
     let room = sample::room_id(0).to_string();
     let crowd = open_crowd(&chromium, &base, &room).await;
+    draw_all(&chromium, &base, &room, &crowd).await;
+    draw_a_full_effect(&chromium, &base, &room, &crowd).await;
+    quit(crowd).await;
+}
+
+async fn draw_all(chromium: &Chromium, base: &str, room: &str, crowd: &[WebDriver]) {
     for (size, size_name) in [(Size::Wide, "wide"), (Size::Narrow, "narrow")] {
         for (scheme, scheme_name) in [(LIGHT, "light"), (DARK, "dark")] {
             let name = |page: &str| format!("{page}-{size_name}-{scheme_name}");
-            let driver = open(&chromium, size, scheme).await;
-            sign_in(&driver, &base, "ann", "viewer").await;
+            let driver = open(chromium, size, scheme).await;
+            sign_in(&driver, base, "ann", "viewer").await;
             draw(&driver, &name("lobby")).await;
-            open_room(&driver, &base, &room).await;
-            draw_room(&driver, &crowd, &name("room")).await;
+            open_room(&driver, base, room).await;
+            draw_room(&driver, crowd, &name("room")).await;
             click(&driver, "#balance").await;
             draw(&driver, &name("recharge")).await;
             click(&driver, "#recharge-dialog [data-close]").await;
@@ -94,8 +112,8 @@ async fn draw_all() {
             wait_for(&driver, "an order", "return document.querySelectorAll('#history dl').length > 1").await;
             draw(&driver, &name("me")).await;
             quit([driver]).await;
-            let driver = open(&chromium, size, scheme).await;
-            sign_in(&driver, &base, "fin", "finance").await;
+            let driver = open(chromium, size, scheme).await;
+            sign_in(&driver, base, "fin", "finance").await;
             driver.goto(format!("{base}/books")).await.expect("books");
             wait_for(
                 &driver,
@@ -107,19 +125,13 @@ async fn draw_all() {
             quit([driver]).await;
         }
     }
-    quit(crowd).await;
 }
 
 /// The largest effect, for the README.
-#[tokio::test]
-#[ignore = "draws target/pictures/full-*.png"]
-async fn draw_a_full_effect() {
-    let (chromium, base) = (Chromium::start().expect("a WebDriver"), stub::serve_from_folder().await);
-    let room = sample::room_id(0).to_string();
-    let crowd = open_crowd(&chromium, &base, &room).await;
-    let driver = open(&chromium, Size::Wide, LIGHT).await;
-    sign_in(&driver, &base, "ann", "viewer").await;
-    open_room(&driver, &base, &room).await;
+async fn draw_a_full_effect(chromium: &Chromium, base: &str, room: &str, crowd: &[WebDriver]) {
+    let driver = open(chromium, Size::Wide, LIGHT).await;
+    sign_in(&driver, base, "ann", "viewer").await;
+    open_room(&driver, base, room).await;
     for _ in 0..5 {
         recharge(&driver).await;
     }
@@ -134,5 +146,4 @@ async fn draw_a_full_effect() {
     driver.execute("scrollTo(0, 0)", Vec::new()).await.expect("scrolled");
     draw(&driver, "full-wide-light").await;
     quit([driver]).await;
-    quit(crowd).await;
 }

@@ -1,0 +1,43 @@
+//! Invariant under test: a plan made while a table was new does not read all of it once it has grown.
+
+use pg::{Plans, PoolSettings};
+use sqlx::{Executor, Row};
+
+const PREPARE: &str = "PREPARE find (text[], smallint[]) AS
+    SELECT t.note FROM unnest($1, $2) AS w (id, kind) JOIN things t ON t.id = w.id AND t.kind = w.kind";
+const FIND: &str = "EXECUTE find ('{payment-1,payment-2}', '{1,1}')";
+
+fn grow(to: u32) -> String {
+    format!(
+        "INSERT INTO things SELECT 'payment-' || n, 1, repeat('x', 200) FROM generate_series(1, {to}) n
+         ON CONFLICT DO NOTHING"
+    )
+}
+
+async fn explained(plans: Plans) -> String {
+    let database = testkit::postgres().await.fresh_database().await;
+    let settings = PoolSettings { plans, connections_max: 1, ..PoolSettings::default() };
+    let pool = pg::connect(database.url(), settings).await.expect("connected");
+    let run =
+        async |text: String| pool.fetch_all(sqlx::raw_sql(sqlx::AssertSqlSafe(text))).await.expect("it runs");
+    run("CREATE TABLE things (id text, kind smallint, note text, PRIMARY KEY (id, kind))
+         WITH (autovacuum_enabled = off)"
+        .to_owned())
+    .await;
+    run(grow(20)).await;
+    run(PREPARE.to_owned()).await;
+    for _ in 0..7 {
+        run(FIND.to_owned()).await; // From the sixth time on the plan is kept.
+    }
+    run(grow(20_000)).await;
+    let lines = run(format!("EXPLAIN {FIND}")).await;
+    lines.iter().map(|line| line.get::<String, _>(0) + "\n").collect()
+}
+
+#[tokio::test]
+async fn a_services_statement_goes_by_the_index_from_the_first_row_on() {
+    let by_index = explained(Plans::ByIndex).await;
+    assert!(by_index.contains("Index") && !by_index.contains("Seq Scan"), "{by_index}");
+    let any = explained(Plans::Any).await;
+    assert!(any.contains("Seq Scan"), "the setting is not what makes the difference any more:\n{any}");
+}
