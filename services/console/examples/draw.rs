@@ -16,7 +16,7 @@ mod stub;
 
 use std::path::PathBuf;
 use std::time::Duration;
-use steps::{click, open_browser, open_room, quit, recharge, send_gift, sign_in, wait_for};
+use steps::{click, open_browser, open_phone, open_room, quit, recharge, send_gift, sign_in, wait_for};
 use testkit::Chromium;
 use thirtyfour::prelude::*;
 
@@ -36,13 +36,7 @@ async fn open(chromium: &Chromium, size: Size, scheme: &str) -> WebDriver {
     if size == Size::Wide {
         return open_browser(chromium, &[scheme, "--hide-scrollbars", "--window-size=1280,970"]).await;
     }
-    let mut capabilities = DesiredCapabilities::chrome();
-    for argument in chromium.arguments().iter().map(String::as_str).chain([scheme]) {
-        capabilities.add_arg(argument).expect("an argument");
-    }
-    let screen = serde_json::json!({ "deviceMetrics": { "width": 390, "height": 844, "pixelRatio": 2 } });
-    capabilities.add_experimental_option("mobileEmulation", screen).expect("an option");
-    WebDriver::new(chromium.url(), capabilities).await.expect("a browser opens")
+    open_phone(chromium, &[scheme]).await
 }
 
 async fn draw(driver: &WebDriver, name: &str) {

@@ -34,3 +34,9 @@ async fn a_refusal_is_told_in_words_and_a_large_gift_asks_first() {
     steps::a_refusal_is_told_in_words(&chromium, &base, &room(), sample::ROSE).await;
     steps::a_large_gift_asks_first(&chromium, &base, &room(), sample::COMET).await;
 }
+
+#[tokio::test]
+async fn pages_fit_a_phone() {
+    let (chromium, base) = (Chromium::start().expect("a WebDriver"), stub::serve().await);
+    steps::pages_fit_a_phone(&chromium, &base, &room()).await;
+}

@@ -19,6 +19,21 @@ pub async fn open_browser(chromium: &Chromium, more: &[&str]) -> WebDriver {
     WebDriver::new(chromium.url(), capabilities).await.expect("a browser opens")
 }
 
+/// The width of a phone, in CSS pixels.
+pub const PHONE_WIDTH: u64 = 390;
+
+/// The same on a phone.
+pub async fn open_phone(chromium: &Chromium, more: &[&str]) -> WebDriver {
+    let mut capabilities = DesiredCapabilities::chrome();
+    for argument in chromium.arguments().iter().map(String::as_str).chain(more.iter().copied()) {
+        capabilities.add_arg(argument).expect("an argument");
+    }
+    let screen =
+        serde_json::json!({ "deviceMetrics": { "width": PHONE_WIDTH, "height": 844, "pixelRatio": 2 } });
+    capabilities.add_experimental_option("mobileEmulation", screen).expect("an option");
+    WebDriver::new(chromium.url(), capabilities).await.expect("a browser opens")
+}
+
 /// Runs a script until it gives something that is neither null nor false.
 pub async fn wait_for(driver: &WebDriver, what: &str, script: &str) -> serde_json::Value {
     let deadline = Instant::now() + SHOWN_WITHIN;
@@ -265,4 +280,30 @@ pub async fn quit(drivers: impl IntoIterator<Item = WebDriver>) {
     for driver in drivers {
         driver.quit().await.expect("a browser closes");
     }
+}
+
+/// No page is wider than a phone.
+pub async fn pages_fit_a_phone(chromium: &Chromium, base: &str, room_id: &str) {
+    let phone = open_phone(chromium, &[]).await;
+    let fits = async |page: &str| {
+        let width = phone.execute("return document.documentElement.scrollWidth", Vec::new()).await;
+        let width = width.expect("a script runs").json().as_u64().expect("a width");
+        assert!(width <= PHONE_WIDTH, "{page} is {width} pixels wide");
+    };
+    sign_in(&phone, base, "ida", "viewer").await;
+    fits("the lobby").await;
+    open_room(&phone, base, room_id).await;
+    recharge(&phone).await;
+    fits("a room").await;
+    phone.goto(format!("{base}/me")).await.expect("own page");
+    wait_for(&phone, "history", "return document.querySelector('#history summary') !== null").await;
+    fits("own history").await;
+    quit([phone]).await;
+    let phone = open_phone(chromium, &[]).await;
+    sign_in(&phone, base, "fin", "finance").await;
+    phone.goto(format!("{base}/books")).await.expect("books");
+    wait_for(&phone, "books", "return document.querySelector('#verdict').classList.contains('good')").await;
+    let width = wait_for(&phone, "a width", "return document.documentElement.scrollWidth").await;
+    assert!(width.as_u64() <= Some(PHONE_WIDTH), "the books are {width} pixels wide");
+    quit([phone]).await;
 }
