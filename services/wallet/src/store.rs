@@ -13,5 +13,5 @@ pub(crate) use days::Days;
 pub use entries::EntriesTable;
 pub(crate) use lookups::{
     KnownRequest, RequestKey, SeqKey, find_previous, find_requests, list_account_entries, list_by_seq,
-    list_known_since, load_origins,
+    list_known_since, load_origins, read_tail,
 };

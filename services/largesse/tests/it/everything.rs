@@ -69,6 +69,7 @@ async fn two_browsers_in_one_room_see_one_gift_and_the_balance_falls_once() {
     }
     steps::a_refusal_is_told_in_words(&chromium, &base, &room(), CHEAP).await;
     steps::a_large_gift_asks_first(&chromium, &base, &room(), LARGE).await;
+    steps::pages_fit_a_phone(&chromium, &base, &room()).await;
     up.kill_and_check().await;
 }
 

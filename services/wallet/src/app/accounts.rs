@@ -14,8 +14,19 @@ struct Slot {
     changed_in: u64,
     /// Whether it has committed entries that no snapshot covers.
     dirty: bool,
+    /// Whether it has a row among the snapshots.
+    saved: bool,
     /// Whether it was used since eviction last passed by.
     used: bool,
+}
+
+/// An account that a snapshot is to cover.
+#[derive(Debug)]
+pub(super) struct Dirty {
+    pub account_id: ViewerId,
+    pub account: Account,
+    /// Whether it has a row among the snapshots.
+    pub saved: bool,
 }
 
 #[derive(Debug, Default)]
@@ -39,9 +50,11 @@ impl Accounts {
         self.slots.get(&account_id).map(|slot| &slot.account)
     }
 
-    /// Takes a cold account in, as committed.
-    pub fn insert(&mut self, account_id: ViewerId, account: Account) {
-        let slot = Slot { account, changed_in: 0, dirty: false, used: true };
+    /// Takes a cold account in, as its snapshot has it; one without a snapshot is empty.
+    pub fn insert(&mut self, account_id: ViewerId, snapshot: Option<Account>) {
+        let saved = snapshot.is_some();
+        let account = snapshot.unwrap_or_default();
+        let slot = Slot { account, changed_in: 0, dirty: false, saved, used: true };
         if self.slots.insert(account_id, slot).is_none() {
             self.round.push_back(account_id);
         }
@@ -85,12 +98,13 @@ impl Accounts {
     }
 
     /// The accounts to be written by a snapshot that begins now.
-    pub fn take_dirty(&mut self) -> Vec<(ViewerId, Account)> {
+    pub fn take_dirty(&mut self) -> Vec<Dirty> {
         let mut dirty = std::mem::take(&mut self.dirty);
         dirty.sort_unstable(); // Neighbours in the table's index are written together.
-        let slots = &self.slots;
-        let of =
-            |id: ViewerId| slots.get(&id).filter(|slot| slot.dirty).map(|slot| (id, slot.account.clone()));
+        let of = |account_id: ViewerId| {
+            let slot = self.slots.get(&account_id).filter(|slot| slot.dirty)?;
+            Some(Dirty { account_id, account: slot.account.clone(), saved: slot.saved })
+        };
         dirty.into_iter().filter_map(of).collect()
     }
 
@@ -98,6 +112,7 @@ impl Accounts {
     /// was not written, stays dirty.
     pub fn covered(&mut self, account_id: ViewerId, as_of_seq: Option<Seq>) {
         if let Some(slot) = self.slots.get_mut(&account_id) {
+            slot.saved |= as_of_seq.is_some();
             if as_of_seq == Some(slot.account.as_of_seq) {
                 slot.dirty = false;
             } else if slot.dirty {

@@ -210,9 +210,9 @@ impl Lane {
         if !needs.cold.is_empty() {
             let mut loaded = store::load_accounts(&db, &needs.cold).await?;
             for account_id in needs.cold {
-                let account = loaded.remove(&account_id);
+                let snapshot = loaded.remove(&account_id);
                 if !self.memory.accounts.contains(account_id) {
-                    self.memory.accounts.insert(account_id, account.unwrap_or_default());
+                    self.memory.accounts.insert(account_id, snapshot);
                 }
             }
         }

@@ -5,16 +5,20 @@
 
 use super::keys::Keys;
 use super::lane::{Lane, Shard, ShardState};
+use super::snapshot::Pace;
 use crate::domain::{self, ApplyError};
-use crate::store::{self, EntriesTable};
+use crate::store;
 use contracts::entry::Entry;
 use contracts::log::Seq;
 use ids::{Partition, ViewerId, partition_of};
-use seqlog::{LogTable, PULL_ROWS_MAX, TakeOver};
+use seqlog::TakeOver;
 use std::time::{Duration, Instant};
 
 /// How often a lane that hands partitions over looks whether their snapshot is written.
 pub(super) const LEAVING_LOOK_EVERY: Duration = Duration::from_millis(10);
+
+/// Entries of a tail that one statement reads.
+const TAIL_ROWS_MAX: i64 = 10_000;
 
 /// How long handing over may wait for the snapshot: without it the next owner only reads more.
 const LEAVING_MAX: Duration = Duration::from_secs(1);
@@ -76,7 +80,7 @@ impl Lane {
         if self.snapshot.is_none() {
             leaving.covering = match leaving.covering {
                 Covering::Not if self.memory.uncovered_rows > 0 => {
-                    self.begin_snapshot();
+                    self.begin_snapshot(Pace::Hurried);
                     Covering::Begun
                 }
                 Covering::Not | Covering::Begun | Covering::Done => Covering::Done,
@@ -119,7 +123,7 @@ impl Lane {
         }
         let mut after = covered.get(&partition).copied().unwrap_or(0);
         loop {
-            let tail = EntriesTable.read_after(&self.db, partition, after, PULL_ROWS_MAX).await?;
+            let tail = store::read_tail(&self.db, partition, after, TAIL_ROWS_MAX).await?;
             let Some(last) = tail.last() else { break };
             after = last.stamp.seq;
             self.replay_tail(partition, &tail).await?;
@@ -135,8 +139,7 @@ impl Lane {
         cold.retain(|account_id| !self.memory.accounts.contains(*account_id));
         let mut loaded = store::load_accounts(&self.db, &cold).await?;
         for account_id in cold {
-            let account = loaded.remove(&account_id).unwrap_or_default();
-            self.memory.accounts.insert(account_id, account);
+            self.memory.accounts.insert(account_id, loaded.remove(&account_id));
         }
         self.memory.accounts.begin_batch();
         for entry in tail {

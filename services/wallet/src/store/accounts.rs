@@ -23,6 +23,8 @@ pub(crate) struct SnapshotRow {
     pub partition: Partition,
     pub epoch: Epoch,
     pub account: Account,
+    /// Whether it has a row to be updated.
+    pub saved: bool,
 }
 
 const LOAD: &str = "
@@ -94,7 +96,7 @@ pub(crate) async fn list_holds(
 }
 
 // Fenced twice: by the epoch, and by never going back. What a deposed writer saved was committed, so true.
-const WRITE: &str = "
+const INSERT: &str = "
 INSERT INTO {s}.accounts AS a (account_id, partition, paid_coins, promo_coins, held_paid_coins,
     held_promo_coins, holds, frozen, spend_day, spent_coins, as_of_seq)
 SELECT n.account_id, n.partition, n.paid_coins, n.promo_coins, n.held_paid_coins, n.held_promo_coins,
@@ -111,8 +113,32 @@ ON CONFLICT (account_id) DO UPDATE SET
     spent_coins = excluded.spent_coins, as_of_seq = excluded.as_of_seq
 WHERE a.as_of_seq < excluded.as_of_seq";
 
-/// Writes some accounts: one statement, a transaction of its own.
+// Half the work of a conflict for a row that is known to be there.
+const UPDATE: &str = "
+UPDATE {s}.accounts a SET
+    paid_coins = n.paid_coins, promo_coins = n.promo_coins, held_paid_coins = n.held_paid_coins,
+    held_promo_coins = n.held_promo_coins, holds = n.holds, frozen = n.frozen, spend_day = n.spend_day,
+    spent_coins = n.spent_coins, as_of_seq = n.as_of_seq
+FROM (SELECT unnest($1::uuid[]) AS account_id, unnest($2::smallint[]) AS partition, unnest($3::bigint[]) AS epoch,
+        unnest($4::bigint[]) AS paid_coins, unnest($5::bigint[]) AS promo_coins,
+        unnest($6::bigint[]) AS held_paid_coins, unnest($7::bigint[]) AS held_promo_coins,
+        unnest($8::jsonb[]) AS holds, unnest($9::boolean[]) AS frozen, unnest($10::date[]) AS spend_day,
+        unnest($11::bigint[]) AS spent_coins, unnest($12::bigint[]) AS as_of_seq) n
+JOIN {s}.log_heads h ON h.log = $13 AND h.partition = n.partition AND h.epoch = n.epoch
+WHERE a.account_id = n.account_id AND a.as_of_seq < n.as_of_seq";
+
+/// Writes some accounts of which all or none were saved before: one statement, a transaction of its own.
 pub(crate) async fn write_accounts(db: &Db, rows: &[SnapshotRow]) -> Result<(), sqlx::Error> {
+    if rows.iter().all(|row| row.saved) && write_by(db, UPDATE, rows).await? == rows.len() {
+        return Ok(());
+    }
+    // New ones; or one of them is another writer's by now, or was saved newer, or is not there after all.
+    write_by(db, INSERT, rows).await?;
+    Ok(())
+}
+
+/// Returns how many were written.
+async fn write_by(db: &Db, statement: &'static str, rows: &[SnapshotRow]) -> Result<usize, sqlx::Error> {
     let column = |of: fn(&SnapshotRow) -> i64| rows.iter().map(of).collect::<Vec<i64>>();
     let holds = |row: &SnapshotRow| -> Json<Vec<StoredHold>> {
         let of = |(id, hold): (&HoldId, &Hold)| {
@@ -120,7 +146,7 @@ pub(crate) async fn write_accounts(db: &Db, rows: &[SnapshotRow]) -> Result<(), 
         };
         Json(row.account.holds.iter().map(of).collect())
     };
-    sqlx::query(db.sql(WRITE))
+    let written = sqlx::query(db.sql(statement))
         .bind(rows.iter().map(|row| row.account_id.uuid()).collect::<Vec<Uuid>>())
         .bind(rows.iter().map(|row| row.partition.number()).collect::<Vec<_>>())
         .bind(column(|row| row.epoch))
@@ -136,7 +162,7 @@ pub(crate) async fn write_accounts(db: &Db, rows: &[SnapshotRow]) -> Result<(), 
         .bind(LogName::Entries.as_str())
         .execute(db.pool())
         .await?;
-    Ok(())
+    Ok(usize::try_from(written.rows_affected()).unwrap_or(usize::MAX))
 }
 
 const WRITE_HEADS: &str = "

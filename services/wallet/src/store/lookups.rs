@@ -98,6 +98,27 @@ pub(crate) async fn find_previous(
         .await
 }
 
+/// A partition's entries past `after`, in order, without what was sent: what a takeover replays.
+pub(crate) async fn read_tail(
+    db: &Db,
+    partition: Partition,
+    after: Seq,
+    limit: i64,
+) -> Result<Vec<Entry>, sqlx::Error> {
+    let text = format!(
+        "SELECT {} FROM {}.entries e WHERE e.partition = $1 AND e.seq > $2 ORDER BY e.seq LIMIT $3",
+        row::COLUMNS_OF_TAIL,
+        db.schema(),
+    );
+    let rows = sqlx::query(AssertSqlSafe(text))
+        .bind(partition.number())
+        .bind(after)
+        .bind(limit)
+        .fetch_all(db.pool())
+        .await?;
+    rows.iter().map(row::entry).collect()
+}
+
 /// A decided request, as the lane remembers it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct KnownRequest {

@@ -15,6 +15,12 @@ e.previous_seq, e.kind, e.outcome, e.paid_delta_coins, e.promo_delta_coins, e.he
 e.held_promo_delta_coins, e.paid_after_coins, e.promo_after_coins, e.held_paid_after_coins, \
 e.held_promo_after_coins, e.shortfall_coins, e.origin_id, e.expires_at_ms, e.send, e.body_hash";
 
+/// The same without what was sent: enough to follow an account.
+pub(super) const COLUMNS_OF_TAIL: &str = "e.partition, e.seq, e.epoch, e.decided_at, e.day, e.request_id, \
+e.account_id, e.previous_seq, e.kind, e.outcome, e.paid_delta_coins, e.promo_delta_coins, e.held_paid_delta_coins, \
+e.held_promo_delta_coins, e.paid_after_coins, e.promo_after_coins, e.held_paid_after_coins, \
+e.held_promo_after_coins, e.shortfall_coins, e.origin_id, e.expires_at_ms, NULL::text AS send, e.body_hash";
+
 /// A selection of entries.
 pub(super) fn select(db: &Db, rest: &str) -> AssertSqlSafe<String> {
     AssertSqlSafe(format!("SELECT {COLUMNS} FROM {}.entries e {rest}", db.schema()))
