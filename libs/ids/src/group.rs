@@ -39,6 +39,11 @@ impl Partition {
     pub fn group(self) -> PartitionGroup {
         PartitionGroup(self.raw() / GROUP_LEN)
     }
+
+    /// Its place among the group's eight, from 1, as SQL counts.
+    pub fn slot(self) -> i32 {
+        i32::from(self.raw() % GROUP_LEN) + 1
+    }
 }
 
 impl TryFrom<i16> for PartitionGroup {

@@ -30,7 +30,7 @@ mod source;
 
 pub use appender::{AppendError, Appender, AppenderSettings, Relaying};
 pub use cursor::{Cursor, Offer};
-pub use heads::{Head, TakeOver};
+pub use heads::{Head, TakeOver, fence_in_tx};
 pub use heard::Heard;
 pub use holdings::Holdings;
 pub use membership::{JoinError, Membership, NodeSettings, Ownership, Share};

@@ -58,7 +58,7 @@ impl Config {
     /// [`ConfigError::OutOfRange`] names the first setting that cannot work.
     pub fn check(&self) -> Result<(), ConfigError> {
         let rules = [
-            ("lane_count", (1..=64).contains(&self.lane_count), "1 to 64"),
+            ("lane_count", (1..=8).contains(&self.lane_count), "1 to 8"),
             ("queue_len_max", self.queue_len_max > 0, "at least 1"),
             ("batch_len_max", (1..=8_192).contains(&self.batch_len_max), "1 to 8192"),
             ("keys_max", self.keys_max >= 64, "at least 64"),

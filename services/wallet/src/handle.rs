@@ -15,6 +15,13 @@ use tokio::sync::{mpsc, oneshot};
 /// The most entries one list answers.
 const LIST_LEN_MAX: u16 = 200;
 
+/// The lane of a partition. A group's heads are one row, so lanes share no group; neighbours and every other group,
+/// as a node may own them, are spread over lanes.
+pub(crate) fn lane_of(partition: Partition, lane_count: usize) -> usize {
+    let group = partition.group().index();
+    (group + group / lane_count) % lane_count
+}
+
 /// A handle on the lanes of this process. Cheap to clone.
 #[derive(Clone)]
 pub struct WalletHandle {
@@ -57,7 +64,7 @@ impl WalletHandle {
     }
 
     pub(crate) fn lane_index(&self, partition: Partition) -> usize {
-        partition.index() % self.lanes.len()
+        lane_of(partition, self.lanes.len())
     }
 
     fn send(&self, partition: Partition, work: Work) -> Result<(), WalletError> {

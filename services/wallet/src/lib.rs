@@ -18,6 +18,7 @@ mod readers;
 mod store;
 
 pub use config::{Config, ConfigError};
+use handle::lane_of;
 pub use handle::{Pending, WalletHandle};
 pub use store::EntriesTable;
 
@@ -149,7 +150,7 @@ async fn open_lane(deps: &Deps, index: usize, ownership: Ownership) -> Result<La
     let appender = Appender::new(deps.db.clone(), EntriesTable, deps.bus.clone(), settings);
     let lane_settings = deps.config.lane_settings(deps.zone, deps.db.lane());
     let wanted =
-        Partition::all().filter(|partition| partition.index() % deps.config.lane_count == index).collect();
+        Partition::all().filter(|partition| lane_of(*partition, deps.config.lane_count) == index).collect();
     let mut lane = Lane::new(deps.db.clone(), appender, lane_settings, Arc::clone(&deps.clock), wanted);
     lane.open_all().await?;
     Ok(lane)

@@ -3,11 +3,17 @@
 
 CREATE TABLE wallet.entries_all PARTITION OF wallet.entries DEFAULT;
 
-INSERT INTO wallet.log_heads VALUES ('wallet.entries', 5, 1, 11, now(), now(), 0, 'a');
-INSERT INTO gift.log_heads VALUES ('gift.orders', 5, 1, 5, now(), now(), 0, 'a');
-INSERT INTO settlement.log_heads VALUES ('settlement.items', 5, 1, 3, now(), now(), 0, 'a');
-INSERT INTO cashier.log_heads VALUES ('cashier.payments', 5, 1, 2, now(), now(), 0, 'a');
-INSERT INTO clearing.log_heads VALUES ('clearing.vouchers', 5, 1, 9, now(), now(), 0, 'a');
+CREATE FUNCTION pg_temp.put_head(service text, log text, last_seq bigint) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    EXECUTE format('INSERT INTO %I.log_head_groups VALUES ($1, 0, $2, array_fill(''a''::text, ''{8}''),
+        array_fill(now(), ''{8}''), array_fill(0::bigint, ''{8}''), $3, now())', service)
+        USING log, '{0,0,0,0,0,1,0,0}'::bigint[], ARRAY[0, 0, 0, 0, 0, last_seq, 0, 0];
+END $$;
+SELECT pg_temp.put_head('wallet', 'wallet.entries', 11);
+SELECT pg_temp.put_head('gift', 'gift.orders', 5);
+SELECT pg_temp.put_head('settlement', 'settlement.items', 3);
+SELECT pg_temp.put_head('cashier', 'cashier.payments', 2);
+SELECT pg_temp.put_head('clearing', 'clearing.vouchers', 9);
 INSERT INTO wallet.read_offsets VALUES ('wallet', 'cashier.payments', 5, 1, 2);
 INSERT INTO gift.read_offsets VALUES ('gift.orders', 'wallet.entries', 5, 1, 11);
 INSERT INTO settlement.read_offsets VALUES ('settlement.items', 'gift.orders', 5, 1, 5);
@@ -96,7 +102,7 @@ FROM (VALUES
     (10, 'settlement.reverse', 'settlement.items', 3, '{2206,2221.01,6001,6401.01,2241.01,2241.02}',
         '{0,1800000,28200000,0,12000000,3000000}', '{30000000,0,0,15000000,0,0}')
 ) AS v (seq, rule, source, upto, accounts, debits, credits);
-UPDATE clearing.log_heads SET last_seq = 10;
+UPDATE clearing.log_head_groups SET last_seqs[6] = 10;
 
 INSERT INTO clearing.account_days (posted_day, account, partition, debit_micro, credit_micro)
 SELECT v.posted_day, l.account, v.partition, sum(l.debit), sum(l.credit)

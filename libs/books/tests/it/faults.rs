@@ -32,7 +32,7 @@ faults! {
          UPDATE wallet.entries SET seq = 8 WHERE seq = 9"
         => ["no-gap-in-wallet-entries", "every-balance-is-the-sum-of-its-entries"];
     a_head_past_its_rows_is_named:
-        "UPDATE cashier.log_heads SET last_seq = 3; UPDATE clearing.read_offsets SET seq = 3
+        "UPDATE cashier.log_head_groups SET last_seqs[6] = 3; UPDATE clearing.read_offsets SET seq = 3
             WHERE reader = 'clearing.payments'; UPDATE wallet.read_offsets SET seq = 3"
         => ["no-gap-in-cashier-payments"];
     a_missing_voucher_leaves_a_gap_and_moves_its_accounts:
@@ -64,7 +64,7 @@ faults! {
         "DROP INDEX gift.orders_end_once;
          INSERT INTO gift.orders SELECT partition, 6, epoch, decided_at, minute, day, origin_seq, order_id, kind,
             viewer_id, room_id, streamer_id, gift_id, quantity, paid_coins, promo_coins FROM gift.orders WHERE seq = 2;
-         UPDATE gift.log_heads SET last_seq = 6; UPDATE settlement.read_offsets SET seq = 6"
+         UPDATE gift.log_head_groups SET last_seqs[6] = 6; UPDATE settlement.read_offsets SET seq = 6"
         => ["each-accepted-debit-has-one-order", "each-undelivered-order-came-back-whole",
             "entries-agree-with-orders"];
     an_order_without_an_item_is_named:

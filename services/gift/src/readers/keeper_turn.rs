@@ -9,10 +9,11 @@ use crate::domain::ending::Step;
 use crate::store::nodes;
 use crate::store::pending::{self, WaitKind};
 use chrono::Utc;
+use contracts::log::LogName;
 use contracts::order::OrderKind;
 use contracts::show::Shown;
 use ids::{OrderId, Partition};
-use seqlog::{ApplyError, RolledBack};
+use seqlog::{ApplyError, RolledBack, fence_in_tx};
 use std::collections::HashMap;
 
 /// Orders one transaction ends.
@@ -154,7 +155,7 @@ impl Keeper {
     async fn show_late(&mut self, order_ids: &[OrderId]) -> Result<(), ApplyError> {
         let held: Vec<_> = self.held().filter_map(|partition| self.epoch_of(partition)).collect();
         let mut tx = self.parts.db.begin().await?;
-        let lost = pending::fence_in_tx(&mut tx, &self.parts.db, &held).await?;
+        let lost = fence_in_tx(&mut tx, &self.parts.db, LogName::Orders, &held).await?;
         if !lost.is_empty() {
             tx.rollback().await?;
             self.drop_partitions(&lost);

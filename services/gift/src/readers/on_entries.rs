@@ -14,11 +14,11 @@ use crate::store::pending::{self, PendingDebit, WaitKind};
 use crate::store::refunds;
 use chrono::{DateTime, Utc};
 use contracts::entry::Entry;
-use contracts::log::Epoch;
+use contracts::log::{Epoch, LogName};
 use contracts::order::Order;
 use ids::{OrderId, Partition};
 use pg::Db;
-use seqlog::{Appender, ApplyError, Handler, RolledBack, Slice, TakeOver};
+use seqlog::{Appender, ApplyError, Handler, RolledBack, Slice, TakeOver, fence_in_tx};
 use sqlx::PgConnection;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -168,7 +168,7 @@ impl Keeper {
         self.parts.appender.append(tx, rows).await?;
         if !waits.is_empty() {
             let held: Vec<_> = fenced.iter().filter_map(|partition| self.epoch_of(*partition)).collect();
-            let lost = pending::fence_in_tx(tx, &self.parts.db, &held).await?;
+            let lost = fence_in_tx(tx, &self.parts.db, LogName::Orders, &held).await?;
             if !lost.is_empty() {
                 return Err(ApplyError::Deposed(lost));
             }

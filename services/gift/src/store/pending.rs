@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use contracts::entry::Entry;
-use contracts::log::{Epoch, LogName, Seq};
+use contracts::log::Seq;
 use ids::{OrderId, Partition, Uuid};
 use pg::Db;
 use sqlx::postgres::PgRow;
@@ -68,30 +68,6 @@ pub async fn insert_in_tx(tx: &mut PgConnection, db: &Db, rows: &[NewPending]) -
         .execute(tx)
         .await?;
     Ok(())
-}
-
-const FENCE: &str = "
-SELECT h.partition FROM {s}.log_heads h
-JOIN unnest($2::smallint[], $3::bigint[]) AS w (partition, epoch) ON w.partition = h.partition AND w.epoch = h.epoch
-WHERE h.log = $1 ORDER BY h.partition FOR SHARE OF h";
-
-/// Holds heads still for this transaction where nothing is appended, so that a deposed keeper cannot add or
-/// change what its successor has already read. Returns the partitions this writer no longer holds.
-pub async fn fence_in_tx(
-    tx: &mut PgConnection,
-    db: &Db,
-    held: &[(Partition, Epoch)],
-) -> Result<Vec<Partition>, sqlx::Error> {
-    if held.is_empty() {
-        return Ok(Vec::new());
-    }
-    let kept = sqlx::query_scalar::<_, i16>(db.sql(FENCE))
-        .bind(LogName::Orders.as_str())
-        .bind(held.iter().map(|(partition, _)| partition.number()).collect::<Vec<_>>())
-        .bind(held.iter().map(|(_, epoch)| *epoch).collect::<Vec<_>>())
-        .fetch_all(tx)
-        .await?;
-    Ok(held.iter().map(|(partition, _)| *partition).filter(|p| !kept.contains(&p.number())).collect())
 }
 
 const TAKE: &str = "

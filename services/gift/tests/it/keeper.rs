@@ -344,8 +344,8 @@ async fn a_deposed_keeper_writes_nothing_more() {
     // Another owner takes every partition by force, as if the first had slept past its lease.
     let claimed = "UPDATE {s}.log_groups SET node = 'node-3', instance = gen_random_uuid()";
     assert_eq!(bench.execute(claimed).await.expect("claimed"), 8);
-    let taken = "UPDATE {s}.log_heads SET epoch = epoch + 1, owner = 'node-3'";
-    assert_eq!(bench.execute(taken).await.expect("taken"), 64);
+    let taken = "UPDATE {s}.log_head_groups SET epochs = ARRAY(SELECT epoch + 1 FROM unnest(epochs) epoch)";
+    assert_eq!(bench.execute(taken).await.expect("taken"), 8);
     let unheard = accepted_and_never_shown(&bench, &first, viewer).await;
     let heard = SendKey::now();
     bench.send(&first, viewer, heard, bench.body(ROSE, 1)).await;

@@ -48,8 +48,8 @@ async fn an_unknown_commit_is_answered_so_and_the_shard_comes_back_knowing() {
     // The end of an append's only statement, its COMMIT, now takes long enough to be cut.
     bank.run_sql(
         "CREATE FUNCTION {s}.slow() RETURNS trigger LANGUAGE plpgsql AS \
-         'BEGIN IF NEW.last_seq <> OLD.last_seq THEN PERFORM pg_sleep(1); END IF; RETURN NULL; END'; \
-         CREATE CONSTRAINT TRIGGER slow AFTER UPDATE ON {s}.log_heads DEFERRABLE INITIALLY DEFERRED \
+         'BEGIN IF NEW.last_seqs <> OLD.last_seqs THEN PERFORM pg_sleep(1); END IF; RETURN NULL; END'; \
+         CREATE CONSTRAINT TRIGGER slow AFTER UPDATE ON {s}.log_head_groups DEFERRABLE INITIALLY DEFERRED \
          FOR EACH ROW EXECUTE FUNCTION {s}.slow()",
     )
     .await;
@@ -71,7 +71,7 @@ async fn an_unknown_commit_is_answered_so_and_the_shard_comes_back_knowing() {
     })
     .await;
     assert_eq!(answer.await.expect("it ends"), Err(WalletError::OutcomeUnknown));
-    bank.run_sql("DROP TRIGGER slow ON {s}.log_heads").await;
+    bank.run_sql("DROP TRIGGER slow ON {s}.log_head_groups").await;
     let again = ask_until_known(&bank, request_id, ann).await;
     assert_eq!(again, Outcome::Accepted);
     assert_eq!(bank.balance(ann).await, (70, 0));

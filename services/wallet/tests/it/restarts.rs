@@ -93,7 +93,7 @@ async fn a_lost_shard_takes_nothing_of_its_batch_with_it() {
     let [ours, lost] = [5, 6].map(|number| account_of(Partition::try_new(number).expect("it exists")));
     bank.recharge(ours, 100, 0).await;
     bank.recharge(lost, 100, 0).await;
-    bank.run_sql("UPDATE {s}.log_heads SET epoch = epoch + 1, owner = 'other' WHERE partition = 6").await;
+    bank.run_sql("UPDATE {s}.log_head_groups SET epochs[7] = epochs[7] + 1 WHERE part_group = 0").await;
     let (kept, gone) = tokio::join!(bank.debit(ours, 30), bank.debit(lost, 30));
     assert_eq!((outcome(kept), problem(gone)), (Outcome::Accepted, "shard-moved"));
     assert_eq!(bank.balance(ours).await, (70, 0), "stepped twice, and charged once");
