@@ -51,8 +51,9 @@ demo: ## build, start everything embedded, replay the shipped sample, report
 bench: setup ## figures beside their yardsticks, in target/bench/report.json: embedded, and on a durable PostgreSQL
 	mkdir -p target/bench
 	cargo build --release --workspace --bins
-	target/release/testkit run --with postgres -- sh -c \
-		'target/release/largesse bench --database "$$LARGESSE_TEST_DATABASE_URL" --out target/bench/report.json'
+	target/release/testkit run --with postgres,rabbitmq -- sh -c \
+		'target/release/largesse bench --database "$$LARGESSE_TEST_DATABASE_URL" --amqp "$$LARGESSE_TEST_AMQP_URL" \
+			--out target/bench/report.json'
 
 stack: ## every service as a process of its own, on private PostgreSQL, Redis and RabbitMQ, in target/stack
 	@scripts/setup.sh servers

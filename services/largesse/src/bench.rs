@@ -4,9 +4,12 @@
 //! fresh databases of that server, which must wait for the disk. The books are proven after every run. Nothing
 //! here fails because something was slow: machines differ, ratios say more.
 
+mod children;
 mod echo;
 mod embedded;
 mod figure;
+mod http;
+mod load;
 mod naive;
 mod server;
 
@@ -33,7 +36,10 @@ pub async fn run(args: BenchArgs) -> Result<ExitCode, Failure> {
     let telemetry = telemetry_of(&config)?;
     let mut figures = embedded::measure(&args, &data, &telemetry.metrics()).await?;
     if let Some(url) = &args.database {
-        figures.extend(server::measure(&args, url).await?);
+        let bed = server::Bed::open(url).await?;
+        figures.extend(server::measure(&args, &bed).await?);
+        let http = http::HttpBench { args: &args, bed: &bed, folder: &data, metrics: &telemetry.metrics() };
+        figures.extend(http.measure().await?);
     }
     let text = serde_json::to_string_pretty(&serde_json::json!({ "figures": figures }))
         .map_err(|error| Failure::Report(Box::new(error)))?;

@@ -197,6 +197,9 @@ pub struct BenchArgs {
     /// A real PostgreSQL on which databases may be made: adds its figures to those of the embedded one
     #[arg(long, value_name = "URL", env = "LARGESSE_BENCH_DATABASE_URL")]
     pub database: Option<String>,
+    /// A RabbitMQ, for the figures with gift and wallet in two processes
+    #[arg(long, value_name = "URL", env = "LARGESSE_BENCH_AMQP_URL")]
+    pub amqp: Option<String>,
     /// Only figures whose names contain this
     #[arg(long, value_name = "TEXT")]
     pub only: Option<String>,
@@ -209,6 +212,9 @@ pub struct BenchArgs {
     /// How long each wallet figure is measured, in seconds
     #[arg(long, default_value_t = 3, value_name = "SECONDS")]
     pub seconds: u16,
+    /// How long the whole pipeline is loaded, in seconds
+    #[arg(long, default_value_t = 20, value_name = "SECONDS")]
+    pub pipeline_seconds: u16,
 }
 
 #[derive(Debug, Clone, Args)]

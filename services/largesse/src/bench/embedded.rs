@@ -1,8 +1,10 @@
 //! Figures of the default installation: one process, the embedded database.
 
+use super::echo::Echo;
 use super::figure::{Figure, Sample};
+use super::load::{CONNECTIONS, Pace, Target};
 use super::naive::{self, World};
-use super::{echo, prove, wanted};
+use super::{prove, wanted};
 use crate::cli::BenchArgs;
 use crate::compose::{Plan, Stack};
 use crate::config::Config;
@@ -51,6 +53,10 @@ async fn demo_figure(
 ) -> Result<Figure, Failure> {
     let (mut gifts, mut echoes) = (Vec::new(), Vec::new());
     let sample = demo::ship_sample(data)?;
+    let echo = Echo::start().await?;
+    let nobody = reqwest::header::HeaderValue::from_static("Bearer of.the.echo");
+    let rooms = [ids::RoomId::now()].into();
+    let target = Target { url: "".into(), viewers: [nobody].into(), rooms, gift_id: 1 };
     for run in 0..args.runs {
         let place = data.join(format!("demo-{run}"));
         let directory = Directory::open(&place)?;
@@ -59,7 +65,7 @@ async fn demo_figure(
         config.http.listen = ([127, 0, 0, 1], 0).into();
         let stack = Stack::start(&config, &Plan::whole(), &directory, &secrets, metrics).await?;
         let replay = Replay::open(&sample).map_err(|error| Failure::Replay(Box::new(error)))?;
-        let sending = Sending::to(&stack, place.join("run.json"), echo::CONNECTIONS);
+        let sending = Sending::to(&stack, place.join("run.json"), CONNECTIONS);
         let summary = sending.send(replay, stack.lag_source()).await?;
         stack.catch_up(CATCH_UP_MAX).await?;
         prove(stack.pool()).await?;
@@ -67,8 +73,9 @@ async fn demo_figure(
         let sent = summary.accepted.saturating_add(summary.free).saturating_add(summary.refused);
         let elapsed_ms = u64::try_from(summary.elapsed.as_millis()).unwrap_or(u64::MAX).max(1);
         gifts.push(Sample { per_second: sent.saturating_mul(1_000) / elapsed_ms, ..Sample::default() });
-        echoes.push(echo::run(u64::from(args.seconds)).await?);
+        echoes.push(echo.load(&target, Pace::Closed, u64::from(args.seconds)).await?);
     }
+    echo.stop().await;
     Ok(Figure::new(what, "an echo of the same request", &gifts, &echoes))
 }
 

@@ -25,15 +25,12 @@ const IN_FLIGHT: [(usize, Option<u64>); 5] =
     [(1, None), (16, None), (256, None), (2_048, Some(700)), (8_192, Some(700))];
 
 /// Every figure asked for.
-pub async fn measure(args: &BenchArgs, url: &str) -> Result<Vec<Figure>, Failure> {
-    let admin = pg::connect(url, PoolSettings::default()).await?;
-    must_be_durable(&admin).await?;
-    let bed = Bed { url: url.to_owned(), admin };
+pub async fn measure(args: &BenchArgs, bed: &Bed) -> Result<Vec<Figure>, Failure> {
     let mut figures = Vec::new();
     for (world, name, target) in [(SPREAD, "spread", 20_000), (HOT, "80 % to one streamer", 50_000)] {
         let what = format!("wallet debits/s, 256 in flight, {name}");
         if wanted(args, &what) {
-            figures.push(beside_naive(args, &bed, world, &what).await?.with_target(target));
+            figures.push(beside_naive(args, bed, world, &what).await?.with_target(target));
         }
     }
     for relay in [false, true] {
@@ -41,7 +38,7 @@ pub async fn measure(args: &BenchArgs, url: &str) -> Result<Vec<Figure>, Failure
             let with = if relay { ", relay on" } else { "" };
             let what = format!("wallet debits/s, {in_flight} in flight{with}");
             if wanted(args, &what) {
-                let figure = beside_ceiling(args, &bed, (in_flight, relay), &what).await?;
+                let figure = beside_ceiling(args, bed, (in_flight, relay), &what).await?;
                 figures.push(match target.filter(|_| !relay) {
                     Some(target) => figure.with_target(target),
                     None => figure,
@@ -65,7 +62,7 @@ async fn must_be_durable(admin: &PgPool) -> Result<(), Failure> {
 }
 
 /// A server on which every run gets a database of its own.
-struct Bed {
+pub struct Bed {
     url: String,
     admin: PgPool,
 }
@@ -73,16 +70,31 @@ struct Bed {
 const DATABASE: &str = "largesse_bench";
 
 impl Bed {
-    /// A fresh, empty database with so many connections.
-    async fn fresh(&self, connections: usize) -> Result<PgPool, Failure> {
+    /// A server whose answers wait for the disk.
+    ///
+    /// # Errors
+    /// [`Failure::Config`] where it does not wait; [`Failure::Database`].
+    pub async fn open(url: &str) -> Result<Bed, Failure> {
+        let admin = pg::connect(url, PoolSettings::default()).await?;
+        must_be_durable(&admin).await?;
+        Ok(Bed { url: url.to_owned(), admin })
+    }
+
+    /// A fresh, empty database; its URL.
+    pub async fn fresh_url(&self) -> Result<String, Failure> {
         self.drop_database().await?;
         sqlx::query(AssertSqlSafe(format!("CREATE DATABASE {DATABASE}"))).execute(&self.admin).await?;
         let mut url: url::Url =
             self.url.parse().map_err(|error: url::ParseError| Failure::Config(error.to_string()))?;
         url.set_path(DATABASE);
+        Ok(url.into())
+    }
+
+    /// A fresh, empty database with so many connections.
+    async fn fresh(&self, connections: usize) -> Result<PgPool, Failure> {
         let connections_max = u32::try_from(connections).unwrap_or(u32::MAX);
         let settings = PoolSettings { connections_max, ..PoolSettings::default() };
-        Ok(pg::connect(url.as_str(), settings).await?)
+        Ok(pg::connect(&self.fresh_url().await?, settings).await?)
     }
 
     async fn drop_database(&self) -> Result<(), Failure> {

@@ -1,0 +1,289 @@
+//! Gifts over HTTP on a real PostgreSQL, one a request: gift and wallet in one process, in two, and everything on.
+//! Beside an echo of the same request under the same load.
+
+use super::children::Children;
+use super::echo::Echo;
+use super::figure::{Figure, Sample};
+use super::load::{self, CONNECTIONS, Pace, Target};
+use super::server::Bed;
+use super::{prove, wanted};
+use crate::cli::{BenchArgs, ServiceName};
+use crate::compose::{Plan, Schemas, Stack};
+use crate::config::Config;
+use crate::directory::Directory;
+use crate::failure::Failure;
+use crate::replay::CATCH_UP_MAX;
+use crate::secrets::Secrets;
+use contracts::catalogue::{Room, RoomState};
+use contracts::wallet::{Act, Command};
+use edge::{Role, TokenKeys};
+use ids::{RequestId, RoomId, StreamerId, Uuid, ViewerId};
+use money::Coins;
+use reqwest::header::HeaderValue;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// Viewers who send, each rich enough for any run.
+const VIEWERS: usize = 1_000;
+/// A gift of the default catalogue that costs coins.
+const GIFT: u32 = 1_101;
+/// Rooms of the figures that are not about rooms, and of the one that is.
+const ROOMS: usize = 80;
+const MANY_ROOMS: usize = 10_000;
+/// How long tokens are good for: longer than any run.
+const TOKEN_TTL: Duration = Duration::from_secs(24 * 3_600);
+/// The load under which latencies are compared, and under which the pipeline must keep up, in percent.
+const USUAL_LOAD: u64 = 70;
+const PIPELINE_LOAD: u64 = 85;
+
+const ONE_PROCESS: &str = "gifts/s over HTTP, gift and wallet in one process";
+const TWO_PROCESSES: &str = "gifts/s over HTTP, gift and wallet in two processes";
+const HOT_ROOM: &str = "gifts/s over HTTP, all to one room";
+const PIPELINE: &str = "gifts/s accepted, ordered, settled and booked, every service on";
+
+/// What the figures share.
+pub struct HttpBench<'a> {
+    pub args: &'a BenchArgs,
+    pub bed: &'a Bed,
+    pub folder: &'a Path,
+    pub metrics: &'a telemetry::Metrics,
+}
+
+impl HttpBench<'_> {
+    /// Every figure asked for.
+    pub async fn measure(&self) -> Result<Vec<Figure>, Failure> {
+        let mut figures = Vec::new();
+        if wanted(self.args, ONE_PROCESS) {
+            figures.extend(self.beside_echo(ONE_PROCESS, Processes::One, 500).await?);
+        }
+        if wanted(self.args, TWO_PROCESSES) {
+            match &self.args.amqp {
+                Some(amqp) => {
+                    let two = Processes::Two { amqp };
+                    figures.extend(self.beside_echo(TWO_PROCESSES, two, 400).await?);
+                }
+                None => println!("skipped: {TWO_PROCESSES}: it needs --amqp"),
+            }
+        }
+        if wanted(self.args, HOT_ROOM) {
+            figures.push(self.hot_room().await?);
+        }
+        if wanted(self.args, PIPELINE) {
+            figures.push(self.pipeline().await?);
+        }
+        Ok(figures)
+    }
+
+    fn seconds(&self) -> u64 {
+        u64::from(self.args.seconds)
+    }
+
+    /// The rate beside the echo's, and the latency of each at 70 % of its own rate.
+    async fn beside_echo(
+        &self,
+        what: &str,
+        processes: Processes<'_>,
+        target_milli: u64,
+    ) -> Result<[Figure; 2], Failure> {
+        let (mut ours, mut ours_usual, mut echoes, mut echoes_usual) = (vec![], vec![], vec![], vec![]);
+        for _ in 0..self.args.runs {
+            let place = self.prepare(ROOMS).await?;
+            let (target, running) = self.start(&place, processes).await?;
+            let closed = load::run(&target, Pace::Closed, self.seconds()).await?;
+            ours.push(closed);
+            ours_usual.push(load::run(&target, at(closed, USUAL_LOAD), self.seconds()).await?);
+            running.stop().await?;
+            self.prove(&place).await?;
+            let echo = Echo::start().await?;
+            let closed = echo.load(&target, Pace::Closed, self.seconds()).await?;
+            echoes.push(closed);
+            echoes_usual.push(echo.load(&target, at(closed, USUAL_LOAD), self.seconds()).await?);
+            echo.stop().await;
+        }
+        let yardstick = format!("an echo of the same request, {CONNECTIONS} connections");
+        let usual = format!("{what}, at {USUAL_LOAD} % of that");
+        Ok([
+            Figure::new(what, &yardstick, &ours, &echoes).with_target(target_milli),
+            Figure::new(&usual, &yardstick, &ours_usual, &echoes_usual),
+        ])
+    }
+
+    /// Everything to one room, beside the same over 10,000 rooms.
+    async fn hot_room(&self) -> Result<Figure, Failure> {
+        let (mut hot, mut spread) = (Vec::new(), Vec::new());
+        for _ in 0..self.args.runs {
+            let place = self.prepare(MANY_ROOMS).await?;
+            let (target, running) = self.start(&place, Processes::One).await?;
+            spread.push(load::run(&target, Pace::Closed, self.seconds()).await?);
+            let one_room = Target { rooms: target.rooms[..1].into(), ..target };
+            hot.push(load::run(&one_room, Pace::Closed, self.seconds()).await?);
+            running.stop().await?;
+            self.prove(&place).await?;
+        }
+        let yardstick = format!("spread over {MANY_ROOMS} rooms");
+        Ok(Figure::new(HOT_ROOM, &yardstick, &hot, &spread).with_target(950))
+    }
+
+    /// Everything on, most of what it accepts at best, and the time until all of it is booked and compared.
+    async fn pipeline(&self) -> Result<Figure, Failure> {
+        let (mut through, mut accepted) = (Vec::new(), Vec::new());
+        for _ in 0..self.args.runs {
+            let place = self.prepare(ROOMS).await?;
+            let stack = self.stack(&place, &Plan::whole()).await?;
+            let target = place.target(&format!("http://{}", stack.address()));
+            let peak = load::run(&target, Pace::Closed, self.seconds()).await?;
+            stack.catch_up(CATCH_UP_MAX).await?;
+            let began = Instant::now();
+            let load = load::run(&target, at(peak, PIPELINE_LOAD), self.args.pipeline_seconds.into()).await?;
+            let sent = load.per_second.saturating_mul(millis(began)) / 1_000;
+            stack.catch_up(CATCH_UP_MAX).await?;
+            let per_second = sent.saturating_mul(1_000) / millis(began);
+            prove(stack.pool()).await?;
+            stack.shutdown().await;
+            through.push(Sample { per_second, ..load });
+            accepted.push(peak);
+        }
+        let yardstick = format!("accepted at best; the load is {PIPELINE_LOAD} % of it");
+        Ok(Figure::new(PIPELINE, &yardstick, &through, &accepted).with_target(800))
+    }
+
+    async fn stack(&self, place: &Place, plan: &Plan<'_>) -> Result<Stack, Failure> {
+        let directory = Directory::open(&place.folder)?;
+        let mut config = Config::load(None)?;
+        config.http.listen = ([127, 0, 0, 1], 0).into();
+        config.database.url = place.database.clone();
+        let stack = Stack::start(&config, plan, &directory, &place.secrets, self.metrics).await?;
+        stack.open();
+        Ok(stack)
+    }
+
+    /// A fresh database with rooms and rich viewers.
+    async fn prepare(&self, rooms: usize) -> Result<Place, Failure> {
+        let database = self.bed.fresh_url().await?;
+        let folder = self.folder.join("http");
+        std::fs::create_dir_all(&folder).map_err(|source| Failure::File { path: folder.clone(), source })?;
+        let secrets = Secrets::open(&folder)?;
+        let tokens = secrets.token_keys()?;
+        let viewers: Vec<ViewerId> = (0..VIEWERS).map(|_| ViewerId::now()).collect();
+        let rooms = (0..rooms).map(|_| RoomId::now()).collect();
+        let place = Place { database, folder, secrets, tokens, viewers, rooms };
+        let plan = Plan { services: &[ServiceName::Gift, ServiceName::Wallet], schemas: Schemas::Migrated };
+        let stack = self.stack(&place, &plan).await?;
+        place.enrich(&stack).await?;
+        place.open_rooms(&stack).await?;
+        stack.shutdown().await;
+        Ok(place)
+    }
+
+    async fn start(&self, place: &Place, processes: Processes<'_>) -> Result<(Target, Running), Failure> {
+        match processes {
+            Processes::One => {
+                let services = &[ServiceName::Gift, ServiceName::Wallet];
+                let plan = Plan { services, schemas: Schemas::Awaited };
+                let stack = self.stack(place, &plan).await?;
+                let target = place.target(&format!("http://{}", stack.address()));
+                Ok((target, Running::Here(Box::new(stack))))
+            }
+            Processes::Two { amqp } => {
+                let children = Children::start(&place.folder, &place.database, amqp).await?;
+                Ok((place.target(children.gift_url()), Running::Children(Box::new(children))))
+            }
+        }
+    }
+
+    /// Starts everything on what a run left, lets it catch up, and proves the books.
+    async fn prove(&self, place: &Place) -> Result<(), Failure> {
+        let plan = Plan { schemas: Schemas::Awaited, ..Plan::whole() };
+        let stack = self.stack(place, &plan).await?;
+        stack.catch_up(CATCH_UP_MAX).await?;
+        let proven = prove(stack.pool()).await;
+        stack.shutdown().await;
+        proven
+    }
+}
+
+fn at(peak: Sample, percent: u64) -> Pace {
+    Pace::PerSecond((peak.per_second * percent / 100).max(1))
+}
+
+fn millis(began: Instant) -> u64 {
+    u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX).max(1)
+}
+
+/// How gift and wallet run.
+#[derive(Clone, Copy, Debug)]
+enum Processes<'a> {
+    One,
+    Two { amqp: &'a str },
+}
+
+enum Running {
+    Here(Box<Stack>),
+    Children(Box<Children>),
+}
+
+impl Running {
+    async fn stop(self) -> Result<(), Failure> {
+        match self {
+            Running::Here(stack) => stack.shutdown().await,
+            Running::Children(children) => children.stop().await?,
+        }
+        Ok(())
+    }
+}
+
+/// A database and who is in it.
+struct Place {
+    database: String,
+    folder: PathBuf,
+    secrets: Secrets,
+    tokens: TokenKeys,
+    viewers: Vec<ViewerId>,
+    rooms: Vec<RoomId>,
+}
+
+impl Place {
+    fn target(&self, base: &str) -> Target {
+        let token = |viewer: &ViewerId| self.tokens.mint(Role::Viewer, viewer.uuid(), TOKEN_TTL).ok();
+        let header = |token: String| HeaderValue::from_str(&format!("Bearer {token}")).ok();
+        Target {
+            url: format!("{base}/v1/gift-orders").into(),
+            viewers: self.viewers.iter().filter_map(token).filter_map(header).collect(),
+            rooms: self.rooms.as_slice().into(),
+            gift_id: GIFT,
+        }
+    }
+
+    /// Gives every viewer coins that no run can spend. Given, not bought: no payment channel is part of this.
+    async fn enrich(&self, stack: &Stack) -> Result<(), Failure> {
+        let Some(wallet) = &stack.running().wallet else { return Ok(()) };
+        let coins = Coins::try_new(1_000_000_000_000).map_err(|error| Failure::Bench(Box::new(error)))?;
+        let bonus = |account_id: &ViewerId| Command {
+            request_id: RequestId::now(),
+            account_id: *account_id,
+            body_hash: 0,
+            act: Act::Bonus { coins },
+        };
+        let wallet = wallet.handle();
+        for answer in wallet.submit_all(self.viewers.iter().map(bonus).collect()).await {
+            answer.map_err(|error| Failure::Bench(Box::new(error)))?;
+        }
+        Ok(())
+    }
+
+    async fn open_rooms(&self, stack: &Stack) -> Result<(), Failure> {
+        let failed = |error: reqwest::Error| Failure::Bench(Box::new(error));
+        let token = self.tokens.mint(Role::Sre, Uuid::now_v7(), TOKEN_TTL).map_err(Failure::Token)?;
+        let (client, url) = (reqwest::Client::new(), format!("http://{}/v1/rooms", stack.address()));
+        let open = async |room_id: &RoomId| {
+            let streamer_id = StreamerId::from_uuid(room_id.uuid());
+            let room =
+                Room { room_id: *room_id, streamer_id, title: "Bench".to_owned(), state: RoomState::Live };
+            client.post(&url).bearer_auth(&token).json(&room).send().await?.error_for_status()
+        };
+        for rooms in self.rooms.chunks(usize::from(CONNECTIONS)) {
+            futures::future::try_join_all(rooms.iter().map(open)).await.map_err(failed)?;
+        }
+        Ok(())
+    }
+}
