@@ -68,3 +68,23 @@ async fn a_constraint_error_moves_no_head() {
     append(&bench, &mut writer, vec![note(partition, 2)]).await.expect("the head still stands");
     assert_eq!(last_seq(&writer, partition), 1);
 }
+
+#[tokio::test]
+async fn a_writer_that_has_lost_count_is_stopped_and_marks_of_another_epoch_change_nothing() {
+    let bench = Bench::open().await;
+    let db = &bench.notes_db;
+    let advance =
+        "SELECT {s}.log_advance('{3,0,0,0,0,0,0,0}', '{7,0,0,0,0,0,0,0}', '{8}', '{3}', $1, '{9}', 1, 1)";
+    let advanced = async |expected: i64| {
+        sqlx::query_scalar::<_, Vec<i64>>(db.sql(advance)).bind(vec![expected]).fetch_one(db.pool()).await
+    };
+    assert_eq!(advanced(7).await.expect("it counts on")[0], 9);
+    let stopped = advanced(6).await.expect_err("it is stopped").into_database_error();
+    assert_eq!(stopped.expect("an answer of the server").code().as_deref(), Some("LG001"));
+    let mark = "SELECT relayed[1] FROM {s}.log_mark('{3,0,0,0,0,0,0,0}', '{7,0,0,0,0,0,0,0}',
+        array_fill(to_timestamp(0), '{8}'), array_fill(0::bigint, '{8}'), '{8}', $1, ARRAY[now()], '{9}', 1, 1)";
+    for (epoch, relayed) in [(3_i64, 7_i64), (2, 0)] {
+        let saved = sqlx::query_scalar::<_, i64>(db.sql(mark)).bind(vec![epoch]).fetch_one(db.pool()).await;
+        assert_eq!(saved.expect("a mark"), relayed, "epoch {epoch}; never past the last row");
+    }
+}

@@ -29,6 +29,12 @@ SELECT count(*) FROM (
     HAVING count(e.seq) <> h.last_seq OR coalesce(max(e.seq), 0) <> h.last_seq
         OR count(DISTINCT e.seq) <> count(e.seq)) AS broken";
 
+const BROKEN_CHAINS: &str = "
+SELECT count(*) FROM (
+    SELECT previous_seq, lag(seq, 1, 0::bigint) OVER (PARTITION BY partition, account_id ORDER BY seq) AS before
+    FROM {s}.entries) AS links
+WHERE previous_seq <> before";
+
 const OVER_REFUNDED: &str = "
 SELECT count(*) FROM (
     SELECT r.origin_id FROM {s}.entries r WHERE r.kind = 9 AND r.outcome = 0 GROUP BY r.origin_id
@@ -77,7 +83,11 @@ impl Bank {
                 assert_eq!(partition_of(account).index() < 64, view.as_of_seq > 0);
             }
         }
-        for (statement, what) in [(GAPS, "gaps in the log"), (OVER_REFUNDED, "orders refunded twice")] {
+        for (statement, what) in [
+            (GAPS, "gaps in the log"),
+            (BROKEN_CHAINS, "links of an account's chain broken"),
+            (OVER_REFUNDED, "orders refunded twice"),
+        ] {
             let broken: i64 =
                 sqlx::query_scalar(self.db.sql(statement)).fetch_one(self.db.pool()).await.expect("a count");
             assert_eq!(broken, 0, "{what}");
