@@ -9,7 +9,7 @@ SHELL := /bin/bash
 export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin
 
 LARGESSE := cargo run --quiet --release -p largesse --bin largesse --
-WITH_SERVERS := target/release/testkit run --no-fsync --with postgres,redis,rabbitmq --
+WITH_SERVERS := target/debug/testkit run --no-fsync --with postgres,redis,rabbitmq --
 
 help: ## what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 12
@@ -22,7 +22,7 @@ fmt: ## format every crate
 
 lint: ## format check, then clippy with warnings denied
 	cargo fmt --all --check
-	cargo clippy --release --workspace --all-targets -- -D warnings
+	cargo clippy --workspace --all-targets -- -D warnings
 
 deny: ## licences, bans and sources of every package
 	@echo "deny: advisories need a network and are skipped"
@@ -32,15 +32,15 @@ deny: ## licences, bans and sources of every package
 test: setup ## everything CI runs: format, deny, tidy, clippy, and every suite with private servers
 	cargo fmt --all --check
 	@$(MAKE) --no-print-directory deny
-	cargo nextest run --release -p tidy
-	cargo clippy --release --workspace --all-targets -- -D warnings
-	cargo nextest run --release --workspace --no-run
-	$(WITH_SERVERS) cargo nextest run --release --workspace
+	cargo nextest run -p tidy
+	cargo clippy --workspace --all-targets -- -D warnings
+	cargo nextest run --workspace --no-run
+	$(WITH_SERVERS) cargo nextest run --workspace
 
 test-long: export LARGESSE_TEST_LONG := 1
 test-long: setup ## the same suites at full counts and durations
-	cargo nextest run --release --workspace --no-run
-	$(WITH_SERVERS) cargo nextest run --release --workspace --profile long
+	cargo nextest run --workspace --no-run
+	$(WITH_SERVERS) cargo nextest run --workspace --profile long
 
 demo: ## build, start everything embedded, replay the shipped sample, report
 	@scripts/setup.sh build

@@ -16,7 +16,7 @@ pub use db::Db;
 #[cfg(feature = "embedded")]
 pub use embedded::Embedded;
 pub use error::{PgError, is_certain, is_connection_lost, is_constraint};
-pub use migrate::{check_migrated, migrate, missing_migrations};
+pub use migrate::{check_migrated, migrate, migrator, missing_migrations};
 pub use pool::{Access, Plans, PoolSettings, connect, report_pool};
 pub use reading::ReadDb;
 pub use server::{ServerFacts, TooFewConnections, server_facts};

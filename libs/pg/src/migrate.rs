@@ -2,8 +2,18 @@
 
 use crate::{Db, PgError};
 use contracts::lane::Lane;
-use sqlx::migrate::Migrator;
-use sqlx::{AssertSqlSafe, Executor};
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::{AssertSqlSafe, Executor, SqlSafeStr};
+
+/// A folder of `migrations/` as part of the program: version, description and text of each file.
+///
+/// Instead of `sqlx::migrate!`, which builds all of sqlx a second time for the compiler.
+pub fn migrator(files: &[(i64, &'static str, &'static str)]) -> Migrator {
+    let migration = |(version, description, text): &(i64, &'static str, &'static str)| {
+        Migration::new(*version, (*description).into(), MigrationType::Simple, text.into_sql_str(), false)
+    };
+    Migrator::with_migrations(files.iter().map(migration).collect())
+}
 
 /// Brings one service's schema up to date: the files of each migrator in turn, unqualified table names,
 /// `search_path` set to the schema. Forward only. A shadow schema loses the constraints that refuse its ids.

@@ -41,4 +41,9 @@ pub use reader::{ApplyError, Handler, Reader, ReaderSettings, ReaderStatus, Roll
 pub use source::{Insert, LogSource, LogTable, PULL_ROWS_MAX, PullError, TableSource};
 
 /// The tables of this crate, migrated into each service's schema before the service's own.
-pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations/seqlog");
+pub static MIGRATOR: std::sync::LazyLock<pg::Migrator> = std::sync::LazyLock::new(|| {
+    pg::migrator(&[
+        (1, "log", include_str!("../../../migrations/seqlog/0001_log.sql")),
+        (2, "nodes", include_str!("../../../migrations/seqlog/0002_nodes.sql")),
+    ])
+});

@@ -17,7 +17,7 @@ Usage: testkit run [--with postgres,redis,rabbitmq] [--no-fsync] -- COMMAND [ARG
 The command finds them in LARGESSE_TEST_DATABASE_URL, LARGESSE_TEST_REDIS_URL and LARGESSE_TEST_AMQP_URL.
 Ctrl-C or SIGTERM ends the command first, then the servers.
 
-Example: testkit run --no-fsync --with postgres -- cargo nextest run --release -p seqlog";
+Example: testkit run --no-fsync --with postgres -- cargo nextest run -p seqlog";
 
 /// How long the command may take to end after it was asked to.
 const END_WITHIN: Duration = Duration::from_secs(30);

@@ -4,6 +4,7 @@
 //! Nothing that ships may depend on this crate.
 
 mod functions;
+mod migrations;
 mod naming;
 mod ratchet;
 mod rooms;
@@ -14,6 +15,7 @@ mod walls;
 mod wording;
 
 pub use functions::functions_of;
+pub use migrations::unused_migrations;
 pub use naming::{banned_names, mod_files};
 pub use ratchet::{FILE_LINES_MAX, FUNCTION_LINES_MAX, Ratchet, Sizes};
 pub use rooms::broken_rooms;

@@ -20,4 +20,6 @@ pub use start::{Deps, Running, Status, start};
 pub use store::payments::PaymentsTable;
 
 /// The service's own tables, migrated after [`seqlog::MIGRATOR`].
-pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations/cashier");
+pub static MIGRATOR: std::sync::LazyLock<pg::Migrator> = std::sync::LazyLock::new(|| {
+    pg::migrator(&[(101, "init", include_str!("../../../migrations/cashier/0101_init.sql"))])
+});

@@ -39,7 +39,9 @@ use tokio::sync::{Mutex, watch};
 use tokio::task::JoinHandle;
 
 /// The tables of this service, migrated after seqlog's own.
-pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations/clearing");
+pub static MIGRATOR: std::sync::LazyLock<pg::Migrator> = std::sync::LazyLock::new(|| {
+    pg::migrator(&[(101, "init", include_str!("../../../migrations/clearing/0101_init.sql"))])
+});
 
 /// What clearing needs from whoever composes it.
 pub struct Deps {

@@ -35,7 +35,9 @@ pub use store::orders::OrdersTable;
 pub const SERVICE: &str = "gift";
 
 /// gift's own tables; `seqlog::MIGRATOR` comes before it.
-pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations/gift");
+pub static MIGRATOR: std::sync::LazyLock<pg::Migrator> = std::sync::LazyLock::new(|| {
+    pg::migrator(&[(101, "init", include_str!("../../../migrations/gift/0101_init.sql"))])
+});
 
 /// The catalogue that ships with the product, as JSON.
 pub const DEFAULT_CATALOGUE: &str = include_str!("../gift.catalogue.json");

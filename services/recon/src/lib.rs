@@ -43,7 +43,9 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior};
 
 /// The tables of this service, migrated after seqlog's own.
-pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations/recon");
+pub static MIGRATOR: std::sync::LazyLock<pg::Migrator> = std::sync::LazyLock::new(|| {
+    pg::migrator(&[(101, "init", include_str!("../../../migrations/recon/0101_init.sql"))])
+});
 
 /// What recon's nodes share: all of it is one node's.
 const READER_GROUP: &str = "recon";

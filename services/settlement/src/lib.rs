@@ -22,4 +22,6 @@ pub use start::{Deps, Running, start};
 pub use store::items::ItemsTable;
 
 /// The service's own tables, migrated after [`seqlog::MIGRATOR`].
-pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations/settlement");
+pub static MIGRATOR: std::sync::LazyLock<pg::Migrator> = std::sync::LazyLock::new(|| {
+    pg::migrator(&[(101, "init", include_str!("../../../migrations/settlement/0101_init.sql"))])
+});

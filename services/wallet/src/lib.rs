@@ -54,7 +54,9 @@ pub fn public_router(wallet: Arc<dyn contracts::wallet::Wallet>) -> axum::Router
 }
 
 /// The wallet's migrations; run after seqlog's.
-pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations/wallet");
+pub static MIGRATOR: std::sync::LazyLock<pg::Migrator> = std::sync::LazyLock::new(|| {
+    pg::migrator(&[(101, "init", include_str!("../../../migrations/wallet/0101_init.sql"))])
+});
 
 /// What time it is. A test's clock may stand still; partitions' time never runs back whatever it says.
 pub type Clock = Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>;

@@ -3,13 +3,12 @@
 use books::{BooksDb, Report, check};
 use contracts::lane::Lane;
 use sqlx::PgPool;
-use sqlx::migrate::Migrator;
 
-static CASHIER: Migrator = sqlx::migrate!("../../migrations/cashier");
-static WALLET: Migrator = sqlx::migrate!("../../migrations/wallet");
-static GIFT: Migrator = sqlx::migrate!("../../migrations/gift");
-static SETTLEMENT: Migrator = sqlx::migrate!("../../migrations/settlement");
-static CLEARING: Migrator = sqlx::migrate!("../../migrations/clearing");
+const CASHIER: &str = include_str!("../../../../migrations/cashier/0101_init.sql");
+const WALLET: &str = include_str!("../../../../migrations/wallet/0101_init.sql");
+const GIFT: &str = include_str!("../../../../migrations/gift/0101_init.sql");
+const SETTLEMENT: &str = include_str!("../../../../migrations/settlement/0101_init.sql");
+const CLEARING: &str = include_str!("../../../../migrations/clearing/0101_init.sql");
 
 pub struct Books {
     pub pool: PgPool,
@@ -35,13 +34,14 @@ impl Books {
 
     pub async fn migrate(&self, service: &str) {
         let own = match service {
-            "cashier" => &CASHIER,
-            "wallet" => &WALLET,
-            "gift" => &GIFT,
-            "settlement" => &SETTLEMENT,
-            _ => &CLEARING,
+            "cashier" => CASHIER,
+            "wallet" => WALLET,
+            "gift" => GIFT,
+            "settlement" => SETTLEMENT,
+            _ => CLEARING,
         };
-        self.database.db(service, &Lane::Live, &[&seqlog::MIGRATOR, own]).await;
+        let own = pg::migrator(&[(101, "init", own)]);
+        self.database.db(service, &Lane::Live, &[&seqlog::MIGRATOR, &own]).await;
     }
 
     pub async fn run(&self, sql: &'static str) {

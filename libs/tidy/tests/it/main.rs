@@ -66,3 +66,8 @@ fn no_file_names_a_path_of_one_machine() {
 fn no_line_ends_with_white_space() {
     assert_none(tidy::trailing_whitespace(&tree()));
 }
+
+#[test]
+fn every_migration_is_part_of_a_service() {
+    assert_none(tidy::unused_migrations(&tree()));
+}

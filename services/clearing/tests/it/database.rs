@@ -27,8 +27,7 @@ pub struct Bench {
 impl Bench {
     pub async fn open() -> Bench {
         let database = testkit::postgres().await.fresh_database().await;
-        let migrators = [&seqlog::MIGRATOR, &clearing::MIGRATOR];
-        let db = database.db("clearing", &Lane::Live, &migrators).await;
+        let db = database.db("clearing", &Lane::Live, &[&seqlog::MIGRATOR, &clearing::MIGRATOR]).await;
         let bus = Bus::in_process(&Lane::Live);
         let (payments, entries) = (FakeLog::new(&bus, &Lane::Live), FakeLog::new(&bus, &Lane::Live));
         let items = FakeLog::new(&bus, &Lane::Live);
