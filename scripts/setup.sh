@@ -67,7 +67,8 @@ test)
         redis-server:/usr/bin/redis-server \
         rabbitmq-server:/usr/lib/rabbitmq/bin/rabbitmq-server \
         chromium:/usr/bin/chromium \
-        chromium-driver:/usr/bin/chromedriver
+        chromium-driver:/usr/bin/chromedriver \
+        'libfaketime:/usr/lib/*/faketime/libfaketimeMT.so.1'
     install_nextest
     install_deny
     ;;

@@ -29,6 +29,8 @@ pub struct ClusterSettings {
     pub roles: Vec<Role>,
     /// More configuration for every process (TOML sections that the stack does not write itself).
     pub more: String,
+    /// The name of a process whose clock is wrong, and by how much, as faketime writes it (`+10m`).
+    pub clock_off: Option<(&'static str, &'static str)>,
 }
 
 /// A running stack.
@@ -48,7 +50,7 @@ impl Cluster {
     /// # Errors
     /// [`ChaosError`]; what had started is stopped again.
     pub fn start(settings: ClusterSettings) -> Result<Cluster, ChaosError> {
-        let ClusterSettings { binary, folder, servers_folder, fsync, roles, more } = settings;
+        let ClusterSettings { binary, folder, servers_folder, fsync, roles, more, clock_off } = settings;
         make_folder(&folder.join("logs"))?;
         let servers = start_all_in(&Kind::ALL, fsync, Some(&servers_folder))?;
         let url = |kind| servers.iter().find(|server| server.kind() == kind).map(Server::url);
@@ -66,7 +68,8 @@ impl Cluster {
         cluster.write_secrets(&placed)?;
         for (role, address) in &placed {
             let text = config_of(*role, &placed, &cluster.urls, &more);
-            let process = cluster.place(*role, *address, &text.unwrap_or_default())?;
+            let mut process = cluster.place(*role, *address, &text.unwrap_or_default())?;
+            process.clock_off = clock_off.filter(|(name, _)| *name == role.name).map(|(_, by)| by);
             cluster.processes.push(process);
         }
         // Processes first, then the schemas: the order must not matter, and this is the harder one.
@@ -100,7 +103,7 @@ impl Cluster {
         fs::write(&path, config).map_err(|source| ChaosError::File { path: path.clone(), source })?;
         let log = self.folder.join("logs").join(format!("{}.log", role.name));
         let binary = self.binary.clone();
-        Ok(Process { role, address, log, data_dir, binary, config: path, running: None })
+        Ok(Process { role, address, log, data_dir, binary, config: path, clock_off: None, running: None })
     }
 
     /// Runs the binary to its end; gives what it printed.

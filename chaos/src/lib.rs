@@ -29,6 +29,8 @@ pub enum ChaosError {
     Watch(u32, #[source] std::io::Error),
     #[error("process {0} was still running after {1:?}")]
     StillRunning(u32, std::time::Duration),
+    #[error("the package libfaketime is not installed")]
+    NoFaketime,
     #[error("no small disk: {0}")]
     Disk(String),
     #[error("a private server did not start")]

@@ -15,6 +15,16 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// How long one look may take.
 const ANSWER_WITHIN: Duration = Duration::from_secs(1);
 
+/// Where Debian's package libfaketime puts the library for programs of many threads.
+const FAKETIME: &str = "faketime/libfaketimeMT.so.1";
+
+/// The library that lies about the time.
+fn faketime() -> Result<PathBuf, ChaosError> {
+    let folders = std::fs::read_dir("/usr/lib").into_iter().flatten().flatten();
+    let mut found = folders.map(|folder| folder.path().join(FAKETIME)).filter(|path| path.exists());
+    found.next().ok_or(ChaosError::NoFaketime)
+}
+
 /// A process of a stack.
 #[derive(Debug)]
 pub struct Process {
@@ -24,6 +34,7 @@ pub struct Process {
     pub data_dir: PathBuf,
     pub(crate) binary: PathBuf,
     pub(crate) config: PathBuf,
+    pub(crate) clock_off: Option<&'static str>,
     pub(crate) running: Option<(u32, Born)>,
 }
 
@@ -54,6 +65,12 @@ impl Process {
         let mut command = Command::new(&self.binary);
         command.arg("serve").args(self.role.services).arg("--config").arg(&self.config);
         command.arg("--data-dir").arg(&self.data_dir).stdout(log).stderr(same_log);
+        if let Some(by) = self.clock_off {
+            command
+                .env("LD_PRELOAD", faketime()?)
+                .env("FAKETIME", by)
+                .env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+        }
         let id = watchdog.spawn(&mut command, StopSignal::Term)?;
         // One that ended at once was never born for us; the next look says so.
         self.running = born_at(id).map(|born| (id, born));

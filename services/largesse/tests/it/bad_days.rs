@@ -4,17 +4,14 @@
 //! Invariant under test: no acknowledged gift is lost, none is charged twice, what could not be shown is refunded,
 //! and the books close. `LARGESSE_TEST_LONG` asks for full lengths.
 
-use crate::evening::Evening;
+use crate::doubling::Doubling;
+use crate::evening::{Evening, is_long};
 use chaos::{ChaosError, STACK, SmallDisk};
 use std::time::{Duration, Instant};
 use testkit::Kind;
 
 /// The size of the databases' disk; everything that is needed to start fits well.
 const DISK_MIB: u32 = 1_024;
-
-fn is_long() -> bool {
-    std::env::var_os("LARGESSE_TEST_LONG").is_some()
-}
 
 /// How long a server stays away.
 fn away() -> Duration {
@@ -58,6 +55,25 @@ async fn redis_crashes_and_forgets_everything(evening: &mut Evening) {
     evening.act(|cluster| Ok(cluster.server(Kind::Redis)?.start_again()?)).await;
 }
 
+/// Ends whatever connection is at work, some of them in the middle of a COMMIT.
+const CUT_BUSY: &str = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
+     WHERE backend_type = 'client backend' AND state = 'active' AND pid <> pg_backend_pid()";
+
+async fn connections_are_cut_at_work(evening: &mut Evening) {
+    let mut connection = evening.connect().await.expect("the database");
+    let (began, mut cut) = (Instant::now(), 0);
+    while began.elapsed() < away() {
+        let now: i64 = sqlx::query_scalar(CUT_BUSY).fetch_one(&mut connection).await.expect("a count");
+        cut += now;
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert!(cut > 0, "no connection was at work");
+    println!(
+        "{cut} connections were cut at work; the next command was decided {:?} later",
+        evening.recovery().await
+    );
+}
+
 async fn postgresql_crashes(evening: &mut Evening) {
     evening
         .act(|cluster| {
@@ -90,17 +106,43 @@ async fn every_process_is_killed(evening: &mut Evening, round: usize) {
 async fn an_evening_on_which_everything_fails_and_clients_repeat_themselves() {
     let mut evening = Evening::begin(3).await;
     redis_crashes_and_forgets_everything(&mut evening).await;
+    connections_are_cut_at_work(&mut evening).await;
     postgresql_crashes(&mut evening).await;
     every_process_is_killed(&mut evening, 5).await;
     evening.end("everything failed, every request sent three times").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn rabbitmq_may_crash_and_lose_every_queue() {
-    let mut evening = Evening::begin(3).await;
+async fn rabbitmq_may_deliver_everything_twice_crash_and_lose_every_queue() {
+    let mut evening = Evening::prepare(None).await;
+    let doubling = Doubling::begin(&evening.amqp().await).await;
+    evening.send(3).await;
+    let doubled = doubling.doubled();
+    assert!(doubled > 0, "nothing was delivered twice");
     rabbitmq_crashes_and_loses_every_queue(&mut evening).await;
     println!("the next command was decided {:?} after RabbitMQ was back", evening.recovery().await);
-    evening.end("RabbitMQ crashed and lost its queues").await;
+    println!("{doubled} messages were delivered twice before it crashed, {} in all", doubling.doubled());
+    evening.end("RabbitMQ delivered everything twice, crashed, and lost its queues").await;
+}
+
+const FROM_THE_FUTURE: &str =
+    "SELECT count(*) FROM wallet.entries WHERE decided_at > now() + INTERVAL '5 minutes'";
+
+/// One wallet node lives ten minutes in the future; its monotonic clock is everybody's.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_nodes_clock_may_be_ten_minutes_off() {
+    let mut evening = Evening::with_clock_off("wallet-2", "+10m").await;
+    evening.send(1).await;
+    evening
+        .act(|cluster| {
+            cluster.kill("wallet-1")?; // Its partitions go where the clock is wrong, and some come back.
+            cluster.start_again("wallet-1")
+        })
+        .await;
+    println!("the next command was decided {:?} after the other node was killed", evening.recovery().await);
+    let ahead = evening.count(FROM_THE_FUTURE).await.expect("a count");
+    assert!(ahead > 0, "no clock was ahead");
+    evening.end("one node's clock was ten minutes ahead").await;
 }
 
 /// One fault at a time, and for long.

@@ -9,7 +9,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Gifts of the short evening these tests replay.
-const GIFTS: usize = 4_000;
+const GIFTS: usize = 2_000;
+/// Gifts of an evening that fills a small disk.
+const MANY_GIFTS: usize = 4_000;
 
 /// Enough for the database to start, too little for the evening.
 const DISK_MIB: u32 = 36;
@@ -145,7 +147,8 @@ async fn a_full_disk_ends_the_process_with_a_typed_error_and_loses_no_acknowledg
         }
     };
     let (data_dir, json) = (disk.folder().join("data"), place.file("small.json"));
-    let evening = evening(&place);
+    let evening = place.file("evening.jsonl");
+    short_evening(&evening, MANY_GIFTS);
     let words = ["demo", "--data-dir", text(&data_dir), "--json", text(&json), "--sample", text(&evening)];
     let ended = place.start(&words, &[]).finish(COMMAND_LIMIT).await.expect("it does not hang");
     assert!(!ended.status.success(), "the disk was large enough:\n{}", ended.stdout);

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
-use testkit::Fsync;
+use testkit::{Fsync, Kind};
 use tokio::task::JoinHandle;
 
 /// How long everything may take to be ready; RabbitMQ on two busy cores needs a good part of it.
@@ -16,8 +16,15 @@ pub const READY_WITHIN: Duration = Duration::from_secs(180);
 /// How long readers may take to catch up after the last gift.
 const CLOSE_WITHIN: Duration = Duration::from_secs(90);
 
-/// Gifts of one evening.
-const GIFTS: usize = 6_000;
+/// Whether this is `make test-long`.
+pub fn is_long() -> bool {
+    std::env::var_os("LARGESSE_TEST_LONG").is_some()
+}
+
+/// Gifts of one evening; as many evenings follow each other as it takes.
+fn gifts() -> usize {
+    if is_long() { 6_000 } else { 2_000 }
+}
 
 const DEBITS: &str = "SELECT count(*) FROM wallet.entries WHERE send IS NOT NULL AND outcome = 0";
 /// A few viewers of the shipped evening recharge too little.
@@ -56,6 +63,18 @@ impl Evening {
     /// Starts the whole stack and waits until every process is ready; `servers_folder` where it is not to be one of
     /// its own.
     pub async fn prepare(servers_folder: Option<&Path>) -> Evening {
+        Evening::start(servers_folder, None).await
+    }
+
+    /// As [`Evening::prepare`], where one process's clock is off by so much, as faketime writes it.
+    pub async fn with_clock_off(process: &'static str, by: &'static str) -> Evening {
+        Evening::start(None, Some((process, by))).await
+    }
+
+    async fn start(
+        servers_folder: Option<&Path>,
+        clock_off: Option<(&'static str, &'static str)>,
+    ) -> Evening {
         let open = std::fs::Permissions::from_mode(0o755);
         let folder = tempfile::Builder::new().permissions(open).tempdir().expect("a folder");
         let settings = ClusterSettings {
@@ -65,6 +84,7 @@ impl Evening {
             fsync: Fsync::Off,
             roles: STACK.to_vec(),
             more: String::new(),
+            clock_off,
         };
         let started = tokio::task::spawn_blocking(move || {
             let cluster = Cluster::start(settings)?;
@@ -96,7 +116,7 @@ impl Evening {
             stop: Arc::clone(&self.stop),
         };
         self.sending = Some(tokio::spawn(sender.run()));
-        self.wait_for_debits(i64::try_from(GIFTS / 10).expect("a small number")).await;
+        self.wait_for_debits(i64::try_from(gifts() / 10).expect("a small number")).await;
     }
 
     /// How each process's log ends.
@@ -119,6 +139,11 @@ impl Evening {
         let (outcome, cluster) = acted.await.expect("it does not panic");
         self.cluster = Some(cluster);
         outcome.unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// The broker's URL.
+    pub async fn amqp(&mut self) -> String {
+        self.act(|cluster| Ok(cluster.server(Kind::RabbitMq)?.url().to_owned())).await
     }
 
     pub async fn connect(&self) -> Option<PgConnection> {
@@ -221,7 +246,7 @@ impl Sender {
         let mut round = 0;
         while round == 0 || !self.stop.load(Ordering::Relaxed) {
             let told = self.evening(&format!("evening-{round}.jsonl")).await;
-            assert_eq!(told.taken + told.refused, i64::try_from(GIFTS).expect("a small number"));
+            assert_eq!(told.taken + told.refused, i64::try_from(gifts()).expect("a small number"));
             sum = Told { taken: sum.taken + told.taken, refused: sum.refused + told.refused };
             round += 1;
         }
@@ -231,7 +256,7 @@ impl Sender {
     /// One file, sent by every client: the same gifts under the same keys, which follow from when the run began.
     async fn evening(&self, name: &str) -> Told {
         let file = self.place.file(name);
-        short_evening(&file, GIFTS);
+        short_evening(&file, gifts());
         let [one, two] = &self.urls;
         let words = ["replay", text(&file), "--url", one, "--url", two, "--data-dir", text(&self.data_dir)];
         let words = [&words[..], &["--connections", "16"]].concat();

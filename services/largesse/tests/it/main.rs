@@ -4,6 +4,7 @@ mod bad_days;
 mod command_line;
 mod crashes;
 mod doctor;
+mod doubling;
 mod evening;
 mod everything;
 mod nodes;
