@@ -75,6 +75,9 @@ pub async fn connect(url: &str, settings: PoolSettings) -> Result<PgPool, PgErro
         ("statement_timeout", timeout_ms.as_str()),
         ("idle_in_transaction_session_timeout", "5000"),
         ("default_transaction_read_only", if settings.access == Access::ReadOnly { "on" } else { "off" }),
+        // A plan that must scan costs a made-up ten thousand million where scans are off, and PostgreSQL compiles what
+        // costs so much: for hundreds of milliseconds, each time.
+        ("jit", "off"),
         settings.plans.setting(),
     ]);
     let options = options.log_slow_statements(LevelFilter::Warn, settings.slow_statement);

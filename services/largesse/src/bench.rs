@@ -12,6 +12,7 @@ mod http;
 mod load;
 mod naive;
 mod server;
+mod writes;
 
 use crate::cli::BenchArgs;
 use crate::compose::telemetry_of;
@@ -35,16 +36,22 @@ pub async fn run(args: BenchArgs) -> Result<ExitCode, Failure> {
     config.telemetry.log = "warn".to_owned();
     let telemetry = telemetry_of(&config)?;
     let mut figures = embedded::measure(&args, &data, &telemetry.metrics()).await?;
+    let mut writes = None;
     if let Some(url) = &args.database {
         let bed = server::Bed::open(url).await?;
         figures.extend(server::measure(&args, &bed).await?);
         let http = http::HttpBench { args: &args, bed: &bed, folder: &data, metrics: &telemetry.metrics() };
-        figures.extend(http.measure().await?);
+        let (over_http, cost) = http.measure().await?;
+        figures.extend(over_http);
+        writes = cost;
     }
-    let text = serde_json::to_string_pretty(&serde_json::json!({ "figures": figures }))
+    let text = serde_json::to_string_pretty(&serde_json::json!({ "figures": figures, "writes": writes }))
         .map_err(|error| Failure::Report(Box::new(error)))?;
     std::fs::write(&args.out, text).map_err(|source| Failure::File { path: args.out.clone(), source })?;
     print_table(&figures);
+    if let Some(cost) = &writes {
+        writes::print_cost(cost);
+    }
     Ok(ExitCode::SUCCESS)
 }
 

@@ -1,4 +1,5 @@
-//! Invariant under test: a plan made while a table was new does not read all of it once it has grown.
+//! Invariants under test: a plan made while a table was new does not read all of it once it has grown; no plan is
+//! compiled.
 
 use pg::{Plans, PoolSettings};
 use sqlx::{Executor, Row};
@@ -40,4 +41,20 @@ async fn a_services_statement_goes_by_the_index_from_the_first_row_on() {
     assert!(by_index.contains("Index") && !by_index.contains("Seq Scan"), "{by_index}");
     let any = explained(Plans::Any).await;
     assert!(any.contains("Seq Scan"), "the setting is not what makes the difference any more:\n{any}");
+}
+
+#[tokio::test]
+async fn no_plan_is_compiled_however_much_it_seems_to_cost() {
+    let database = testkit::postgres().await.fresh_database().await;
+    for plans in [Plans::ByIndex, Plans::Any] {
+        let settings = PoolSettings { plans, connections_max: 1, ..PoolSettings::default() };
+        let pool = pg::connect(database.url(), settings).await.expect("connected");
+        let scan =
+            "EXPLAIN (ANALYZE, FORMAT TEXT) SELECT sum(n), count(DISTINCT n) FROM generate_series(1, 10) n
+            CROSS JOIN (SELECT relname FROM pg_class ORDER BY random()) c";
+        pool.execute("SET jit_above_cost = 0").await.expect("it is set");
+        let lines = pool.fetch_all(scan).await.expect("it runs");
+        let plan: String = lines.iter().map(|line| line.get::<String, _>(0) + "\n").collect();
+        assert!(!plan.contains("JIT"), "{plan}");
+    }
 }

@@ -6,6 +6,7 @@ use super::echo::Echo;
 use super::figure::{Figure, Sample};
 use super::load::{self, CONNECTIONS, Pace, Target};
 use super::server::Bed;
+use super::writes::{Counters, WriteCost};
 use super::{prove, wanted};
 use crate::cli::{BenchArgs, ServiceName};
 use crate::compose::{Plan, Schemas, Stack};
@@ -30,6 +31,8 @@ const GIFT: u32 = 1_101;
 /// Rooms of the figures that are not about rooms, and of the one that is.
 const ROOMS: usize = 80;
 const MANY_ROOMS: usize = 10_000;
+/// Rooms that are opened at the same time: every one raises the same version.
+const ROOMS_AT_ONCE: usize = 8;
 /// How long tokens are good for: longer than any run.
 const TOKEN_TTL: Duration = Duration::from_secs(24 * 3_600);
 /// The load under which latencies are compared, and under which the pipeline must keep up, in percent.
@@ -50,9 +53,9 @@ pub struct HttpBench<'a> {
 }
 
 impl HttpBench<'_> {
-    /// Every figure asked for.
-    pub async fn measure(&self) -> Result<Vec<Figure>, Failure> {
-        let mut figures = Vec::new();
+    /// Every figure asked for, and what a gift costs the database where the pipeline was among them.
+    pub async fn measure(&self) -> Result<(Vec<Figure>, Option<WriteCost>), Failure> {
+        let (mut figures, mut cost) = (Vec::new(), None);
         if wanted(self.args, ONE_PROCESS) {
             figures.extend(self.beside_echo(ONE_PROCESS, Processes::One, 500).await?);
         }
@@ -69,9 +72,11 @@ impl HttpBench<'_> {
             figures.push(self.hot_room().await?);
         }
         if wanted(self.args, PIPELINE) {
-            figures.push(self.pipeline().await?);
+            let (figure, median) = self.pipeline().await?;
+            figures.push(figure);
+            cost = median;
         }
-        Ok(figures)
+        Ok((figures, cost))
     }
 
     fn seconds(&self) -> u64 {
@@ -125,26 +130,30 @@ impl HttpBench<'_> {
     }
 
     /// Everything on, most of what it accepts at best, and the time until all of it is booked and compared.
-    async fn pipeline(&self) -> Result<Figure, Failure> {
-        let (mut through, mut accepted) = (Vec::new(), Vec::new());
+    async fn pipeline(&self) -> Result<(Figure, Option<WriteCost>), Failure> {
+        let (mut through, mut accepted, mut costs) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..self.args.runs {
             let place = self.prepare(ROOMS).await?;
             let stack = self.stack(&place, &Plan::whole()).await?;
             let target = place.target(&format!("http://{}", stack.address()));
             let peak = load::run(&target, Pace::Closed, self.seconds()).await?;
             stack.catch_up(CATCH_UP_MAX).await?;
+            let before = Counters::read(stack.pool()).await?;
             let began = Instant::now();
             let load = load::run(&target, at(peak, PIPELINE_LOAD), self.args.pipeline_seconds.into()).await?;
             let sent = load.per_second.saturating_mul(millis(began)) / 1_000;
             stack.catch_up(CATCH_UP_MAX).await?;
             let per_second = sent.saturating_mul(1_000) / millis(began);
+            costs.push(Counters::read(stack.pool()).await?.since(&before, sent));
             prove(stack.pool()).await?;
             stack.shutdown().await;
             through.push(Sample { per_second, ..load });
             accepted.push(peak);
         }
         let yardstick = format!("accepted at best; the load is {PIPELINE_LOAD} % of it");
-        Ok(Figure::new(PIPELINE, &yardstick, &through, &accepted).with_target(800))
+        costs.sort_unstable();
+        let cost = costs.get(costs.len() / 2).cloned();
+        Ok((Figure::new(PIPELINE, &yardstick, &through, &accepted).with_target(800), cost))
     }
 
     async fn stack(&self, place: &Place, plan: &Plan<'_>) -> Result<Stack, Failure> {
@@ -281,7 +290,7 @@ impl Place {
                 Room { room_id: *room_id, streamer_id, title: "Bench".to_owned(), state: RoomState::Live };
             client.post(&url).bearer_auth(&token).json(&room).send().await?.error_for_status()
         };
-        for rooms in self.rooms.chunks(usize::from(CONNECTIONS)) {
+        for rooms in self.rooms.chunks(ROOMS_AT_ONCE) {
             futures::future::try_join_all(rooms.iter().map(open)).await.map_err(failed)?;
         }
         Ok(())

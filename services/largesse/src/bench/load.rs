@@ -10,8 +10,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Connections of both sides of a figure.
-pub const CONNECTIONS: u16 = 64;
+/// Connections of both sides of a figure: as many as the wallet's own row has in flight.
+pub const CONNECTIONS: u16 = 256;
 
 /// What a viewer sends.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
