@@ -228,7 +228,8 @@ fn play(bench: &Bench, ledger: &mut Ledger, at: &Stamp, act: &Act) -> i64 {
 #[test]
 fn the_books_equal_a_plain_maps_however_rows_are_batched() {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    let mut runner = TestRunner::new(Cases { failure_persistence: None, ..Cases::with_cases(6) });
+    let cases = if std::env::var_os("LARGESSE_TEST_LONG").is_some() { 300 } else { 6 };
+    let mut runner = TestRunner::new(Cases { failure_persistence: None, ..Cases::with_cases(cases) });
     let history = proptest::collection::vec((0_u8..6, 0_u64..3, act()), 1..120);
     let batches = (1_usize..40, 1_usize..50);
     runner

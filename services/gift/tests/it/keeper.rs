@@ -500,7 +500,7 @@ async fn live_through(history: Vec<Act>) {
 
 /// Histories of one run; `GIFT_HISTORIES` asks for more.
 fn histories() -> u32 {
-    std::env::var("GIFT_HISTORIES").ok().and_then(|count| count.parse().ok()).unwrap_or(6)
+    if std::env::var_os("LARGESSE_TEST_LONG").is_some() { 300 } else { 6 }
 }
 
 #[test]

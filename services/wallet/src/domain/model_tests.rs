@@ -530,8 +530,12 @@ fn run(history: Vec<Op>) {
     bank.assert_replay_rebuilds();
 }
 
+fn cases() -> u32 {
+    if std::env::var_os("LARGESSE_TEST_LONG").is_some() { 50_000 } else { 2_000 }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(), failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
     fn the_core_decides_what_a_plain_map_would(history in proptest::collection::vec(ops(), 1..60)) {
         run(history);

@@ -99,14 +99,16 @@ async fn ask_until_known(bank: &Bank, request_id: RequestId, account_id: ViewerI
 
 #[tokio::test]
 async fn connections_cut_at_any_moment_lose_and_double_nothing() {
+    // At full length, minutes of it.
+    let times = if std::env::var_os("LARGESSE_TEST_LONG").is_some() { 100 } else { 1 };
     let bank = Bank::open().await;
-    let ann = bank.account_with(1_000_000).await;
+    let ann = bank.account_with(100_000_000).await;
     let workers: Vec<_> = (0..8)
         .map(|_| {
             let wallet = bank.wallet();
             tokio::spawn(async move {
                 let mut requests = Vec::new();
-                for _ in 0..150 {
+                for _ in 0..150 * times {
                     let request_id = RequestId::now();
                     let act = debit(30);
                     let body_hash = contracts::digest::body_hash(&act);
@@ -123,7 +125,7 @@ async fn connections_cut_at_any_moment_lose_and_double_nothing() {
     let cutter = tokio::spawn({
         let pool = bank.db.pool().clone();
         async move {
-            for _ in 0..40 {
+            for _ in 0..40 * times {
                 let _ = sqlx::query_scalar::<_, i64>(KILL_OTHERS).bind("%").fetch_one(&pool).await;
                 tokio::time::sleep(std::time::Duration::from_millis(15)).await;
             }
@@ -135,8 +137,8 @@ async fn connections_cut_at_any_moment_lose_and_double_nothing() {
     }
     cutter.await.expect("it ends");
     bank.wait_open().await;
-    assert_eq!(done, 1_200);
-    assert_eq!(bank.balance(ann).await, (1_000_000 - 30 * done, 0));
+    assert_eq!(done, 1_200 * i64::from(times));
+    assert_eq!(bank.balance(ann).await, (100_000_000 - 30 * done, 0));
     bank.assert_books_balance().await;
 }
 
