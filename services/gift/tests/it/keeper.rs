@@ -498,7 +498,7 @@ async fn live_through(history: Vec<Act>) {
     bench.assert_books_balance().await;
 }
 
-/// Histories of one run; `GIFT_HISTORIES` asks for more.
+/// Histories of one run.
 fn histories() -> u32 {
     if std::env::var_os("LARGESSE_TEST_LONG").is_some() { 300 } else { 6 }
 }
