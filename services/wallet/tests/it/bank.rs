@@ -200,6 +200,16 @@ impl Bank {
         self.wallet().account(account_id).await.expect("the account is ours")
     }
 
+    /// How many entries the account has in the table, whoever holds it.
+    pub async fn entries_of(&self, account_id: ViewerId) -> i64 {
+        let count = "SELECT count(*) FROM {s}.entries WHERE account_id = $1";
+        sqlx::query_scalar(self.db.sql(count))
+            .bind(account_id.uuid())
+            .fetch_one(self.db.pool())
+            .await
+            .expect("a count")
+    }
+
     /// (paid, promotional) coins available.
     pub async fn balance(&self, account_id: ViewerId) -> (i64, i64) {
         let Funds { paid_coins, promo_coins } = self.view(account_id).await.available;
