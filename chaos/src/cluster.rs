@@ -2,7 +2,7 @@
 //!
 //! Everything started here ends with this value, and also when the process that holds it is killed.
 
-use crate::layout::{Role, Urls, config_of};
+use crate::layout::{Database, Role, Urls, config_of};
 use crate::process::Process;
 use crate::{ChaosError, StackFile, StackProcess};
 use std::fs;
@@ -54,7 +54,11 @@ impl Cluster {
         make_folder(&folder.join("logs"))?;
         let servers = start_all_in(&Kind::ALL, fsync, Some(&servers_folder))?;
         let url = |kind| servers.iter().find(|server| server.kind() == kind).map(Server::url);
+        let needs_second = roles.iter().any(|role| role.database == Database::Second);
+        let second = needs_second.then(|| Server::start_in(Kind::Postgres, fsync, Some(&servers_folder)));
+        let second = second.transpose()?;
         let urls = Urls {
+            second_database: second.as_ref().map(|server| server.url().to_owned()),
             database: url(Kind::Postgres).unwrap_or_default().to_owned(),
             redis: url(Kind::Redis).unwrap_or_default().to_owned(),
             amqp: url(Kind::RabbitMq).unwrap_or_default().to_owned(),
@@ -64,6 +68,7 @@ impl Cluster {
         for role in roles {
             placed.push((role, SocketAddr::from(([127, 0, 0, 1], free_port()?))));
         }
+        let servers = servers.into_iter().chain(second).collect();
         let mut cluster = Cluster { folder, binary, urls, processes: Vec::new(), watchdog, servers };
         cluster.write_secrets(&placed)?;
         for (role, address) in &placed {
@@ -76,7 +81,9 @@ impl Cluster {
         for process in &mut cluster.processes {
             process.start(&cluster.watchdog)?;
         }
-        cluster.run(&["migrate", "--database", &cluster.urls.database])?;
+        for database in cluster.databases() {
+            cluster.run(&["migrate", "--database", database])?;
+        }
         Ok(cluster)
     }
 
@@ -128,6 +135,15 @@ impl Cluster {
 
     pub fn database(&self) -> &str {
         &self.urls.database
+    }
+
+    /// Every database, the shared one first.
+    pub fn databases(&self) -> Vec<&str> {
+        [Some(&self.urls.database), self.urls.second_database.as_ref()]
+            .into_iter()
+            .flatten()
+            .map(String::as_str)
+            .collect()
     }
 
     pub fn processes(&self) -> &[Process] {

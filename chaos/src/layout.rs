@@ -10,19 +10,32 @@ pub struct Role {
     pub name: &'static str,
     /// As `largesse serve` takes them; the first is what other processes know it for.
     pub services: &'static [&'static str],
+    pub database: Database,
+}
+
+/// Which of the stack's databases a process has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Database {
+    Shared,
+    /// One on a server of its own, for groups of partitions that are moved there.
+    Second,
 }
 
 /// The stack of `make stack`: every service a process of its own, two nodes of those on the hot path.
 pub const STACK: [Role; 8] = [
-    Role { name: "cashier", services: &["cashier"] },
-    Role { name: "wallet-1", services: &["wallet"] },
-    Role { name: "wallet-2", services: &["wallet"] },
-    Role { name: "gift-1", services: &["gift", "console"] },
-    Role { name: "gift-2", services: &["gift", "console"] },
-    Role { name: "settlement", services: &["settlement"] },
-    Role { name: "clearing", services: &["clearing"] },
-    Role { name: "recon", services: &["recon"] },
+    Role { name: "cashier", services: &["cashier"], database: Database::Shared },
+    Role { name: "wallet-1", services: &["wallet"], database: Database::Shared },
+    Role { name: "wallet-2", services: &["wallet"], database: Database::Shared },
+    Role { name: "gift-1", services: &["gift", "console"], database: Database::Shared },
+    Role { name: "gift-2", services: &["gift", "console"], database: Database::Shared },
+    Role { name: "settlement", services: &["settlement"], database: Database::Shared },
+    Role { name: "clearing", services: &["clearing"], database: Database::Shared },
+    Role { name: "recon", services: &["recon"], database: Database::Shared },
 ];
+
+/// A wallet's node with a database on another server.
+pub const WALLET_ELSEWHERE: Role =
+    Role { name: "wallet-3", services: &["wallet"], database: Database::Second };
 
 /// Services that others name in `[peers]`.
 const PEERS: [&str; 6] = ["cashier", "wallet", "gift", "settlement", "clearing", "recon"];
@@ -31,6 +44,8 @@ const PEERS: [&str; 6] = ["cashier", "wallet", "gift", "settlement", "clearing",
 #[derive(Clone, Debug)]
 pub struct Urls {
     pub database: String,
+    /// The second one, where there is one.
+    pub second_database: Option<String>,
     pub redis: String,
     pub amqp: String,
 }
@@ -43,15 +58,22 @@ pub(crate) fn config_of(
     more: &str,
 ) -> Option<String> {
     let own = placed.iter().find(|(other, _)| *other == role)?;
+    let database = match role.database {
+        Database::Shared => &urls.database,
+        Database::Second => urls.second_database.as_ref()?,
+    };
     let mut text = format!(
         "node = \"{}\"\n\n[http]\nlisten = \"{}\"\n\n[database]\nurl = \"{}\"\n\n[redis]\nurl = \"{}\"\n\n\
          [amqp]\nurl = \"{}\"\n\n[peers]\n",
-        role.name, own.1, urls.database, urls.redis, urls.amqp
+        role.name, own.1, database, urls.redis, urls.amqp
     );
     for service in PEERS {
         let of_service = placed.iter().filter(|(other, _)| other.services.first() == Some(&service));
         let list: Vec<String> = of_service.map(|(_, address)| format!("\"http://{address}\"")).collect();
         writeln!(text, "{service} = [{}]", list.join(", ")).ok()?;
+    }
+    if role.database == Database::Second {
+        text.push_str("\n[wallet]\nhome = \"moved\"\n");
     }
     text.push('\n');
     text.push_str(more);

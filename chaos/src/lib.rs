@@ -15,7 +15,7 @@ mod victim;
 pub use born::{Born, born_at};
 pub use cluster::{Cluster, ClusterSettings};
 pub use disk::SmallDisk;
-pub use layout::{Role, STACK};
+pub use layout::{Database, Role, STACK, WALLET_ELSEWHERE};
 pub use process::Process;
 pub use stack_file::{StackFile, StackProcess};
 pub use victim::{Ended, Victim};

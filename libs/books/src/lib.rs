@@ -7,6 +7,7 @@
 
 mod agreement;
 mod catch_up;
+mod elsewhere;
 mod gaps;
 mod ledger;
 mod orders;
@@ -85,6 +86,7 @@ pub async fn check(source: &BooksDb) -> Result<Report, BooksError> {
 
 async fn prove(snapshot: &mut Snapshot) -> Result<Vec<Invariant>, sqlx::Error> {
     let mut lines = vec![catch_up::prove(snapshot).await?];
+    lines.extend(elsewhere::prove(snapshot));
     lines.extend(gaps::prove(snapshot).await?);
     lines.extend(wallet::prove(snapshot).await?);
     lines.extend(orders::prove(snapshot).await?);

@@ -1,5 +1,6 @@
 //! One read-only snapshot of every schema, so that figures agree although services may be running.
 
+use crate::elsewhere::{self, Placed, Placement};
 use contracts::lane::Lane;
 use contracts::log::LogName;
 use sqlx::postgres::PgRow;
@@ -10,11 +11,18 @@ use sqlx::{AssertSqlSafe, PgPool, Postgres, Row, Transaction};
 pub struct BooksDb {
     pool: PgPool,
     lane: Lane,
+    wallet_elsewhere: Vec<PgPool>,
 }
 
 impl BooksDb {
     pub fn new(pool: PgPool, lane: &Lane) -> BooksDb {
-        BooksDb { pool, lane: lane.clone() }
+        BooksDb { pool, lane: lane.clone(), wallet_elsewhere: Vec::new() }
+    }
+
+    /// The same books, with the wallet's other databases: what lies there is copied into temporary tables.
+    #[must_use]
+    pub fn with_wallet_elsewhere(self, pools: Vec<PgPool>) -> BooksDb {
+        BooksDb { wallet_elsewhere: pools, ..self }
     }
 }
 
@@ -75,16 +83,21 @@ pub(crate) struct Snapshot {
     tx: Transaction<'static, Postgres>,
     prefix: String,
     present: Vec<Schema>,
+    /// Where the wallet's tables are: its schema, or this session's views of all its databases.
+    wallet: String,
+    placement: Placement,
 }
 
 impl Snapshot {
     pub async fn open(source: &BooksDb) -> Result<Snapshot, sqlx::Error> {
         let mut tx = source.pool.begin().await?;
         // Time limits are for services; a proof takes as long as the books are long.
-        let settings = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY;
+        let settings = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ;
             SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0";
         sqlx::raw_sql(settings).execute(&mut *tx).await?;
-        let mut snapshot = Snapshot { tx, prefix: source.lane.prefix(), present: Vec::new() };
+        let prefix = source.lane.prefix();
+        let wallet = format!("{prefix}{}", Schema::Wallet.name());
+        let mut snapshot = Snapshot { tx, prefix, present: Vec::new(), wallet, placement: Vec::new() };
         for schema in Schema::ALL.into_iter().chain([Schema::Recon]) {
             let sign = format!("{}{}.{}", snapshot.prefix, schema.name(), schema.sign());
             let found: bool = sqlx::query_scalar("SELECT to_regclass($1) IS NOT NULL")
@@ -95,6 +108,17 @@ impl Snapshot {
                 snapshot.present.push(schema);
             }
         }
+        if snapshot.has(&[Schema::Wallet]) {
+            // After the first look, so that elsewhere is read as of later than here: who reads the wallet's log may be
+            // behind it, and never before it.
+            let wallet = &snapshot.wallet;
+            let gathered = elsewhere::gather(&mut snapshot.tx, wallet, &source.wallet_elsewhere).await?;
+            snapshot.placement = gathered.0;
+            if gathered.1 {
+                snapshot.wallet = "pg_temp".to_owned();
+            }
+        }
+        sqlx::raw_sql("SET TRANSACTION READ ONLY").execute(&mut *snapshot.tx).await?;
         Ok(snapshot)
     }
 
@@ -104,6 +128,11 @@ impl Snapshot {
 
     pub fn has(&self, schemas: &[Schema]) -> bool {
         schemas.iter().all(|schema| self.present.contains(schema))
+    }
+
+    /// Where the wallet's groups are said to lie.
+    pub fn placement(&self) -> &[Placed] {
+        &self.placement
     }
 
     pub fn present(&self) -> Vec<Schema> {
@@ -120,7 +149,13 @@ impl Snapshot {
         let mut sql = text.to_owned();
         for schema in Schema::ALL.into_iter().chain([Schema::Recon]) {
             let name = schema.name();
-            sql = sql.replace(&format!("{{{name}}}"), &format!("{}{name}", self.prefix));
+            let place = match schema {
+                Schema::Wallet => self.wallet.clone(),
+                Schema::Cashier | Schema::Gift | Schema::Settlement | Schema::Clearing | Schema::Recon => {
+                    format!("{}{name}", self.prefix)
+                }
+            };
+            sql = sql.replace(&format!("{{{name}}}"), &place);
         }
         AssertSqlSafe(sql)
     }

@@ -12,14 +12,20 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 pub struct HttpLogSource<R> {
     calls: Calls,
     urls: Vec<PeerUrl>,
-    /// The node that answered last: the next question goes there first.
-    good: AtomicUsize,
+    /// The node that answered last for each partition: the next question goes there first. Partitions of one log may
+    /// lie in several databases, and each node answers for its own.
+    good: Vec<AtomicUsize>,
     _rows: PhantomData<fn() -> R>,
 }
 
 impl<R: LogRow> HttpLogSource<R> {
     pub fn new(calls: Calls, urls: Vec<PeerUrl>) -> HttpLogSource<R> {
-        HttpLogSource { calls, urls, good: AtomicUsize::new(0), _rows: PhantomData }
+        HttpLogSource {
+            calls,
+            urls,
+            good: Partition::all().map(|_| AtomicUsize::new(0)).collect(),
+            _rows: PhantomData,
+        }
     }
 
     async fn ask(&self, url: &PeerUrl, path: &str) -> Result<Page<R>, String> {
@@ -35,13 +41,13 @@ impl<R: LogRow> HttpLogSource<R> {
 impl<R: LogRow> LogSource<R> for HttpLogSource<R> {
     async fn read_after(&self, partition: Partition, after: Seq, limit: i64) -> Result<Page<R>, PullError> {
         let path = format!("/internal/logs/{}/{}?after={after}&limit={limit}", R::LOG, i64::from(partition));
-        let first = self.good.load(Ordering::Relaxed);
+        let first = self.good[partition.index()].load(Ordering::Relaxed);
         let mut reasons = Vec::new();
         for step in 0..self.urls.len() {
             let index = (first + step) % self.urls.len();
             match self.ask(&self.urls[index], &path).await {
                 Ok(page) => {
-                    self.good.store(index, Ordering::Relaxed);
+                    self.good[partition.index()].store(index, Ordering::Relaxed);
                     return Ok(page);
                 }
                 Err(reason) => reasons.push(reason),

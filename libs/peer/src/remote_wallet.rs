@@ -92,14 +92,16 @@ impl RemoteWallet {
         }
     }
 
-    /// Asks any node, the owner first: what is read from the tables, all of them can read.
+    /// Asks any node, the owner first: what is read from the tables, all nodes of one database can read.
     async fn ask_any<T: DeserializeOwned>(&self, account_id: ViewerId, path: &str) -> Result<T, WalletError> {
         let owner = self.map.owner(partition_of(account_id.uuid()));
         let others = (0..self.map.urls().len()).filter(|node| Some(*node) != owner);
         let mut last = WalletError::Unavailable("no wallet node is configured".to_owned());
         for node in owner.into_iter().chain(others) {
             match read(self.calls.send(&self.map.urls()[node], Call::get(path)).await) {
-                Err(error @ (WalletError::Unavailable(_) | WalletError::Overloaded)) => last = error,
+                Err(
+                    error @ (WalletError::Unavailable(_) | WalletError::Overloaded | WalletError::ShardMoved),
+                ) => last = error,
                 answered => return answered,
             }
         }

@@ -3,6 +3,7 @@
 //! Owns connections, schemas and migrations; the only place that knows the embedded database. Must not know
 //! any table.
 
+mod copy;
 mod db;
 #[cfg(feature = "embedded")]
 mod embedded;
@@ -12,12 +13,13 @@ mod pool;
 mod reading;
 mod server;
 
+pub use copy::copy_rows;
 pub use db::Db;
 #[cfg(feature = "embedded")]
 pub use embedded::Embedded;
 pub use error::{PgError, is_certain, is_connection_lost, is_constraint};
 pub use migrate::{check_migrated, migrate, migrator, missing_migrations};
-pub use pool::{Access, Plans, PoolSettings, connect, report_pool};
+pub use pool::{Access, Plans, PoolSettings, connect, place_of, report_pool};
 pub use reading::ReadDb;
 pub use server::{ServerFacts, TooFewConnections, server_facts};
 pub use sqlx::migrate::Migrator;

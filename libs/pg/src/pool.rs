@@ -97,6 +97,13 @@ pub async fn connect(url: &str, settings: PoolSettings) -> Result<PgPool, PgErro
         .map_err(|source| PgError::Open { place: redacted(url), source })
 }
 
+/// Where a pool's database is, for people: `host:port/database`.
+pub fn place_of(pool: &PgPool) -> String {
+    let options = pool.connect_options();
+    let database = options.get_database().unwrap_or_default();
+    format!("{}:{}/{database}", options.get_host(), options.get_port())
+}
+
 /// The URL without its password: what may be shown.
 fn redacted(url: &str) -> String {
     match (url.find("://"), url.rfind('@')) {

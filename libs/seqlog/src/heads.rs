@@ -47,7 +47,8 @@ impl Head {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TakeOver {
     Taken(Head),
-    /// The partition's group is another node's, or nobody's; or the epoch this writer held is no longer the newest.
+    /// The partition's group is another node's, or nobody's, or goes on in another database; or the epoch this
+    /// writer held is no longer the newest.
     NotOurs,
 }
 
@@ -75,7 +76,7 @@ WITH claim AS MATERIALIZED (
         to_timestamp(0)
     WHERE $5::uuid IS NULL OR EXISTS (SELECT FROM claim)
     ON CONFLICT (log, part_group) DO UPDATE SET epochs[$7] = h.epochs[$7] + 1, owners[$7] = $3
-    WHERE $6::bigint IS NULL OR h.epochs[$7] = $6
+    WHERE h.moved_to IS NULL AND ($6::bigint IS NULL OR h.epochs[$7] = $6)
     RETURNING epochs[$7] AS epoch, last_seqs[$7] AS last_seq, last_decided_at, closed_until[$7] AS closed_until,
         relayed_seqs[$7] AS relayed_seq
 ), began AS (
@@ -293,11 +294,16 @@ pub async fn fence_in_tx(
 }
 
 const FIND_HEAD: &str = "
-SELECT epochs[$3] AS epoch, last_seqs[$3] AS last_seq, closed_until[$3] AS closed_until
+SELECT moved_to, epochs[$3] AS epoch, last_seqs[$3] AS last_seq, closed_until[$3] AS closed_until
 FROM {s}.log_head_groups WHERE log = $1 AND part_group = $2";
 
-/// The head as saved, for a pull; nothing written yet is seq 0 of epoch 0.
-pub(crate) async fn find_mark(db: &Db, log: LogName, partition: Partition) -> Result<HeadMark, sqlx::Error> {
+/// The head as saved, for a pull; nothing written yet is seq 0 of epoch 0. The place it goes on at, where that is
+/// another database.
+pub(crate) async fn find_mark(
+    db: &Db,
+    log: LogName,
+    partition: Partition,
+) -> Result<Result<HeadMark, String>, sqlx::Error> {
     let row = sqlx::query(db.sql(FIND_HEAD))
         .bind(log.as_str())
         .bind(partition.group().number())
@@ -305,12 +311,22 @@ pub(crate) async fn find_mark(db: &Db, log: LogName, partition: Partition) -> Re
         .fetch_optional(db.pool())
         .await?;
     let mut mark = HeadMark { partition, epoch: 0, last_seq: 0, closed_until: DateTime::UNIX_EPOCH };
-    if let Some(row) = row {
-        mark.epoch = row.try_get("epoch")?;
-        mark.last_seq = row.try_get("last_seq")?;
-        mark.closed_until = row.try_get("closed_until")?;
+    let Some(row) = row else { return Ok(Ok(mark)) };
+    if let Some(place) = row.try_get("moved_to")? {
+        return Ok(Err(place));
     }
-    Ok(mark)
+    mark.epoch = row.try_get("epoch")?;
+    mark.last_seq = row.try_get("last_seq")?;
+    mark.closed_until = row.try_get("closed_until")?;
+    Ok(Ok(mark))
+}
+
+/// Whether a partition's log lies in this database, as far as it was ever written.
+///
+/// # Errors
+/// Whatever the database says.
+pub async fn is_here(db: &Db, log: LogName, partition: Partition) -> Result<bool, sqlx::Error> {
+    Ok(find_mark(db, log, partition).await?.is_ok())
 }
 
 const LIST_EPOCHS: &str = "

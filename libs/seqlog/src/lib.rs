@@ -20,6 +20,7 @@ mod heard;
 mod holdings;
 mod membership;
 mod message;
+mod moves;
 mod nodes;
 mod offsets;
 mod plan;
@@ -30,11 +31,14 @@ mod source;
 
 pub use appender::{AppendError, Appender, AppenderSettings, Relaying};
 pub use cursor::{Cursor, Offer};
-pub use heads::{Head, TakeOver, fence_in_tx};
+pub use heads::{Head, TakeOver, fence_in_tx, is_here};
 pub use heard::Heard;
 pub use holdings::Holdings;
 pub use membership::{JoinError, Membership, NodeSettings, Ownership, Share};
 pub use message::LogMessage;
+pub use moves::{
+    GroupHead, arrive_in_tx, begin_leaving, fence_out, find_group_head, is_claimed, stand_by, stay,
+};
 pub use offsets::{OffsetMove, move_offsets_in_tx, read_offsets};
 pub use plan::{LiveNode, NodeState, Part, Spread, part_of};
 pub use reader::{ApplyError, Handler, Reader, ReaderSettings, ReaderStatus, RolledBack, Slice};
@@ -45,5 +49,6 @@ pub static MIGRATOR: std::sync::LazyLock<pg::Migrator> = std::sync::LazyLock::ne
     pg::migrator(&[
         (1, "log", include_str!("../../../migrations/seqlog/0001_log.sql")),
         (2, "nodes", include_str!("../../../migrations/seqlog/0002_nodes.sql")),
+        (3, "moves", include_str!("../../../migrations/seqlog/0003_moves.sql")),
     ])
 });

@@ -6,7 +6,7 @@
 //! what keeps a deposed writer out is the epoch, and taking over raises it under a lock on the claim.
 
 use crate::holdings::Holdings;
-use crate::nodes::{self, Me};
+use crate::nodes::{self, Me, Seen};
 use crate::plan::{NodeState, Part, Spread, part_of};
 use ids::{GroupSet, Partition, Uuid};
 use pg::Db;
@@ -265,7 +265,7 @@ impl Looker {
     async fn look(&mut self) -> Result<bool, sqlx::Error> {
         let is_draining = *self.orders.borrow_and_update() == Order::Drain;
         let state = if is_draining { NodeState::Draining } else { NodeState::Working };
-        let (joined, live) = nodes::renew_and_list(&self.db, &self.me, state).await?;
+        let Seen { joined, live, away } = nodes::renew_and_list(&self.db, &self.me, state).await?;
         if !joined {
             self.lost_the_name().await?;
             return Ok(false);
@@ -274,7 +274,7 @@ impl Looker {
         let mine = live.iter().find(|node| node.node == self.me.node);
         let mut claimed = mine.map(|node| node.groups).unwrap_or_default();
         self.say_what_was_lost(claimed, silent);
-        let Part { claim, leave, free } = part_of(&self.me.node, &live, self.settings.spread);
+        let Part { claim, leave, free } = part_of(&self.me.node, &live, away, self.settings.spread);
         if !claim.is_empty() {
             let gained = nodes::claim(&self.db, &self.me, claim).await?;
             if !gained.is_empty() {

@@ -55,17 +55,23 @@ WITH renewed AS (
 )
 SELECT n.node, n.instance = $3 AS is_me,
     CASE WHEN n.instance = $3 THEN $5 ELSE n.is_draining END AS is_draining,
-    ARRAY(SELECT g.part_group FROM {s}.log_groups g WHERE g.log = $1 AND g.instance = n.instance) AS groups
+    ARRAY(SELECT g.part_group FROM {s}.log_groups g WHERE g.log = $1 AND g.instance = n.instance) AS groups,
+    ARRAY(SELECT h.part_group FROM {s}.log_head_groups h WHERE h.log = $1 AND h.moved_to IS NOT NULL) AS away
 FROM {s}.log_nodes n
 WHERE n.log = $1 AND (n.leased_until > clock_timestamp() OR n.instance IN (SELECT r.instance FROM renewed r))";
 
-/// Renews the lease and lists the live nodes with what each owns. Without this process among them, its row has
-/// become another's.
-pub(crate) async fn renew_and_list(
-    db: &Db,
-    me: &Me,
-    state: NodeState,
-) -> Result<(bool, Vec<LiveNode>), sqlx::Error> {
+/// What a look finds.
+#[derive(Debug, Default)]
+pub(crate) struct Seen {
+    /// Whether this process is among the live nodes; if not, its row has become another's.
+    pub joined: bool,
+    pub live: Vec<LiveNode>,
+    /// Groups that lie in another database.
+    pub away: GroupSet,
+}
+
+/// Renews the lease and lists the live nodes with what each owns.
+pub(crate) async fn renew_and_list(db: &Db, me: &Me, state: NodeState) -> Result<Seen, sqlx::Error> {
     let rows = sqlx::query(db.sql(LOOK))
         .bind(me.log)
         .bind(&me.node)
@@ -74,19 +80,23 @@ pub(crate) async fn renew_and_list(
         .bind(state == NodeState::Draining)
         .fetch_all(db.pool())
         .await?;
-    let (mut joined, mut nodes) = (false, Vec::new());
+    let mut seen = Seen::default();
     for row in rows {
-        let groups: Vec<i16> = row.try_get("groups")?;
-        let groups: Result<GroupSet, _> = groups.into_iter().map(PartitionGroup::try_from).collect();
         let is_draining: bool = row.try_get("is_draining")?;
-        joined |= row.try_get::<bool, _>("is_me")?;
-        nodes.push(LiveNode {
+        seen.joined |= row.try_get::<bool, _>("is_me")?;
+        seen.away = group_set(row.try_get("away")?)?;
+        seen.live.push(LiveNode {
             node: row.try_get("node")?,
             state: if is_draining { NodeState::Draining } else { NodeState::Working },
-            groups: groups.map_err(|error| sqlx::Error::Decode(error.into()))?,
+            groups: group_set(row.try_get("groups")?)?,
         });
     }
-    Ok((joined, nodes))
+    Ok(seen)
+}
+
+fn group_set(numbers: Vec<i16>) -> Result<GroupSet, sqlx::Error> {
+    let groups: Result<GroupSet, _> = numbers.into_iter().map(PartitionGroup::try_from).collect();
+    groups.map_err(|error| sqlx::Error::Decode(error.into()))
 }
 
 const CLAIM: &str = "
@@ -94,6 +104,8 @@ INSERT INTO {s}.log_groups AS g (log, part_group, node, instance)
 SELECT $1, w.part_group, $2, $3 FROM unnest($4::smallint[]) AS w (part_group)
 WHERE EXISTS (SELECT FROM {s}.log_nodes n
               WHERE n.log = $1 AND n.instance = $3 AND n.leased_until > clock_timestamp())
+    AND NOT EXISTS (SELECT FROM {s}.log_head_groups h
+                    WHERE h.log = $1 AND h.part_group = w.part_group AND h.moved_to IS NOT NULL)
 ORDER BY w.part_group
 ON CONFLICT (log, part_group) DO UPDATE SET node = $2, instance = $3, claimed_at = now()
 WHERE NOT EXISTS (SELECT FROM {s}.log_nodes n
@@ -109,8 +121,7 @@ pub(crate) async fn claim(db: &Db, me: &Me, groups: GroupSet) -> Result<GroupSet
         .bind(numbers(groups))
         .fetch_all(db.pool())
         .await?;
-    let claimed: Result<GroupSet, _> = claimed.into_iter().map(PartitionGroup::try_from).collect();
-    claimed.map_err(|error| sqlx::Error::Decode(error.into()))
+    group_set(claimed)
 }
 
 const RELEASE: &str = "

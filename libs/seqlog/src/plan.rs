@@ -44,16 +44,17 @@ pub struct Part {
 /// The owner of each group, as an index into the nodes.
 type Owners = Vec<Option<usize>>;
 
-/// What `me` has to do, given the live nodes (itself among them) and what each owns.
-pub fn part_of(me: &str, nodes: &[LiveNode], spread: Spread) -> Part {
+/// What `me` has to do, given the live nodes (itself among them), what each owns, and which groups lie in another
+/// database: nobody is to have those here.
+pub fn part_of(me: &str, nodes: &[LiveNode], away: GroupSet, spread: Spread) -> Part {
     let mut nodes: Vec<&LiveNode> = nodes.iter().collect();
     nodes.sort_by(|a, b| a.node.cmp(&b.node));
     let owners = owners_of(&nodes);
-    let planned = plan(&nodes, &owners, spread);
+    let planned = plan(&nodes, &owners, away, spread);
     let mut part = Part::default();
     for (group, (owner, planned)) in PartitionGroup::all().zip(owners.into_iter().zip(planned)) {
         let is_me = |index: Option<usize>| index.is_some_and(|index| nodes[index].node == me);
-        if owner.is_none() {
+        if owner.is_none() && !away.contains(group) {
             part.free.insert(group);
         }
         match (is_me(owner), is_me(planned)) {
@@ -75,7 +76,8 @@ fn owners_of(nodes: &[&LiveNode]) -> Owners {
     owners
 }
 
-fn plan(nodes: &[&LiveNode], owners: &[Option<usize>], spread: Spread) -> Owners {
+fn plan(nodes: &[&LiveNode], owners: &[Option<usize>], away: GroupSet, spread: Spread) -> Owners {
+    let is_here = |group: &PartitionGroup| !away.contains(*group);
     let working: Vec<usize> =
         (0..nodes.len()).filter(|index| nodes[*index].state == NodeState::Working).collect();
     let Some(first) = working.first().copied() else {
@@ -83,19 +85,22 @@ fn plan(nodes: &[&LiveNode], owners: &[Option<usize>], spread: Spread) -> Owners
     };
     if spread == Spread::OneNode {
         let most = working.iter().copied().rev().max_by_key(|index| nodes[*index].groups.len());
-        return vec![Some(most.unwrap_or(first)); owners.len()];
+        let one = most.unwrap_or(first);
+        return PartitionGroup::all().map(|group| is_here(&group).then_some(one)).collect();
     }
-    let stays = |owner: &Option<usize>| owner.filter(|index| working.contains(index));
-    let mut planned: Owners = owners.iter().map(stays).collect();
+    let stays = |(group, owner): (PartitionGroup, &Option<usize>)| {
+        owner.filter(|index| is_here(&group) && working.contains(index))
+    };
+    let mut planned: Owners = PartitionGroup::all().zip(owners).map(stays).collect();
     let load = |planned: &[Option<usize>], index: usize| {
         planned.iter().filter(|owner| **owner == Some(index)).count()
     };
     // Ties go to the first name when groups are given, and to the last when they are taken away.
     let least = |planned: &[Option<usize>]| working.iter().copied().min_by_key(|index| load(planned, *index));
     let most = |planned: &[Option<usize>]| working.iter().copied().max_by_key(|index| load(planned, *index));
-    for group in 0..planned.len() {
-        if planned[group].is_none() {
-            planned[group] = least(&planned);
+    for group in PartitionGroup::all().filter(is_here) {
+        if planned[group.index()].is_none() {
+            planned[group.index()] = least(&planned);
         }
     }
     while let (Some(poor), Some(rich)) = (least(&planned), most(&planned))

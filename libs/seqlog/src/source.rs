@@ -63,11 +63,16 @@ impl<T: LogTable> TableSource<T> {
         TableSource { db, table }
     }
 
-    async fn page(&self, partition: Partition, after: Seq, limit: i64) -> Result<Page<T::Row>, sqlx::Error> {
+    async fn page(&self, partition: Partition, after: Seq, limit: i64) -> Result<Page<T::Row>, PullError> {
+        let failed = |error: sqlx::Error| PullError { log: T::Row::LOG, reason: error.to_string() };
+        let elsewhere =
+            |place| PullError { log: T::Row::LOG, reason: format!("partition {partition} lies at {place}") };
         // The head is read first: rows that commit in between are simply more than it promises.
-        let head = heads::find_mark(&self.db, T::Row::LOG, partition).await?;
-        let rows = self.table.read_after(&self.db, partition, after, limit.clamp(1, PULL_ROWS_MAX)).await?;
-        let epochs = heads::list_epochs(&self.db, T::Row::LOG, partition, after).await?;
+        let head = heads::find_mark(&self.db, T::Row::LOG, partition).await.map_err(failed)?;
+        let head = head.map_err(elsewhere)?;
+        let limit = limit.clamp(1, PULL_ROWS_MAX);
+        let rows = self.table.read_after(&self.db, partition, after, limit).await.map_err(failed)?;
+        let epochs = heads::list_epochs(&self.db, T::Row::LOG, partition, after).await.map_err(failed)?;
         Ok(Page { rows, epochs, head })
     }
 }
@@ -80,7 +85,6 @@ impl<T: LogTable> LogSource<T::Row> for TableSource<T> {
         after: Seq,
         limit: i64,
     ) -> Result<Page<T::Row>, PullError> {
-        let failed = |error: sqlx::Error| PullError { log: T::Row::LOG, reason: error.to_string() };
-        self.page(partition, after, limit).await.map_err(failed)
+        self.page(partition, after, limit).await
     }
 }

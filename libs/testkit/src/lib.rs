@@ -23,5 +23,5 @@ pub use database::{Postgres, TestDatabase};
 pub use error::TestkitError;
 pub use free_port::free_port;
 pub use server::{Fsync, Kind, Server, start_all, start_all_in};
-pub use shared::{amqp_url, postgres, redis_url};
+pub use shared::{amqp_url, own_postgres, postgres, redis_url};
 pub use watchdog::{StopSignal, Watchdog};

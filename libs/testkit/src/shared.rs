@@ -17,6 +17,19 @@ pub async fn postgres() -> Postgres {
     Postgres::at(url(Kind::Postgres).await)
 }
 
+/// A PostgreSQL that this test shares with nobody, and the server whose end ends it: for what needs two.
+///
+/// # Panics
+/// When none can be started: no test can go on then.
+pub async fn own_postgres() -> (Postgres, Server) {
+    let start = || Server::start(Kind::Postgres, Fsync::Off).map_err(|error| error.to_string());
+    match tokio::task::spawn_blocking(start).await {
+        Ok(Ok(server)) => (Postgres::at(server.url().to_owned()), server),
+        Ok(Err(reason)) => panic!("no private PostgreSQL: {reason}"),
+        Err(error) => panic!("no private PostgreSQL: {error}"),
+    }
+}
+
 /// The URL of a private Redis. Tests share it: each uses keys of its own.
 ///
 /// # Panics

@@ -9,6 +9,15 @@ use pg::{Embedded, Plans, PoolSettings};
 use sqlx::PgPool;
 use std::process::ExitCode;
 
+/// Proofs read whole tables: no statement limit that would cut them short.
+fn proofs() -> PoolSettings {
+    PoolSettings {
+        statement_timeout: std::time::Duration::from_secs(3_600),
+        plans: Plans::Any,
+        ..PoolSettings::default()
+    }
+}
+
 /// A database opened for one command, with nothing else running in this process.
 pub struct Opened {
     pub pool: PgPool,
@@ -19,13 +28,7 @@ impl Opened {
     /// The database a place names: the URL, or the data directory's embedded one.
     pub async fn open(place: &PlaceArgs) -> Result<Opened, Failure> {
         if let Some(url) = &place.database {
-            // Proofs read whole tables: no statement limit that would cut them short.
-            let settings = PoolSettings {
-                statement_timeout: std::time::Duration::from_secs(3_600),
-                plans: Plans::Any,
-                ..PoolSettings::default()
-            };
-            return Ok(Opened { pool: pg::connect(url, settings).await?, embedded: None });
+            return Ok(Opened { pool: pg::connect(url, proofs()).await?, embedded: None });
         }
         let directory = Directory::open(&place.data_dir)?;
         let embedded = Embedded::open(&directory.database()).await?;
@@ -43,7 +46,12 @@ impl Opened {
 /// Prints a line and a figure per invariant; the code is 0 only if all hold.
 pub async fn run(args: CheckArgs) -> Result<ExitCode, Failure> {
     let opened = Opened::open(&args.place).await?;
-    let report = books::check(&BooksDb::new(opened.pool.clone(), &Lane::Live)).await;
+    let mut elsewhere = Vec::new();
+    for url in &args.wallet_database {
+        elsewhere.push(pg::connect(url, proofs()).await?);
+    }
+    let source = BooksDb::new(opened.pool.clone(), &Lane::Live).with_wallet_elsewhere(elsewhere);
+    let report = books::check(&source).await;
     opened.close().await;
     let report = report.map_err(|error| Failure::Start { service: "check", source: Box::new(error) })?;
     if args.json {

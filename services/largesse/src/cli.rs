@@ -1,8 +1,10 @@
 //! The command line: what can be asked for, with examples.
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use ids::PartitionGroup;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 /// The money behind live gifts.
 #[derive(Debug, Parser)]
@@ -68,6 +70,65 @@ Examples:
   largesse doctor --data-dir ./data"
     )]
     Doctor(DoctorArgs),
+    /// Which of the wallet's databases has which groups of partitions, and moves between them under load
+    #[command(
+        subcommand,
+        after_help = "Examples:
+  largesse shards list --database postgres://app@db-1/largesse --database postgres://app@db-2/largesse
+  largesse shards move --from postgres://app@db-1/largesse --to postgres://app@db-2/largesse --groups 4-7"
+    )]
+    Shards(ShardsCommand),
+}
+
+#[derive(Debug, Clone, Subcommand)]
+pub enum ShardsCommand {
+    /// Where each group lies, who writes it, and how many entries it has
+    List {
+        /// A database of the wallet's; give each of them
+        #[arg(long, required = true, value_name = "URL")]
+        database: Vec<String>,
+    },
+    /// Move groups to another database while they are written; a move that was cut off goes on when it is asked for
+    /// again, and is taken back by the move the other way
+    #[command(
+        after_help = "The nodes of the other database have wallet.home = \"moved\", and every process \
+that names the wallet's nodes in peers.wallet names them too."
+    )]
+    Move {
+        /// The database that has the groups now
+        #[arg(long, value_name = "URL")]
+        from: String,
+        /// The database that is to have them, migrated, with wallet nodes of its own
+        #[arg(long, value_name = "URL")]
+        to: String,
+        /// Groups of eight partitions, 0 to 7: \"3\", \"0,2\", \"4-7\"
+        #[arg(long, value_name = "LIST")]
+        groups: GroupList,
+    },
+}
+
+/// Groups of partitions as an operator writes them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupList(pub Vec<PartitionGroup>);
+
+impl FromStr for GroupList {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<GroupList, String> {
+        let number = |word: &str| -> Result<PartitionGroup, String> {
+            let number: i16 = word.trim().parse().map_err(|_| format!("\"{word}\" is no group"))?;
+            PartitionGroup::try_from(number)
+                .map_err(|_| format!("there is no group {number}; they are 0 to 7"))
+        };
+        let mut groups = Vec::new();
+        for part in text.split(',') {
+            let (first, last) = part.split_once('-').unwrap_or((part, part));
+            let (first, last) = (number(first)?, number(last)?);
+            let range = PartitionGroup::all().filter(|group| (first..=last).contains(group));
+            groups.extend(range.filter(|group| !groups.contains(group)).collect::<Vec<_>>());
+        }
+        if groups.is_empty() { Err(format!("\"{text}\" names no group")) } else { Ok(GroupList(groups)) }
+    }
 }
 
 /// Where the data is: a directory with the embedded database, or a real PostgreSQL.
@@ -187,6 +248,10 @@ pub struct DemoArgs {
 pub struct CheckArgs {
     #[command(flatten)]
     pub place: PlaceArgs,
+    /// Another database of the wallet's, where some of its groups lie elsewhere (`largesse shards`); give each of
+    /// them. What lies there is copied into temporary tables for the proof
+    #[arg(long, requires = "database", value_name = "URL")]
+    pub wallet_database: Vec<String>,
     /// Print the result as JSON
     #[arg(long)]
     pub json: bool,

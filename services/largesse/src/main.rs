@@ -22,6 +22,7 @@ mod peers;
 mod replay;
 mod secrets;
 mod serve;
+mod shards;
 mod token;
 mod up;
 mod waiting;
@@ -57,5 +58,6 @@ async fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Check(args) => check::run(args).await,
         Command::Bench(args) => bench::run(args).await,
         Command::Doctor(args) => doctor::run(args).await,
+        Command::Shards(command) => shards::run(command).await,
     }
 }

@@ -12,10 +12,12 @@ mod accounts;
 mod batch;
 mod keys;
 mod lane;
+mod move_group;
 mod snapshot;
 mod take_over;
 mod write;
 
 pub(crate) use batch::{SliceError, SliceWork};
 pub(crate) use lane::{Lane, LaneSettings, Work};
+pub use move_group::{MoveError, MoveStep, Moved, move_group};
 pub(crate) use write::PAYMENTS_READER;

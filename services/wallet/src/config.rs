@@ -30,7 +30,18 @@ pub struct Config {
     pub replay_rows_max: usize,
     pub tick_ms: u64,
     pub lease_ms: u64,
+    pub home: Home,
     pub relay: bool,
+}
+
+/// Which groups of partitions a database has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Home {
+    /// Every group that was not moved away.
+    All,
+    /// Only groups that were moved here.
+    Moved,
 }
 
 /// Why settings were refused.

@@ -3,7 +3,7 @@
 use crate::app::{SliceError, SliceWork, Work};
 use crate::store;
 use contracts::entry::Entry;
-use contracts::log::{Epoch, Seq};
+use contracts::log::{Epoch, LogName, Seq};
 use contracts::wallet::{AccountView, Answer, Command, Wallet, WalletError};
 use ids::{Partition, RequestId, ViewerId, partition_of};
 use pg::Db;
@@ -97,6 +97,15 @@ impl WalletHandle {
         answers
     }
 
+    /// Refuses a look into this database for what lies in another. What this node writes needs no question.
+    async fn must_be_here(&self, partition: Partition) -> Result<(), WalletError> {
+        let is_here = self.holdings.holds(partition)
+            || seqlog::is_here(&self.db, LogName::Entries, partition)
+                .await
+                .map_err(|error| unavailable(&error))?;
+        if is_here { Ok(()) } else { Err(WalletError::ShardMoved) }
+    }
+
     /// Applies rows of another log: commands of one lane's partitions, with the move of the read offset.
     pub(crate) async fn apply_slice(
         &self,
@@ -138,6 +147,7 @@ impl Wallet for WalletHandle {
         request_id: RequestId,
     ) -> Result<Option<Entry>, WalletError> {
         let key = (partition_of(account_id.uuid()), request_id);
+        self.must_be_here(key.0).await?;
         let found = store::find_requests(&self.db, &[key]).await.map_err(|error| unavailable(&error))?;
         Ok(found.into_iter().find(|entry| entry.account_id == account_id))
     }
@@ -149,6 +159,7 @@ impl Wallet for WalletHandle {
         limit: u16,
     ) -> Result<Vec<Entry>, WalletError> {
         let owner = (partition_of(account_id.uuid()), account_id);
+        self.must_be_here(owner.0).await?;
         let newest = match before_seq {
             None => self.account(account_id).await?.as_of_seq,
             Some(seq) => {

@@ -17,7 +17,8 @@ pub mod http;
 mod readers;
 mod store;
 
-pub use config::{Config, ConfigError};
+pub use app::{MoveError, MoveStep, Moved, move_group};
+pub use config::{Config, ConfigError, Home};
 use handle::lane_of;
 pub use handle::{Pending, WalletHandle};
 pub use store::EntriesTable;
@@ -114,6 +115,9 @@ pub async fn start(mut deps: Deps) -> Result<Running, StartError> {
     deps.clock = Arc::new(move || clock().trunc_subsecs(6));
     let (shutdown, lanes_stop) = watch::channel(false);
     let (reader_shutdown, reader_stop) = watch::channel(false);
+    if deps.config.home == Home::Moved {
+        seqlog::stand_by(&deps.db, LogName::Entries).await?;
+    }
     let lease = Duration::from_millis(deps.config.lease_ms);
     let settings = NodeSettings::even(&deps.node, lease);
     let membership = Membership::join(deps.db.clone(), LogName::Entries.as_str(), settings).await?;

@@ -4,6 +4,7 @@ mod accounts;
 mod days;
 mod entries;
 mod lookups;
+mod moves;
 mod row;
 
 pub(crate) use accounts::{
@@ -15,3 +16,4 @@ pub(crate) use lookups::{
     KnownRequest, RequestKey, SeqKey, find_previous, find_requests, list_account_entries, list_by_seq,
     list_known_since, load_origins, read_tail,
 };
+pub(crate) use moves::{copy_accounts, copy_entries, find_last_seq, list_days};

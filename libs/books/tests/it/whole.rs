@@ -36,7 +36,7 @@ async fn a_schema_that_is_not_there_is_skipped_and_said_so() {
     let report = books.check().await;
     assert!(report.passed);
     assert_eq!(report.skipped, ["cashier", "gift", "settlement", "clearing"]);
-    assert_eq!(report.invariants.len(), 7);
+    assert_eq!(report.invariants.len(), 8);
 }
 
 #[tokio::test]

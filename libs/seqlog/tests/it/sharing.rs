@@ -52,7 +52,7 @@ impl World {
         if !self.nodes.contains_key(me) {
             return;
         }
-        let part = part_of(me, seen, spread);
+        let part = part_of(me, seen, GroupSet::EMPTY, spread);
         for group in part.claim.iter() {
             let owned = self.owners.get(&group).is_some_and(|owner| self.nodes.contains_key(owner));
             if !owned {

@@ -151,3 +151,24 @@ async fn a_hostile_replay_file_is_refused_with_its_line_before_anything_is_sent(
     }
     assert!(up.kill_after(std::time::Duration::ZERO).await.expect("killed"), "up had ended by itself");
 }
+
+#[tokio::test]
+async fn groups_that_do_not_exist_and_databases_that_are_one_are_refused_by_name() {
+    let place = Place::new();
+    let database = testkit::postgres().await.fresh_database().await;
+    let migrated = place.run(&["migrate", "--database", database.url()], &[]).await;
+    assert!(migrated.status.success(), "{}", migrated.stderr);
+    let carry = async |groups: &str| {
+        let words =
+            ["shards", "move", "--from", database.url(), "--to", database.url(), "--groups", groups];
+        let refused = place.run(&words, &[]).await;
+        assert!(!refused.status.success(), "{}", refused.stdout);
+        refused.stderr
+    };
+    assert!(carry("8").await.contains("there is no group 8; they are 0 to 7"));
+    assert!(carry("0,x").await.contains("\"x\" is no group"));
+    assert!(carry("5-4").await.contains("names no group"));
+    assert!(carry("0").await.contains("name two databases"));
+    let list = place.run(&["shards", "list", "--database", database.url()], &[]).await;
+    assert!(list.stdout.contains("nobody has written here yet"), "{}{}", list.stdout, list.stderr);
+}

@@ -1,7 +1,7 @@
 //! A stack of separate processes on real servers, with an evening's gifts coming in.
 
 use crate::place::{COMMAND_LIMIT, Place, binary, short_evening, text};
-use chaos::{Cluster, ClusterSettings, STACK};
+use chaos::{Cluster, ClusterSettings, Role, STACK};
 use sqlx::{Connection, PgConnection};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -26,9 +26,12 @@ fn gifts() -> usize {
     if is_long() { 6_000 } else { 2_000 }
 }
 
-const DEBITS: &str = "SELECT count(*) FROM wallet.entries WHERE send IS NOT NULL AND outcome = 0";
+// What lies in a database by its own word: an old copy of a group that moved on does not count.
+const DEBITS: &str = "SELECT count(*) FROM wallet.entries JOIN wallet.log_heads USING (partition)
+    WHERE send IS NOT NULL AND outcome = 0";
 /// A few viewers of the shipped evening recharge too little.
-const POOR: &str = "SELECT count(*) FROM wallet.entries WHERE send IS NOT NULL AND outcome = 1";
+const POOR: &str = "SELECT count(*) FROM wallet.entries JOIN wallet.log_heads USING (partition)
+    WHERE send IS NOT NULL AND outcome = 1";
 
 /// What a replay says at its end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -63,16 +66,22 @@ impl Evening {
     /// Starts the whole stack and waits until every process is ready; `servers_folder` where it is not to be one of
     /// its own.
     pub async fn prepare(servers_folder: Option<&Path>) -> Evening {
-        Evening::start(servers_folder, None).await
+        Evening::start(servers_folder, STACK.to_vec(), None).await
+    }
+
+    /// As [`Evening::prepare`], of other roles than the usual ones.
+    pub async fn of_roles(roles: Vec<Role>) -> Evening {
+        Evening::start(None, roles, None).await
     }
 
     /// As [`Evening::prepare`], where one process's clock is off by so much, as faketime writes it.
     pub async fn with_clock_off(process: &'static str, by: &'static str) -> Evening {
-        Evening::start(None, Some((process, by))).await
+        Evening::start(None, STACK.to_vec(), Some((process, by))).await
     }
 
     async fn start(
         servers_folder: Option<&Path>,
+        roles: Vec<Role>,
         clock_off: Option<(&'static str, &'static str)>,
     ) -> Evening {
         let open = std::fs::Permissions::from_mode(0o755);
@@ -82,7 +91,7 @@ impl Evening {
             folder: folder.path().to_owned(),
             servers_folder: servers_folder.unwrap_or(folder.path()).to_owned(),
             fsync: Fsync::Off,
-            roles: STACK.to_vec(),
+            roles,
             more: String::new(),
             clock_off,
         };
@@ -154,6 +163,15 @@ impl Evening {
         count(self.cluster().database(), sql).await
     }
 
+    /// The sum over the wallet's databases.
+    async fn count_everywhere(&self, sql: &'static str) -> i64 {
+        let mut sum = 0;
+        for database in self.cluster().databases() {
+            sum += count(database, sql).await.expect("the databases answer");
+        }
+        sum
+    }
+
     /// Commands the wallet has decided: gifts, and the recharges before them.
     pub async fn decided(&self) -> Option<i64> {
         self.count("SELECT count(*) FROM wallet.entries").await
@@ -192,7 +210,11 @@ impl Evening {
         let told = told.unwrap_or_else(|error| panic!("{error}\n{}", self.logs()));
         let began = Instant::now();
         loop {
-            let ended = self.place.run(&["check", "--database", self.cluster().database()], &[]).await;
+            let databases = self.cluster().databases();
+            let elsewhere = databases[1..].iter().flat_map(|database| ["--wallet-database", database]);
+            let words: Vec<&str> =
+                ["check", "--database", databases[0]].into_iter().chain(elsewhere).collect();
+            let ended = self.place.run(&words, &[]).await;
             if ended.status.success() {
                 break;
             }
@@ -200,12 +222,8 @@ impl Evening {
             tokio::time::sleep(Duration::from_millis(500)).await;
         }
         let closed_after = began.elapsed();
-        let [taken, refused] = [self.count(DEBITS).await, self.count(POOR).await];
-        assert_eq!(
-            (Some(told.taken), Some(told.refused)),
-            (taken, refused),
-            "acknowledged, and charged once"
-        );
+        let charged = (self.count_everywhere(DEBITS).await, self.count_everywhere(POOR).await);
+        assert_eq!((told.taken, told.refused), charged, "acknowledged, and charged once");
         let refunded =
             self.count("SELECT count(*) FROM gift.orders WHERE kind = 3").await.unwrap_or_default();
         println!(

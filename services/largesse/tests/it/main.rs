@@ -7,6 +7,7 @@ mod doctor;
 mod doubling;
 mod evening;
 mod everything;
+mod moves;
 mod nodes;
 mod place;
 mod processes;

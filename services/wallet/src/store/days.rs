@@ -55,6 +55,11 @@ impl Days {
         Ok(())
     }
 
+    /// The day of a table that [`Days::ensure`] made.
+    pub fn day_of(table: &str) -> Option<NaiveDate> {
+        NaiveDate::parse_from_str(table.strip_prefix("entries_y")?, "%Y%m%d").ok()
+    }
+
     /// Makes sure that the day before `today`, `today` and the day after have tables.
     pub async fn ensure_around(&mut self, db: &Db, today: NaiveDate) -> Result<(), sqlx::Error> {
         let before = today.checked_sub_days(DayCount::new(1));

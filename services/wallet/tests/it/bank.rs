@@ -46,7 +46,16 @@ impl Bank {
     }
 
     pub async fn open_reading(config: Config, payments: Option<Arc<dyn LogSource<Payment>>>) -> Bank {
-        let database = testkit::postgres().await.fresh_database().await;
+        Bank::open_on(&testkit::postgres().await, config, payments).await
+    }
+
+    /// A wallet of one server.
+    pub async fn open_on(
+        server: &testkit::Postgres,
+        config: Config,
+        payments: Option<Arc<dyn LogSource<Payment>>>,
+    ) -> Bank {
+        let database = server.fresh_database().await;
         let db = database.db("wallet", &Lane::Live, &[&seqlog::MIGRATOR, &wallet::MIGRATOR]).await;
         let shift_ms = Arc::new(AtomicI64::new(0));
         let mut bank = Bank {
@@ -81,6 +90,21 @@ impl Bank {
     pub async fn second(&self, node: &'static str) -> Bank {
         let mut other = self.another(node);
         other.start(None).await;
+        other
+    }
+
+    /// A wallet of the same system on a database of another server, which takes what is moved there.
+    pub async fn beside(
+        &self,
+        server: &testkit::Postgres,
+        node: &'static str,
+        payments: Option<Arc<dyn LogSource<Payment>>>,
+    ) -> Bank {
+        let database = server.fresh_database().await;
+        let db = database.db("wallet", &Lane::Live, &[&seqlog::MIGRATOR, &wallet::MIGRATOR]).await;
+        let config = Config { home: wallet::Home::Moved, ..self.config.clone() };
+        let mut other = Bank { db, config, _database: Arc::new(database), ..self.another(node) };
+        other.start(payments).await;
         other
     }
 

@@ -6,6 +6,7 @@ mod embedded;
 mod every_payment;
 mod failures;
 mod holds;
+mod moves;
 mod nodes;
 mod payments;
 mod repeats;

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use wallet::WalletHandle;
 
 /// One account of each partition, with coins.
-async fn accounts(bank: &Bank) -> Vec<ViewerId> {
+pub async fn accounts(bank: &Bank) -> Vec<ViewerId> {
     let mut accounts = Vec::new();
     for partition in Partition::all() {
         let account_id = account_of(partition);
@@ -21,7 +21,7 @@ async fn accounts(bank: &Bank) -> Vec<ViewerId> {
     accounts
 }
 
-async fn share(nodes: &[&Bank], counts: &[usize]) {
+pub async fn share(nodes: &[&Bank], counts: &[usize]) {
     wait_until("the shares are held", async || {
         nodes.iter().zip(counts).all(|(node, count)| node.wallet().held().len() == *count)
     })
@@ -29,7 +29,7 @@ async fn share(nodes: &[&Bank], counts: &[usize]) {
 }
 
 /// What a client does: the same command at one node after the other until one decides. Says how long it took.
-async fn persist(nodes: &[WalletHandle], account_id: ViewerId) -> (Answer, Duration) {
+pub async fn persist(nodes: &[WalletHandle], account_id: ViewerId) -> (Answer, Duration) {
     let act = debit(1);
     let body_hash = contracts::digest::body_hash(&act);
     let command = Command { request_id: RequestId::now(), account_id, body_hash, act };
@@ -49,13 +49,13 @@ async fn persist(nodes: &[WalletHandle], account_id: ViewerId) -> (Answer, Durat
 
 /// Sends debits of every account through both nodes until told to stop. Returns how many were accepted, and the
 /// longest that one had to wait.
-struct Load {
+pub struct Load {
     stop: tokio::sync::watch::Sender<bool>,
     tasks: Vec<tokio::task::JoinHandle<(i64, Duration)>>,
 }
 
 impl Load {
-    fn start(nodes: &[&Bank], accounts: &[ViewerId]) -> Load {
+    pub fn start(nodes: &[&Bank], accounts: &[ViewerId]) -> Load {
         let handles: Vec<WalletHandle> = nodes.iter().map(|node| node.wallet()).collect();
         let (stop, stopped) = tokio::sync::watch::channel(false);
         let worker = |accounts: &[ViewerId]| {
@@ -75,7 +75,7 @@ impl Load {
         Load { stop, tasks: accounts.chunks(8).map(worker).collect() }
     }
 
-    async fn stop(self) -> (i64, Duration) {
+    pub async fn stop(self) -> (i64, Duration) {
         self.stop.send_replace(true);
         let (mut accepted, mut longest) = (0, Duration::ZERO);
         for task in self.tasks {
