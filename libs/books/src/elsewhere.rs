@@ -1,7 +1,9 @@
-//! The wallet's groups may lie in several databases: the proof sees them as one.
+//! The wallet's groups may lie in several databases, and its oldest days in the schema of retired ones: the proof sees
+//! them as one.
 //!
 //! What lies in other databases is copied into temporary tables of this session, and views put it beside what lies
-//! here. An old copy of a group that has moved on is no part of the books.
+//! here. An old copy of a group that has moved on is no part of the books; of a retired day, which no longer says whose
+//! copy it is, each row counts once.
 
 use crate::snapshot::{Schema, Snapshot};
 use crate::{Invariant, OFFENDERS_MAX};
@@ -52,7 +54,8 @@ pub(crate) async fn gather(
     elsewhere: &[PgPool],
 ) -> Result<(Placement, bool), sqlx::Error> {
     let mut placement = placement_at(tx, wallet, "here").await?;
-    if elsewhere.is_empty() && placement.iter().all(|placed| placed.is_here) {
+    let mut retired = entries_of_retired_days(tx, wallet).await?;
+    if elsewhere.is_empty() && retired.is_empty() && placement.iter().all(|placed| placed.is_here) {
         return Ok((placement, false));
     }
     let mut views = TABLES.map(|table| {
@@ -71,14 +74,40 @@ pub(crate) async fn gather(
             pg::copy_rows(&mut there, &rows, tx, &copy).await?;
             view.push_str(&format!(" UNION ALL SELECT * FROM {copy}"));
         }
+        for (day, select) in entries_of_retired_days(&mut there, wallet).await?.iter().enumerate() {
+            let copy = format!("retired_{number}_{day}");
+            run(tx, format!("CREATE TEMP TABLE {copy} AS SELECT * FROM {wallet}.entries LIMIT 0")).await?;
+            pg::copy_rows(&mut there, select, tx, &format!("pg_temp.{copy}")).await?;
+            retired.push(format!("SELECT * FROM pg_temp.{copy}"));
+        }
         run(tx, format!("CREATE INDEX ON pg_temp.entries_{number} (partition, seq)")).await?;
         there.rollback().await?;
         placement.extend(placed);
+    }
+    if !retired.is_empty() {
+        let entries = std::mem::take(&mut views[0]);
+        let all = [vec![entries], retired].concat().join(" UNION ALL ");
+        views[0] = format!("SELECT DISTINCT ON (partition, seq) * FROM ({all}) a ORDER BY partition, seq");
     }
     for (table, view) in TABLES.iter().zip(views) {
         run(tx, format!("CREATE TEMP VIEW {table} AS {view}")).await?;
     }
     Ok((placement, true))
+}
+
+/// A select for each day that was detached from the log and not dropped.
+async fn entries_of_retired_days(
+    connection: &mut PgConnection,
+    wallet: &str,
+) -> Result<Vec<String>, sqlx::Error> {
+    let tables: Vec<String> = sqlx::query_scalar(
+        "SELECT c.relname::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+         WHERE n.nspname = $1 || '_retired' AND c.relkind = 'r' AND c.relname LIKE 'entries!_y%' ESCAPE '!' ORDER BY 1",
+    )
+    .bind(wallet)
+    .fetch_all(connection)
+    .await?;
+    Ok(tables.iter().map(|table| format!("SELECT * FROM {wallet}_retired.{table}")).collect())
 }
 
 async fn run(tx: &mut PgConnection, statement: String) -> Result<(), sqlx::Error> {

@@ -104,8 +104,6 @@ INSERT INTO {s}.log_groups AS g (log, part_group, node, instance)
 SELECT $1, w.part_group, $2, $3 FROM unnest($4::smallint[]) AS w (part_group)
 WHERE EXISTS (SELECT FROM {s}.log_nodes n
               WHERE n.log = $1 AND n.instance = $3 AND n.leased_until > clock_timestamp())
-    AND NOT EXISTS (SELECT FROM {s}.log_head_groups h
-                    WHERE h.log = $1 AND h.part_group = w.part_group AND h.moved_to IS NOT NULL)
 ORDER BY w.part_group
 ON CONFLICT (log, part_group) DO UPDATE SET node = $2, instance = $3, claimed_at = now()
 WHERE NOT EXISTS (SELECT FROM {s}.log_nodes n

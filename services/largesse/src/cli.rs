@@ -78,6 +78,30 @@ Examples:
   largesse shards move --from postgres://app@db-1/largesse --to postgres://app@db-2/largesse --groups 4-7"
     )]
     Shards(ShardsCommand),
+    /// Take days out of the wallet's log that nobody can need any more: at once, however long they are
+    #[command(
+        after_help = "A day goes when its keys are refused as expired (wallet.id_age_max_days), a snapshot \
+covers it, every reader is past it, and the period of its entries is closed. It stays whole in the schema \
+wallet_retired, where `largesse check` still reads it.
+
+Examples:
+  largesse retire --database postgres://app@db/largesse --look
+  largesse retire --database postgres://app@db/largesse --config largesse.toml"
+    )]
+    Retire(RetireArgs),
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct RetireArgs {
+    /// The database of the wallet and of every service that reads its log
+    #[arg(long, value_name = "URL")]
+    pub database: String,
+    /// A configuration file over the defaults
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Only say what would go and what keeps the others
+    #[arg(long)]
+    pub look: bool,
 }
 
 #[derive(Debug, Clone, Subcommand)]

@@ -20,6 +20,7 @@ mod opening;
 mod parts;
 mod peers;
 mod replay;
+mod retire;
 mod secrets;
 mod serve;
 mod shards;
@@ -58,6 +59,7 @@ async fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Check(args) => check::run(args).await,
         Command::Bench(args) => bench::run(args).await,
         Command::Doctor(args) => doctor::run(args).await,
+        Command::Retire(args) => retire::run(args).await,
         Command::Shards(command) => shards::run(command).await,
     }
 }

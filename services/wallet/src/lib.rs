@@ -17,11 +17,11 @@ pub mod http;
 mod readers;
 mod store;
 
-pub use app::{MoveError, MoveStep, Moved, move_group};
+pub use app::{MoveError, MoveStep, Moved, OldDay, list_old_days, move_group, retire_day};
 pub use config::{Config, ConfigError, Home};
 use handle::lane_of;
 pub use handle::{Pending, WalletHandle};
-pub use store::EntriesTable;
+pub use store::{DayPart, EntriesTable};
 
 use app::Lane;
 use bus::Bus;

@@ -5,6 +5,7 @@ mod days;
 mod entries;
 mod lookups;
 mod moves;
+mod retired;
 mod row;
 
 pub(crate) use accounts::{
@@ -17,3 +18,5 @@ pub(crate) use lookups::{
     list_known_since, load_origins, read_tail,
 };
 pub(crate) use moves::{copy_accounts, copy_entries, find_last_seq, list_days};
+pub use retired::DayPart;
+pub(crate) use retired::{count_uncovered, detach, list_parts};

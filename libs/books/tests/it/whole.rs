@@ -54,3 +54,35 @@ async fn a_reader_that_never_saw_a_partition_lags_by_all_of_it() {
         gaps.iter().filter(|gap| gap.lag_rows > 0).map(|gap| (&*gap.reader, gap.lag_rows)).collect();
     assert_eq!(behind, [("gift.orders", 40), ("clearing.entries", 40)]);
 }
+
+#[tokio::test]
+async fn a_retired_day_is_still_proven_until_it_is_dropped() {
+    let books = Books::whole().await;
+    let before = books.check().await;
+    books
+        .run(
+            "ALTER TABLE wallet.entries DETACH PARTITION wallet.entries_all;
+             ALTER TABLE wallet.entries_all RENAME TO entries_y20260301;
+             CREATE SCHEMA wallet_retired; ALTER TABLE wallet.entries_y20260301 SET SCHEMA wallet_retired",
+        )
+        .await;
+    assert_eq!(books.check().await, before);
+    books.run("UPDATE wallet_retired.entries_y20260301 SET paid_after_coins = 401 WHERE seq = 11").await;
+    assert!(books.failures().await.contains(&"every-balance-is-the-sum-of-its-entries".to_owned()));
+    books.run("DROP TABLE wallet_retired.entries_y20260301").await;
+    assert!(books.failures().await.contains(&"no-gap-in-wallet-entries".to_owned()));
+}
+
+#[tokio::test]
+async fn a_group_that_lies_elsewhere_is_named_until_its_database_is() {
+    let (here, there) = (Books::whole().await, Books::whole().await);
+    here.run("UPDATE wallet.log_head_groups SET moved_to = 'there'").await;
+    assert!(here.failures().await.contains(&"each-wallet-group-in-one-database".to_owned()));
+    let both = here.source().with_wallet_elsewhere(vec![there.pool.clone()]);
+    let report = check(&both).await.expect("the books can be read");
+    assert!(report.passed, "{report:#?}");
+    here.run("UPDATE wallet.log_head_groups SET moved_to = NULL").await;
+    let report = check(&both).await.expect("the books can be read");
+    let twice = report.invariants.iter().find(|line| line.name == "each-wallet-group-in-one-database");
+    assert!(!twice.expect("the line is there").passed, "it lies in both");
+}

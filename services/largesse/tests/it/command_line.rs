@@ -159,8 +159,7 @@ async fn groups_that_do_not_exist_and_databases_that_are_one_are_refused_by_name
     let migrated = place.run(&["migrate", "--database", database.url()], &[]).await;
     assert!(migrated.status.success(), "{}", migrated.stderr);
     let carry = async |groups: &str| {
-        let words =
-            ["shards", "move", "--from", database.url(), "--to", database.url(), "--groups", groups];
+        let words = ["shards", "move", "--from", database.url(), "--to", database.url(), "--groups", groups];
         let refused = place.run(&words, &[]).await;
         assert!(!refused.status.success(), "{}", refused.stdout);
         refused.stderr
@@ -171,4 +170,64 @@ async fn groups_that_do_not_exist_and_databases_that_are_one_are_refused_by_name
     assert!(carry("0").await.contains("name two databases"));
     let list = place.run(&["shards", "list", "--database", database.url()], &[]).await;
     assert!(list.stdout.contains("nobody has written here yet"), "{}{}", list.stdout, list.stderr);
+}
+
+#[tokio::test]
+async fn a_day_of_the_log_goes_when_nothing_needs_it_any_more_and_every_reason_is_named_before() {
+    let place = Place::new();
+    let database = testkit::postgres().await.fresh_database().await;
+    let migrated = place.run(&["migrate", "--database", database.url()], &[]).await;
+    assert!(migrated.status.success(), "{}", migrated.stderr);
+    let pool = database.pool().await;
+    let run = async |sql: &'static str| {
+        sqlx::raw_sql(sql).execute(&pool).await.expect("the statement runs");
+    };
+    let retire = async |more: &[&str]| {
+        let words = [&["retire", "--database", database.url()], more].concat();
+        let ended = place.run(&words, &[]).await;
+        assert!(ended.status.success(), "{}", ended.stderr);
+        ended.stdout
+    };
+    assert!(retire(&[]).await.contains("no day is older than wallet.id_age_max_days = 400"));
+    // One recharge on 2 January 2024, in partition 5.
+    run("CREATE TABLE wallet.entries_y20240102 PARTITION OF wallet.entries
+             FOR VALUES FROM ('018cc77e-0000-7000-8000-000000000000') TO ('018ccca4-0000-7000-8000-000000000000');
+         INSERT INTO wallet.entries (partition, seq, epoch, decided_at, day, request_id, account_id, previous_seq, kind,
+             outcome, paid_delta_coins, promo_delta_coins, paid_after_coins, promo_after_coins, body_hash)
+         VALUES (5, 1, 1, '2024-01-02', '2024-01-02', '018cc77f-0000-7000-8000-000000000001',
+             '018cc77f-0000-7000-8000-00000000aaaa', 0, 1, 0, 10, 0, 10, 0, 0)")
+    .await;
+    let reasons = [
+        ("no snapshot covers 1 of its partitions", "INSERT INTO wallet.snapshot_heads VALUES (5, 1)"),
+        (
+            "gift.orders is not past it in 1 partitions",
+            "INSERT INTO gift.read_offsets VALUES ('gift.orders', 'wallet.entries', 5, 1, 1)",
+        ),
+        (
+            "clearing.entries is not past it in 1 partitions",
+            "INSERT INTO clearing.read_offsets VALUES ('clearing.entries', 'wallet.entries', 5, 1, 1)",
+        ),
+        (
+            "recon.entries is not past it in 1 partitions",
+            "INSERT INTO recon.read_offsets VALUES ('recon.entries', 'wallet.entries', 5, 1, 1)",
+        ),
+        (
+            "1 of its accounting days are not closed",
+            "INSERT INTO clearing.periods (day, state) VALUES ('2024-01-02', 3)",
+        ),
+    ];
+    for (reason, settled) in reasons {
+        let told = retire(&[]).await;
+        assert!(told.contains("stays: ") && told.contains(reason), "{reason}: {told}");
+        run(settled).await;
+        assert!(!retire(&["--look"]).await.contains(reason), "{reason}");
+    }
+    assert!(retire(&["--look"]).await.contains("2024-01-02             1 entries  may go"));
+    assert!(retire(&[]).await.contains("2024-01-02             1 entries  retired"));
+    assert!(retire(&[]).await.contains("no day is older"));
+    let retired: i64 = sqlx::query_scalar("SELECT count(*) FROM wallet_retired.entries_y20240102")
+        .fetch_one(&pool)
+        .await
+        .expect("it is kept");
+    assert_eq!(retired, 1);
 }

@@ -41,9 +41,9 @@ impl Days {
         let next = day.checked_add_days(DayCount::new(1)).unwrap_or(NaiveDate::MAX);
         let schema = db.schema();
         let make = format!(
-            "CREATE TABLE IF NOT EXISTS {schema}.entries_y{} PARTITION OF {schema}.entries \
+            "CREATE TABLE IF NOT EXISTS {schema}.{} PARTITION OF {schema}.entries \
              FOR VALUES FROM ('{}') TO ('{}')",
-            day.format("%Y%m%d"),
+            Days::table_of(day),
             first_id(day),
             first_id(next),
         );
@@ -55,7 +55,12 @@ impl Days {
         Ok(())
     }
 
-    /// The day of a table that [`Days::ensure`] made.
+    /// The table of a day.
+    pub fn table_of(day: NaiveDate) -> String {
+        format!("entries_y{}", day.format("%Y%m%d"))
+    }
+
+    /// The day of a table.
     pub fn day_of(table: &str) -> Option<NaiveDate> {
         NaiveDate::parse_from_str(table.strip_prefix("entries_y")?, "%Y%m%d").ok()
     }

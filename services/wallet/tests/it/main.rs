@@ -11,3 +11,4 @@ mod nodes;
 mod payments;
 mod repeats;
 mod restarts;
+mod retired;

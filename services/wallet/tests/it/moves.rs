@@ -7,10 +7,11 @@ use crate::nodes::{Load, accounts, persist, share};
 use contracts::entry::Outcome;
 use contracts::log::LogName;
 use contracts::wallet::{Wallet, WalletError};
-use ids::{Partition, PartitionGroup, ViewerId};
+use ids::{Partition, PartitionGroup, ViewerId, partition_of};
+use seqlog::{Appender, AppenderSettings, Ownership, Relaying, TakeOver};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use wallet::{MoveError, MoveStep, Moved, move_group};
+use wallet::{EntriesTable, MoveError, MoveStep, Moved, move_group};
 
 fn group(number: i16) -> PartitionGroup {
     PartitionGroup::try_from(number).expect("there are eight")
@@ -100,6 +101,16 @@ async fn recharges_are_applied_once_while_their_readers_group_moves() {
     for account_id in &accounts {
         assert_eq!(balance(&[&first, &second], *account_id).await, rounds, "each recharge came once");
     }
+    // Where nobody reads on, what moved is seen: how far the reader was.
+    let third = first.beside(&testkit::postgres().await, "third", None).await;
+    carry(&first, &third, 4).await.expect("it moves");
+    let offsets = async |bank: &Bank| -> Vec<(i16, i64)> {
+        let offsets =
+            "SELECT partition, seq FROM {s}.read_offsets WHERE partition / 8 = 4 ORDER BY partition";
+        sqlx::query_as(bank.db.sql(offsets)).fetch_all(bank.db.pool()).await.expect("offsets")
+    };
+    assert_eq!(offsets(&third).await, offsets(&first).await);
+    assert_eq!(offsets(&third).await.len(), 8);
     first.assert_books_balance().await;
     second.assert_books_balance().await;
 }
@@ -118,6 +129,12 @@ async fn a_move_that_was_cut_off_goes_on_or_is_taken_back() {
         seqlog::fence_out(&first.db, LogName::Entries, group(2)).await.expect("it is shut");
         share(&[&first], &[56]).await;
         assert_eq!(second.wallet().held(), [], "it was opened nowhere");
+        // Not even by who asks nobody.
+        let settings =
+            AppenderSettings { ownership: Ownership::undisputed("alone"), relaying: Relaying::Off };
+        let mut alone = Appender::new(first.db.clone(), EntriesTable, first.bus.clone(), settings);
+        let taken = alone.take_over(partition_of(account_id.uuid())).await.expect("it is asked");
+        assert_eq!(taken, TakeOver::NotOurs);
     };
     cut_off().await;
     let refused = nodes[0].list_entries(account_id, None, 10).await;
