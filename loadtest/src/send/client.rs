@@ -130,11 +130,12 @@ pub(super) struct Request<'a> {
 pub(super) struct Client {
     http: reqwest::Client,
     bases: Arc<[String]>,
-    /// The node this client sends to, of `bases`.
+    /// The node this client sends to first, of `bases`.
     node: usize,
     pub(super) tokens: Arc<dyn TokenMinter>,
     retry_for: Duration,
     retries: Arc<AtomicU64>,
+    tries_max: Arc<AtomicU64>,
 }
 
 impl Client {
@@ -166,6 +167,7 @@ impl Client {
             tokens,
             retry_for: settings.retry_for,
             retries: Arc::new(AtomicU64::new(0)),
+            tries_max: Arc::new(AtomicU64::new(0)),
         })
     }
 
@@ -174,12 +176,26 @@ impl Client {
         Client { node: worker % self.bases.len().max(1), ..self.clone() }
     }
 
-    fn base(&self) -> &str {
-        self.bases.get(self.node).map_or("", String::as_str)
+    /// The address of a try: the next node each time, as a load balancer sends on what a node did not answer.
+    fn base(&self, tries: u32) -> &str {
+        let turn = usize::try_from(tries).unwrap_or(0).saturating_sub(1);
+        let node = self.node.wrapping_add(turn) % self.bases.len().max(1);
+        self.bases.get(node).map_or("", String::as_str)
     }
 
     pub(super) fn retries(&self) -> u64 {
         self.retries.load(Ordering::Relaxed)
+    }
+
+    /// The most tries that one request took so far.
+    pub(super) fn tries_max(&self) -> u64 {
+        self.tries_max.load(Ordering::Relaxed)
+    }
+
+    /// Forgets how often requests were tried.
+    pub(super) fn begin_count(&self) {
+        self.retries.store(0, Ordering::Relaxed);
+        self.tries_max.store(0, Ordering::Relaxed);
     }
 
     /// Sends until there is an answer that will not change by asking again, for at most `retry_for`.
@@ -193,10 +209,12 @@ impl Client {
         let mut minted_again = false;
         loop {
             tries = tries.saturating_add(1);
-            let last = match self.attempt(request, token.text()).await {
+            self.tries_max.fetch_max(u64::from(tries), Ordering::Relaxed);
+            let last = match self.attempt(request, (token.text(), tries)).await {
                 Ok(answer) if answer.status == StatusCode::UNAUTHORIZED && !minted_again => {
                     // The token ran out during a long run: a new one, once.
                     minted_again = true;
+                    tries -= 1;
                     token.mint_again();
                     continue;
                 }
@@ -214,10 +232,14 @@ impl Client {
         }
     }
 
-    async fn attempt(&self, request: &Request<'_>, token: &str) -> Result<Answer, reqwest::Error> {
+    async fn attempt(
+        &self,
+        request: &Request<'_>,
+        (token, tries): (&str, u32),
+    ) -> Result<Answer, reqwest::Error> {
         let mut attempt = self
             .http
-            .request(request.method.clone(), format!("{}{}", self.base(), request.path))
+            .request(request.method.clone(), format!("{}{}", self.base(tries), request.path))
             .header("authorization", format!("Bearer {token}"));
         if let Some(key) = request.key {
             attempt = attempt.header("idempotency-key", key.to_string());

@@ -53,12 +53,12 @@ pub(super) async fn send(
         }
         Event::Recharge(_) | Event::ComboEnd(_) => None,
     };
-    let retries_before = client.retries();
+    client.begin_count();
     let workers = pump(replay, workers.collect(), settings.pace, select).await?;
     drop(drawing);
     let titles = std::mem::take(&mut *titles.lock().unwrap_or_else(PoisonError::into_inner));
     let tallies = workers.into_iter().map(|worker| worker.tally);
-    Ok(Summary::of(tallies, titles, clock, client.retries() - retries_before))
+    Ok(Summary::of(tallies, titles, clock, (client.retries(), client.tries_max())))
 }
 
 struct GiftJob {

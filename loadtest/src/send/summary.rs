@@ -30,6 +30,8 @@ pub struct Summary {
     pub charged_coins: i64,
     /// Requests that were sent again.
     pub retries: u64,
+    /// The most tries that one gift took.
+    pub tries_max: u64,
     /// How long sending the gifts took; without rooms and recharges.
     pub elapsed: Duration,
     pub gifts_over_time: Vec<TimeBucket>,
@@ -118,9 +120,9 @@ impl Summary {
         tallies: impl Iterator<Item = Tally>,
         titles: HashMap<RoomId, String>,
         clock: Clock,
-        retries: u64,
+        (retries, tries_max): (u64, u64),
     ) -> Summary {
-        let mut summary = Summary { retries, ..Summary::default() };
+        let mut summary = Summary { retries, tries_max, ..Summary::default() };
         let mut buckets: BTreeMap<i64, (u64, i64)> = BTreeMap::new();
         let mut rooms: HashMap<RoomId, (u64, i64)> = HashMap::new();
         for tally in tallies {

@@ -71,8 +71,13 @@ pub async fn run(args: ReplayArgs) -> Result<ExitCode, Failure> {
         }
     };
     println!(
-        "{} gifts taken ({} of them before), {} refused, {} coins",
-        summary.accepted, summary.replayed, summary.refused, summary.charged_coins
+        "{} gifts taken ({} of them before), {} refused, {} coins; {} sent again, none more than {} times",
+        summary.accepted,
+        summary.replayed,
+        summary.refused,
+        summary.charged_coins,
+        summary.retries,
+        summary.tries_max
     );
     Ok(ExitCode::SUCCESS)
 }

@@ -35,20 +35,22 @@ const POOR: &str = "SELECT count(*) FROM wallet.entries JOIN wallet.log_heads US
 
 /// What a replay says at its end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Told {
+pub struct Told {
     taken: i64,
     refused: i64,
+    /// The most often that one gift was sent.
+    pub tries_max: i64,
 }
 
 impl Told {
-    /// Reads "N gifts taken (M of them before), K refused, …".
+    /// Reads "N gifts taken (M of them before), K refused, … none more than T times".
     fn read(stdout: &str) -> Told {
         let words: Vec<&str> = stdout.lines().last().unwrap_or_default().split(' ').collect();
         let before = |word: &str| {
             let at = words.iter().position(|one| one.starts_with(word)).filter(|at| *at > 0);
             at.and_then(|at| words[at - 1].parse().ok()).unwrap_or_else(|| panic!("{stdout}"))
         };
-        Told { taken: before("gifts"), refused: before("refused") }
+        Told { taken: before("gifts"), refused: before("refused"), tries_max: before("times") }
     }
 }
 
@@ -204,7 +206,7 @@ impl Evening {
 
     /// No more gifts come. All who sent were told the same, no acknowledged gift is lost, none is charged twice, and
     /// the books close.
-    pub async fn end(mut self, what: &str) {
+    pub async fn end(mut self, what: &str) -> Told {
         self.stop.store(true, Ordering::Relaxed);
         let told = self.sending.take().expect("gifts came in").await;
         let told = told.unwrap_or_else(|error| panic!("{error}\n{}", self.logs()));
@@ -235,6 +237,7 @@ impl Evening {
             Ok(())
         })
         .await;
+        told
     }
 }
 
@@ -265,7 +268,11 @@ impl Sender {
         while round == 0 || !self.stop.load(Ordering::Relaxed) {
             let told = self.evening(&format!("evening-{round}.jsonl")).await;
             assert_eq!(told.taken + told.refused, i64::try_from(gifts()).expect("a small number"));
-            sum = Told { taken: sum.taken + told.taken, refused: sum.refused + told.refused };
+            sum = Told {
+                taken: sum.taken + told.taken,
+                refused: sum.refused + told.refused,
+                tries_max: sum.tries_max.max(told.tries_max),
+            };
             round += 1;
         }
         sum
@@ -297,6 +304,8 @@ impl Sender {
             assert!(ended.status.success(), "{}\n{}", ended.stdout, ended.stderr);
             told.push(Told::read(&ended.stdout));
         }
+        let tries_max = told.iter().map(|one| one.tries_max).max().unwrap_or_default();
+        told.iter_mut().for_each(|one| one.tries_max = tries_max);
         assert!(told.iter().all(|one| *one == told[0]), "clients were told different things: {told:?}");
         told[0]
     }

@@ -40,3 +40,21 @@ async fn a_wallet_node_killed_in_the_middle_of_an_evening_costs_time_and_no_gift
         .await;
     evening.end("a wallet node killed").await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nodes_told_to_stop_in_the_middle_of_an_evening_cost_no_gift_more_than_one_more_try() {
+    let mut evening = Evening::begin(1).await;
+    for node in ["wallet-1", "gift-1", "wallet-2", "gift-2"] {
+        let told_at = Instant::now();
+        evening.act(move |cluster| cluster.terminate(node)).await;
+        println!("{node} has handed over and ended after {:?}", told_at.elapsed());
+        evening
+            .act(move |cluster| {
+                cluster.start_again(node)?;
+                cluster.wait_ready_of(node, READY_WITHIN)
+            })
+            .await;
+    }
+    let told = evening.end("four nodes told to stop").await;
+    assert!(told.tries_max <= 2, "a gift was sent {} times", told.tries_max);
+}
