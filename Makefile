@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup fmt lint deny test test-long demo bench stack stack-down
+.PHONY: help setup fmt lint deny test test-long demo bench bench-large stack stack-down
 
 # Tools that setup installs are found even where the toolchain's folder is not on the path.
 export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin
@@ -54,6 +54,13 @@ bench: setup ## figures beside their yardsticks, in target/bench/report.json: em
 	target/release/testkit run --with postgres,rabbitmq -- sh -c \
 		'target/release/largesse bench --database "$$LARGESSE_TEST_DATABASE_URL" --amqp "$$LARGESSE_TEST_AMQP_URL" \
 			--out target/bench/report.json'
+
+bench-large: setup ## the wallet on a log of 50 million entries beside empty tables; needs 40 GB of disk and an hour
+	mkdir -p target/bench
+	cargo build --release --workspace --bins
+	target/release/testkit run --with postgres -- sh -c \
+		'target/release/largesse bench --large --database "$$LARGESSE_TEST_DATABASE_URL" \
+			--seconds 10 --out target/bench/large.json'
 
 stack: ## every service as a process of its own, on private PostgreSQL, Redis and RabbitMQ, in target/stack
 	@scripts/setup.sh servers

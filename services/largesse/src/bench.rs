@@ -9,6 +9,7 @@ mod echo;
 mod embedded;
 mod figure;
 mod http;
+mod large;
 mod load;
 mod naive;
 mod server;
@@ -35,9 +36,16 @@ pub async fn run(args: BenchArgs) -> Result<ExitCode, Failure> {
     let mut config = Config::load(None)?;
     config.telemetry.log = "warn".to_owned();
     let telemetry = telemetry_of(&config)?;
-    let mut figures = embedded::measure(&args, &data, &telemetry.metrics()).await?;
-    let mut writes = None;
-    if let Some(url) = &args.database {
+    let (mut figures, mut writes) = (Vec::new(), None);
+    if args.large {
+        let url = args.database.as_ref().ok_or_else(|| {
+            Failure::Config("a long log needs a real PostgreSQL: name one with --database".to_owned())
+        })?;
+        figures = large::measure(&args, &server::Bed::open(url).await?).await?;
+    } else {
+        figures.extend(embedded::measure(&args, &data, &telemetry.metrics()).await?);
+    }
+    if let Some(url) = args.database.as_ref().filter(|_| !args.large) {
         let bed = server::Bed::open(url).await?;
         figures.extend(server::measure(&args, &bed).await?);
         let http = http::HttpBench { args: &args, bed: &bed, folder: &data, metrics: &telemetry.metrics() };

@@ -9,10 +9,11 @@ use pg::{Embedded, Plans, PoolSettings};
 use sqlx::PgPool;
 use std::process::ExitCode;
 
-/// Proofs read whole tables: no statement limit that would cut them short.
-fn proofs() -> PoolSettings {
+/// Proofs read whole tables: no statement limit that would cut them short, and nothing slow worth telling.
+pub fn proofs() -> PoolSettings {
     PoolSettings {
-        statement_timeout: std::time::Duration::from_secs(3_600),
+        statement_timeout: std::time::Duration::from_secs(4 * 3_600),
+        slow_statement: std::time::Duration::from_secs(4 * 3_600),
         plans: Plans::Any,
         ..PoolSettings::default()
     }

@@ -301,6 +301,12 @@ pub struct BenchArgs {
     /// How long each wallet figure is measured, in seconds
     #[arg(long, default_value_t = 3, value_name = "SECONDS")]
     pub seconds: u16,
+    /// Only the wallet on a long log beside empty tables: needs --database, and 40 GB of its disk
+    #[arg(long)]
+    pub large: bool,
+    /// Entries of the long log, five an account
+    #[arg(long, default_value_t = 50_000_000, value_name = "N", requires = "large")]
+    pub large_entries: usize,
     /// How long the whole pipeline is loaded, in seconds
     #[arg(long, default_value_t = 20, value_name = "SECONDS")]
     pub pipeline_seconds: u16,

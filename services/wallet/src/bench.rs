@@ -1,6 +1,10 @@
 //! Load on the wallet in process: debits in a closed loop, so many in flight. Durable figures come from a real
 //! PostgreSQL only.
 
+mod seed;
+
+pub use seed::{Past, seed};
+
 use crate::store::Days;
 use crate::{Config, Deps, EntriesTable, StartError, WalletHandle, start, system_clock};
 use bus::Bus;
@@ -34,11 +38,29 @@ pub struct Report {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Load {
     pub in_flight: usize,
-    pub accounts: usize,
+    pub accounts: Accounts,
     pub streamers: usize,
     /// Of a hundred gifts, how many go to the first streamer; the others are spread.
     pub hot_percent: usize,
     pub seconds: u64,
+}
+
+/// Whose debits they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Accounts {
+    /// So many that nobody has seen before.
+    New(usize),
+    /// So many of those that were seeded.
+    Seeded(Past, usize),
+}
+
+impl Accounts {
+    fn list(self) -> Vec<ViewerId> {
+        match self {
+            Accounts::New(count) => (0..count.max(1)).map(|_| ViewerId::now()).collect(),
+            Accounts::Seeded(past, count) => past.some_accounts(count.max(1)),
+        }
+    }
 }
 
 /// Why there is no report.
@@ -76,7 +98,7 @@ pub async fn run(db: Db, config: Config, load: Load) -> Result<Report, BenchErro
 }
 
 async fn measure(wallet: &WalletHandle, load: Load) -> Result<Report, BenchError> {
-    let accounts: Arc<[ViewerId]> = (0..load.accounts.max(1)).map(|_| ViewerId::now()).collect();
+    let accounts: Arc<[ViewerId]> = load.accounts.list().into();
     let streamers: Arc<[(RoomId, StreamerId)]> =
         (0..load.streamers.max(1)).map(|_| (RoomId::now(), StreamerId::now())).collect();
     for accounts in accounts.chunks(512) {

@@ -34,7 +34,7 @@ impl World {
         let size = |count: u32| usize::try_from(count).unwrap_or(usize::MAX);
         wallet::bench::Load {
             in_flight,
-            accounts: size(self.accounts),
+            accounts: wallet::bench::Accounts::New(size(self.accounts)),
             streamers: size(self.streamers),
             hot_percent: size(self.hot_percent),
             seconds,

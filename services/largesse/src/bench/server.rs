@@ -82,11 +82,16 @@ impl Bed {
 
     /// A fresh, empty database; its URL.
     pub async fn fresh_url(&self) -> Result<String, Failure> {
-        self.drop_database().await?;
-        sqlx::query(AssertSqlSafe(format!("CREATE DATABASE {DATABASE}"))).execute(&self.admin).await?;
+        self.named_url(DATABASE).await
+    }
+
+    /// The same under another name, for what lives beside runs.
+    pub async fn named_url(&self, name: &str) -> Result<String, Failure> {
+        self.drop_named(name).await?;
+        sqlx::query(AssertSqlSafe(format!("CREATE DATABASE {name}"))).execute(&self.admin).await?;
         let mut url: url::Url =
             self.url.parse().map_err(|error: url::ParseError| Failure::Config(error.to_string()))?;
-        url.set_path(DATABASE);
+        url.set_path(name);
         Ok(url.into())
     }
 
@@ -97,8 +102,9 @@ impl Bed {
         Ok(pg::connect(&self.fresh_url().await?, settings).await?)
     }
 
-    async fn drop_database(&self) -> Result<(), Failure> {
-        let drop = format!("DROP DATABASE IF EXISTS {DATABASE} WITH (FORCE)");
+    /// Forgets a database.
+    pub async fn drop_named(&self, name: &str) -> Result<(), Failure> {
+        let drop = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");
         sqlx::query(AssertSqlSafe(drop)).execute(&self.admin).await?;
         // What the last run left to be written must not be paid for by the next.
         sqlx::query("CHECKPOINT").execute(&self.admin).await?;
@@ -154,7 +160,7 @@ async fn beside_ceiling(
     Ok(Figure::new(what, &yardstick, &ours, &theirs))
 }
 
-async fn migrated(pool: &PgPool) -> Result<Db, Failure> {
+pub async fn migrated(pool: &PgPool) -> Result<Db, Failure> {
     let db = Db::new(pool.clone(), "wallet", &Lane::Live);
     pg::migrate(&db, &[&seqlog::MIGRATOR, &wallet::MIGRATOR]).await?;
     Ok(db)
