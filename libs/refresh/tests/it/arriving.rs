@@ -68,8 +68,6 @@ async fn a_node_that_slept_through_more_deltas_than_are_kept_takes_the_snapshot(
     let producer = market.produce();
     let awake = market.consume("awake").await;
     reaches(&awake, 1).await;
-    let mut sleepy = market.clone();
-    sleepy.consuming.look_every = Duration::from_secs(3_600);
     let folder = tempfile::tempdir().expect("a folder");
     let asleep = market.consume_with("asleep", Some(folder.path().to_owned()), Default::default()).await;
     reaches(&asleep, 1).await;

@@ -1,5 +1,9 @@
 //! Published sets: what arrives, what is refused, what survives whose absence.
 
 mod arriving;
+mod by_hand;
+mod electing;
+mod faults;
 mod polling;
+mod refusing;
 mod shop;
