@@ -4,6 +4,7 @@
 //! nodes cost the database nothing. Must not decide which version is right: the producer announces, a node can only
 //! refuse and keep what it has.
 
+mod falling_back;
 mod hearing;
 mod keeping;
 mod moving;
@@ -13,6 +14,7 @@ use crate::disk::DiskError;
 use crate::rules::Rules;
 use crate::set_name::SetName;
 use crate::snapshot::{Reader, Snapshot, VERSION_NONE, Versioned};
+use crate::source::{Rows, SnapshotSource};
 use crate::table::DataSet;
 use crate::wire::{NODE_LEN_MAX, Verdict, now_ms};
 use crate::{Digest, wire};
@@ -40,6 +42,9 @@ pub struct ConsumerSettings {
     pub snapshot_spread: Duration,
     /// How often it says what it runs when nothing changes.
     pub report_every: Duration,
+    /// How long nothing can be heard before a node with a fallback asks the source itself, and how often it then does;
+    /// a quarter more or less by chance.
+    pub fallback_every: Duration,
 }
 
 impl Default for ConsumerSettings {
@@ -49,6 +54,7 @@ impl Default for ConsumerSettings {
             delta_spread: Duration::from_millis(50),
             snapshot_spread: Duration::from_millis(500),
             report_every: Duration::from_secs(5),
+            fallback_every: Duration::from_secs(3),
         }
     }
 }
@@ -63,6 +69,9 @@ pub struct ConsumerParts<D> {
     /// Below which folder the copy on disk is kept; `None` keeps none.
     pub disk: Option<PathBuf>,
     pub rules: Rules<D>,
+    /// Asked only while nothing can be heard, and not while a version is pinned, held back or on trial: for nodes that
+    /// would rather cost the database a read than be late. `None` never asks: this node costs the database nothing.
+    pub fallback: Option<Arc<dyn SnapshotSource<Rows>>>,
     pub settings: ConsumerSettings,
 }
 
@@ -90,6 +99,8 @@ pub enum Origin {
     Disk,
     Delta,
     Snapshot,
+    /// The source itself, while nothing could be heard.
+    Source,
 }
 
 impl Origin {
@@ -98,6 +109,7 @@ impl Origin {
             Origin::Disk => "disk",
             Origin::Delta => "delta",
             Origin::Snapshot => "snapshot",
+            Origin::Source => "source",
         }
     }
 }
@@ -148,7 +160,7 @@ impl<D: DataSet> Consumer<D> {
     /// # Errors
     /// [`ConsumerError`]. A disk that cannot be used is no error: the status says so.
     pub async fn start(parts: ConsumerParts<D>) -> Result<Consumer<D>, ConsumerError> {
-        let ConsumerParts { set, cache, node, disk, rules, settings } = parts;
+        let ConsumerParts { set, cache, node, disk, rules, fallback, settings } = parts;
         if node.is_empty() || node.len() > NODE_LEN_MAX {
             return Err(ConsumerError::NodeName);
         }
@@ -164,7 +176,7 @@ impl<D: DataSet> Consumer<D> {
             disk_problem: keeping.problem().map(|problem: &DiskError| wire::short(problem)),
         };
         let (status_in, status) = watch::channel(first);
-        let place = Place { blobs: Blobs::new(cache, set), node, rules, settings };
+        let place = Place { blobs: Blobs::new(cache, set), node, rules, fallback, settings };
         let mut work = Work::new(place, snapshot.clone(), status_in, keeping);
         if let Some(copy) = copy {
             work.begin_with(copy).await;

@@ -60,6 +60,10 @@ pub trait Election: Send + Sync {
     async fn ask(&self, set: &SetName, order: Order, by: &str) -> Result<(), ElectionError>;
     /// The lane whose tables this is about.
     fn lane(&self) -> &Lane;
+    /// Whether there may be other candidates, to be waited for while one of them speaks.
+    fn has_rivals(&self) -> bool {
+        true
+    }
 }
 
 /// One process publishes: no database. What people ask for is forgotten when it ends.
@@ -104,6 +108,10 @@ impl Election for Alone {
 
     fn lane(&self) -> &Lane {
         &self.lane
+    }
+
+    fn has_rivals(&self) -> bool {
+        false
     }
 }
 

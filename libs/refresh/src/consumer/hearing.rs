@@ -1,5 +1,6 @@
 //! The task of a consumer: it hears what is announced, moves, reports, and keeps.
 
+use super::falling_back::Fallback;
 use super::keeping::Keeping;
 use super::moving::{Move, Moved, NotMoved, Running, after_deltas, from_snapshot};
 use super::{ConsumerSettings, ConsumerStatus, Origin};
@@ -9,6 +10,7 @@ use crate::digest::Digest;
 use crate::disk::Copy;
 use crate::rules::Rules;
 use crate::snapshot::{Snapshot, Versioned};
+use crate::source::{Rows, SnapshotSource};
 use crate::table::DataSet;
 use crate::wire::{Announcement, Beat, NodeReport, Target, Verdict, now_ms, short};
 use cache::{Feed, FeedLoss};
@@ -31,14 +33,15 @@ struct Heard {
 }
 
 pub(super) struct Work<D> {
-    blobs: Blobs,
+    pub blobs: Blobs,
     node: String,
-    rules: Rules<D>,
+    pub rules: Rules<D>,
+    pub fallback: Option<Fallback>,
     settings: ConsumerSettings,
     snapshot: Snapshot<D>,
-    status: watch::Sender<ConsumerStatus>,
+    pub status: watch::Sender<ConsumerStatus>,
     keeping: Keeping,
-    running: Running<D>,
+    pub running: Running<D>,
     heard: Option<Heard>,
     /// What was refused, until something else is announced.
     refused: Option<(Target, String)>,
@@ -51,6 +54,7 @@ pub(super) struct Place<D> {
     pub blobs: Blobs,
     pub node: String,
     pub rules: Rules<D>,
+    pub fallback: Option<Arc<dyn SnapshotSource<Rows>>>,
     pub settings: ConsumerSettings,
 }
 
@@ -61,12 +65,13 @@ impl<D: DataSet> Work<D> {
         status: watch::Sender<ConsumerStatus>,
         keeping: Keeping,
     ) -> Work<D> {
-        let Place { blobs, node, rules, settings } = place;
+        let Place { blobs, node, rules, fallback, settings } = place;
         let running = Running { manifest: None, rows: Counts::new(), view: snapshot.get() };
         Work {
             blobs,
             node,
             rules,
+            fallback: fallback.map(|source| Fallback::new(source, settings.fallback_every)),
             settings,
             snapshot,
             status,
@@ -148,8 +153,13 @@ impl<D: DataSet> Work<D> {
     async fn look(&mut self) {
         let set = self.blobs.set_name().to_string();
         match self.hear().await {
-            Ok(Some((beat, announcement))) => self.follow(&beat, &announcement).await,
-            Ok(None) => {}
+            Ok(Some((beat, announcement))) => {
+                if let Some(fallback) = &mut self.fallback {
+                    fallback.heard_something();
+                }
+                self.follow(&beat, &announcement).await;
+            }
+            Ok(None) => self.fall_back().await,
             Err(error) => {
                 tracing::debug!(set, %error, "what is announced cannot be heard");
                 let wanted = self.status.borrow().wanted;
@@ -157,6 +167,7 @@ impl<D: DataSet> Work<D> {
                     let reason = short(&error);
                     self.say(Verdict::Lacking { version, manifest, reason });
                 }
+                self.fall_back().await;
             }
         }
         if let Some(age) = self.status.borrow().age() {
@@ -269,8 +280,13 @@ impl<D: DataSet> Work<D> {
         step().by_snapshot().await
     }
 
+    /// What was announced last, if it was heard since the start.
+    pub fn announced(&self) -> Option<&Announcement> {
+        self.heard.as_ref().and_then(|heard| heard.announcement.as_ref()).map(|(_, known)| known.as_ref())
+    }
+
     /// Shows a version to readers.
-    fn serve(&mut self, set: D, rows: Counts, (version, manifest): (i64, Digest), origin: Origin) {
+    pub fn serve(&mut self, set: D, rows: Counts, (version, manifest): (i64, Digest), origin: Origin) {
         let view = Arc::new(Versioned { version, value: set });
         self.running = Running { manifest: Some(manifest), rows, view: Arc::clone(&view) };
         self.snapshot.replace(view);
@@ -316,7 +332,7 @@ impl<D: DataSet> Work<D> {
 }
 
 /// A quarter more or less, so that nodes that started together do not look together.
-fn jittered(every: Duration) -> Duration {
+pub(super) fn jittered(every: Duration) -> Duration {
     every.mul_f64(rand::rng().random_range(0.75..1.25)).max(Duration::from_millis(1))
 }
 

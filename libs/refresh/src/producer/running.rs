@@ -30,6 +30,9 @@ const ROSTER_GAP: Duration = Duration::from_millis(500);
 /// Nodes of the largest roster; what others say is passed over.
 const NODES_MAX: usize = 10_000;
 
+/// When a producer that has given its lease back has last spoken.
+const FAREWELL: u64 = 0;
+
 /// Words taken from a feed before the next round.
 const WORDS_AT_ONCE: usize = 1_024;
 
@@ -37,6 +40,12 @@ const WORDS_AT_ONCE: usize = 1_024;
 struct Lease {
     claim: Claim,
     renewed_at: Instant,
+}
+
+/// What a candidate that is not elected has seen of the producer.
+#[derive(Default)]
+struct Watch {
+    seen: Option<(Beat, Instant)>,
 }
 
 /// What a round found out that ends it.
@@ -89,10 +98,13 @@ enum Woken {
 impl<D: DataSet> Work<D> {
     pub async fn run(self, mut stopped: watch::Receiver<bool>) {
         let (mut lease, mut leading, mut ears) = (None::<Lease>, None::<Leading<D>>, Ears::default());
+        let mut watch = Watch::default();
         let mut woken = Woken::Changed;
         let mut loaded_at = None::<Instant>;
         while woken != Woken::Stop {
-            self.renew(&mut lease, woken == Woken::Changed).await;
+            if lease.is_some() || !self.election.has_rivals() || !self.sees_a_producer(&mut watch).await {
+                self.renew(&mut lease, woken == Woken::Changed).await;
+            }
             let problem = match &lease {
                 None => {
                     leading = None;
@@ -116,10 +128,38 @@ impl<D: DataSet> Work<D> {
             self.tell(leading.as_ref(), problem);
             woken = self.wait(leading.as_ref(), &mut ears, loaded_at, &mut stopped).await;
         }
-        if lease.is_some()
-            && let Err(error) = self.election.release(self.blobs.set_name()).await
-        {
+        if lease.is_some() {
+            self.leave(leading.and_then(|led| led.said)).await;
+        }
+    }
+
+    /// Gives the lease back, and says so where the other candidates look.
+    async fn leave(&self, said: Option<Beat>) {
+        if let Err(error) = self.election.release(self.blobs.set_name()).await {
             tracing::debug!(set = %self.blobs.set_name(), %error, "the lease ends by itself");
+        }
+        if let Some(last) = said {
+            let farewell = Beat { at_ms: FAREWELL, ..last };
+            let _ = self.blobs.put_named(BEAT, &farewell).await; // Without it, they wait for the lease's end.
+        }
+    }
+
+    /// Whether some producer has spoken within a lease. Candidates look into the cache, so that they cost the
+    /// database nothing; only silence makes them ask for the lease.
+    async fn sees_a_producer(&self, watch: &mut Watch) -> bool {
+        let Ok(Some(beat)) = self.blobs.get_named::<Beat>(BEAT).await else { return false };
+        let lease = self.settings.lease;
+        let age = Duration::from_millis(now_ms().saturating_sub(beat.at_ms));
+        match &watch.seen {
+            Some((seen, at)) if *seen == beat => beat.at_ms != FAREWELL && at.elapsed() < lease,
+            Some(_) => {
+                watch.seen = Some((beat, Instant::now()));
+                beat.at_ms != FAREWELL
+            }
+            None => {
+                watch.seen = Some((beat, Instant::now()));
+                beat.at_ms != FAREWELL && age < lease
+            }
         }
     }
 

@@ -6,8 +6,8 @@ use cache::Cache;
 use contracts::lane::{Lane, RunName};
 use pg::Db;
 use refresh::{
-    Alone, Consumer, LoadError, PgLease, Producer, ProducerError, ProducerParts, ProducerSettings, Rows,
-    Rules, SnapshotSource, Versioned,
+    Alone, Claim, Consumer, Election, ElectionError, LoadError, Order, PgLease, Producer, ProducerError,
+    ProducerParts, ProducerSettings, Rows, Rules, SetName, SnapshotSource, Versioned,
 };
 use sqlx::Row;
 use std::sync::Arc;
@@ -41,6 +41,52 @@ async fn of_three_producers_one_reads_and_the_next_takes_over_when_it_stops() {
     assert_eq!(price(&node, 1), Some(7));
     let next = producers.iter().find_map(|p| p.status().epoch);
     assert!(next > epoch, "{next:?} after {epoch:?}");
+}
+
+/// An election that counts how often it is asked.
+struct Counted(PgLease, std::sync::atomic::AtomicUsize);
+
+#[async_trait::async_trait]
+impl Election for Counted {
+    async fn claim(&self, set: &SetName, lease: Duration) -> Result<Option<Claim>, ElectionError> {
+        self.1.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        self.0.claim(set, lease).await
+    }
+    async fn release(&self, set: &SetName) -> Result<(), ElectionError> {
+        self.0.release(set).await
+    }
+    async fn ask(&self, set: &SetName, order: Order, by: &str) -> Result<(), ElectionError> {
+        self.0.ask(set, order, by).await
+    }
+    fn lane(&self) -> &Lane {
+        self.0.lane()
+    }
+}
+
+#[tokio::test]
+async fn candidates_that_hear_a_producer_do_not_ask_the_database() {
+    let database = testkit::postgres().await.fresh_database().await;
+    let db = shop_db(&database).await;
+    let mut market = Market::new(10);
+    market.producing.load_timeout = Duration::from_millis(500);
+    market.producing.lease = Duration::from_secs(30);
+    let first = market.produce_by(Arc::new(PgLease::new(db.clone(), "first")), "first");
+    until_told(&first, |status| status.stable.is_some()).await;
+    let counted = Arc::new(Counted(PgLease::new(db, "second"), Default::default()));
+    let second = market.produce_by(counted.clone(), "second");
+    let node = market.consume("node").await;
+    for coins in 100..110 {
+        market.source.change(|stock| {
+            stock.prices.insert(1, coins);
+        });
+        second.changed().await; // Through the candidate, which passes it on.
+        node.look_now().await;
+    }
+    reaches(&node, 11).await;
+    assert_eq!(counted.1.load(std::sync::atomic::Ordering::SeqCst), 0);
+    first.stop().await;
+    second.changed().await;
+    until_told(&second, |status| status.epoch == Some(2)).await;
 }
 
 #[tokio::test]

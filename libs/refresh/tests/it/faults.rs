@@ -195,6 +195,69 @@ async fn while_the_cache_is_away_nodes_serve_and_age_and_afterwards_catch_up() {
 }
 
 #[tokio::test]
+async fn a_node_with_a_fallback_reads_the_source_itself_only_while_nothing_can_be_heard() {
+    let weak = Weak::new();
+    let mut market = Market::on(weak.cache(), 200);
+    market.consuming.fallback_every = Duration::from_millis(50);
+    let parts = |node: &str| refresh::ConsumerParts::<Shop> {
+        set: market.set.clone(),
+        cache: market.cache.clone(),
+        node: node.to_owned(),
+        disk: None,
+        rules: Rules::none().rows_min("prices", 100),
+        fallback: Some(market.source.clone()),
+        settings: market.consuming,
+    };
+    weak.away.store(true, Ordering::SeqCst);
+    let node = refresh::Consumer::start(parts("early")).await.expect("good parts");
+    reaches(&node, 1).await;
+    assert_eq!((node.status().origin, market.source.reads()), (Some(Origin::Source), 1));
+    market.source.change(|stock| {
+        stock.prices.insert(7, 70);
+    });
+    reaches(&node, 2).await;
+    market.source.change(|stock| stock.prices.clear());
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert_eq!(node.view().version, 2, "the node's rules hold for the source too");
+    market.source.change(|stock| stock.prices = (0..200).map(|gift| (gift, 1)).collect());
+    reaches(&node, 4).await;
+    weak.away.store(false, Ordering::SeqCst);
+    let producer = market.produce();
+    reaches(&node, market.reprice(&producer, 1, 5).await).await;
+    // As in the announced version, in which nothing is read twice: the reads are the producer's again.
+    until(&node, |status| status.verdict == Verdict::Acknowledged).await;
+    let reads = market.source.reads();
+    reaches(&node, market.reprice(&producer, 1, 6).await).await;
+    assert_eq!(market.source.reads(), reads + 1);
+}
+
+#[tokio::test]
+async fn a_pinned_node_does_not_fall_back_to_what_was_pinned_away() {
+    let weak = Weak::new();
+    let mut market = Market::on(weak.cache(), 200);
+    market.consuming.fallback_every = Duration::from_millis(20);
+    let producer = market.produce();
+    let parts = refresh::ConsumerParts::<Shop> {
+        set: market.set.clone(),
+        cache: market.cache.clone(),
+        node: "a".to_owned(),
+        disk: None,
+        rules: Rules::none(),
+        fallback: Some(market.source.clone()),
+        settings: market.consuming,
+    };
+    let node = refresh::Consumer::start(parts).await.expect("good parts");
+    reaches(&node, 1).await;
+    reaches(&node, market.reprice(&producer, 1, 50).await).await;
+    producer.roll_back("ann").await.expect("there is one before");
+    until(&node, |status| status.version == 1).await;
+    weak.away.store(true, Ordering::SeqCst);
+    until(&node, |status| matches!(status.verdict, Verdict::Lacking { .. })).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!((node.view().version, price(&node, 1)), (1, Some(1)));
+}
+
+#[tokio::test]
 async fn a_node_starts_from_its_disk_while_producer_cache_and_database_are_away() {
     let folder = tempfile::tempdir().expect("a folder");
     let weak = Weak::new();
@@ -397,6 +460,7 @@ async fn a_table_that_this_program_does_not_know_is_passed_over() {
         node: "older".to_owned(),
         disk: None,
         rules: Rules::none(),
+        fallback: None,
         settings: market.consuming,
     };
     let older = refresh::Consumer::start(parts).await.expect("good parts");

@@ -152,6 +152,7 @@ impl Market {
                 delta_spread: Duration::ZERO,
                 snapshot_spread: Duration::ZERO,
                 report_every: Duration::from_millis(200),
+                ..ConsumerSettings::default()
             },
         }
     }
@@ -193,6 +194,7 @@ impl Market {
             node: node.to_owned(),
             disk,
             rules,
+            fallback: None,
             settings: self.consuming,
         };
         Consumer::start(parts).await.expect("good parts")
