@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup fmt lint deny test test-long demo bench bench-large stack stack-down
+.PHONY: help setup fmt lint deny test test-long demo bench bench-large bench-refresh stack stack-down
 
 # Tools that setup installs are found even where the toolchain's folder is not on the path.
 export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin
@@ -61,6 +61,11 @@ bench-large: setup ## the wallet on a log of 50 million entries beside empty tab
 	target/release/testkit run --with postgres -- sh -c \
 		'target/release/largesse bench --large --database "$$LARGESSE_TEST_DATABASE_URL" \
 			--seconds 10 --out target/bench/large.json'
+
+bench-refresh: ## libs/refresh beside its anchors, on a durable PostgreSQL and a Redis
+	cargo build --release -p testkit
+	CARGO_TARGET_DIR=target/benches target/release/testkit run --with postgres,redis -- \
+		cargo bench --manifest-path libs/refresh/benches/Cargo.toml
 
 stack: ## every service as a process of its own, on private PostgreSQL, Redis and RabbitMQ, in target/stack
 	@scripts/setup.sh servers

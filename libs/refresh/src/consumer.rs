@@ -211,7 +211,7 @@ impl<D: DataSet> Consumer<D> {
         self.status.clone()
     }
 
-    /// Looks at once, and returns when it has looked.
+    /// Looks at once, and returns when it has looked; where nothing can be heard, the fallback is asked at once too.
     pub async fn look_now(&self) {
         let (done, looked) = oneshot::channel();
         if self.wake.send(done).await.is_ok() {

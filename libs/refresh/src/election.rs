@@ -125,6 +125,9 @@ pub struct PgLease {
 
 impl PgLease {
     /// An election among all nodes that use this schema. It must be migrated by [`MIGRATOR`].
+    ///
+    /// `node` is unique among live nodes and the same after a restart: a node takes over from itself at once, and from
+    /// another when its lease has ended.
     pub fn new(db: Db, node: &str) -> PgLease {
         PgLease { db, node: node.to_owned(), instance: Uuid::now_v7() }
     }
@@ -136,7 +139,7 @@ VALUES ($1, 1, $2, $3, clock_timestamp() + $4 * interval '1 millisecond')
 ON CONFLICT (set_name) DO UPDATE SET
     epoch = held.epoch + CASE WHEN held.instance = excluded.instance THEN 0 ELSE 1 END,
     instance = excluded.instance, node = excluded.node, leased_until = excluded.leased_until
-WHERE held.instance = excluded.instance OR held.leased_until < clock_timestamp()
+WHERE held.instance = excluded.instance OR held.node = excluded.node OR held.leased_until < clock_timestamp()
 RETURNING epoch, pinned_version, approved_version";
 
 const RELEASE: &str =

@@ -1,7 +1,9 @@
-#![doc = include_str!("../README.md")]
+//! Slow-changing tables on every node: versioned, content-addressed snapshots and deltas, read from the database once.
 //!
 //! Owns how versions are published, moved and held. Readers never wait and never see half of a change. Must not know
-//! what is in a set.
+//! what is in a set. What follows is the README.
+//!
+#![doc = include_str!("../README.md")]
 
 mod blobs;
 mod consumer;
@@ -9,7 +11,6 @@ mod content;
 mod digest;
 mod disk;
 mod election;
-mod poll;
 mod producer;
 mod rules;
 mod set_name;
@@ -24,7 +25,6 @@ pub use consumer::{
 pub use digest::{BadDigest, Digest};
 pub use disk::DiskError;
 pub use election::{Alone, Claim, Election, ElectionError, MIGRATOR, Order, Orders, PgLease};
-pub use poll::{Poll, RefreshError, poll};
 pub use producer::{
     AskError, CanaryPlan, Producer, ProducerError, ProducerParts, ProducerSettings, ProducerStatus, roster,
 };

@@ -91,8 +91,10 @@ impl Announcement {
 }
 
 /// The one key that changes: who speaks, what is announced, and of when it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Beat {
+    /// The producer's node.
+    pub node: String,
     pub epoch: i64,
     pub seq: u64,
     pub announcement: Digest,

@@ -89,7 +89,9 @@ pub struct Crate {
 /// # Errors
 /// The manifest that cannot be read, and why.
 pub fn crates(files: &[File]) -> Result<Vec<Crate>, String> {
-    let manifests = files.iter().filter(|file| file.path.ends_with("/Cargo.toml"));
+    // A library's benches are a workspace of their own, so that no suite compiles their anchors.
+    let is_member = |path: &str| path.ends_with("/Cargo.toml") && !path.ends_with("/benches/Cargo.toml");
+    let manifests = files.iter().filter(|file| is_member(&file.path));
     manifests.map(|file| read(file).map_err(|reason| format!("{}: {reason}", file.path))).collect()
 }
 

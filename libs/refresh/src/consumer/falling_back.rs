@@ -1,7 +1,7 @@
 //! A node that asks the source itself while nothing can be heard. Only where its owner wants that.
 
 use super::Origin;
-use super::hearing::{Work, jittered};
+use super::hearing::{Haste, Work, jittered};
 use super::moving::from_snapshot;
 use crate::content::{encode, part_count};
 use crate::rules::Step;
@@ -17,6 +17,9 @@ use tokio::time::Instant;
 /// The longest one load may take.
 const LOAD_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// How soon a node that has nothing to serve asks.
+const FIRST_AFTER: Duration = Duration::from_millis(250);
+
 /// A source to fall back to, and when.
 pub(super) struct Fallback {
     source: Arc<dyn SnapshotSource<Rows>>,
@@ -26,7 +29,11 @@ pub(super) struct Fallback {
 
 impl Fallback {
     pub fn new(source: Arc<dyn SnapshotSource<Rows>>, every: Duration) -> Fallback {
-        Fallback { source, every, next_at: Instant::now() + jittered(every) }
+        Fallback { source, every, next_at: Instant::now() + jittered(every.min(FIRST_AFTER)) }
+    }
+
+    fn is_due(&self, haste: Haste) -> bool {
+        haste == Haste::SomebodyWaits || self.next_at <= Instant::now()
     }
 
     pub fn heard_something(&mut self) {
@@ -35,13 +42,13 @@ impl Fallback {
 }
 
 impl<D: DataSet> Work<D> {
-    /// Asks the source, if nothing was heard for long enough and nobody has decided against its newest version.
-    pub async fn fall_back(&mut self) {
+    /// Asks the source, if nothing was heard for long enough, or somebody waits for the answer; and nobody has decided
+    /// against its newest version.
+    pub async fn fall_back(&mut self, haste: Haste) {
         let is_decided = self.announced().is_some_and(|announced| {
             announced.pinned.is_some() || announced.held_back.is_some() || announced.canary.is_some()
         });
-        let Some(fallback) = self.fallback.as_mut().filter(|fallback| fallback.next_at <= Instant::now())
-        else {
+        let Some(fallback) = self.fallback.as_mut().filter(|fallback| fallback.is_due(haste)) else {
             return;
         };
         fallback.heard_something(); // The next is as far away, whatever becomes of this one.

@@ -49,6 +49,13 @@ pub(super) struct Work<D> {
     calls: Option<Feed>,
 }
 
+/// Why the node looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Haste {
+    None,
+    SomebodyWaits,
+}
+
 /// What a consumer is told once.
 pub(super) struct Place<D> {
     pub blobs: Blobs,
@@ -129,7 +136,7 @@ impl<D: DataSet> Work<D> {
             if self.calls.is_none() {
                 self.calls = self.blobs.calls().await.ok(); // Without it, the next look is only later.
             }
-            self.look().await;
+            self.look(if askers.is_empty() { Haste::None } else { Haste::SomebodyWaits }).await;
             for asker in askers {
                 let _ = asker.send(()); // Who stopped waiting needs no answer.
             }
@@ -140,7 +147,7 @@ impl<D: DataSet> Work<D> {
                 asker = waiting.recv() => match asker {
                     None => return,
                     Some(asker) => {
-                        self.look().await;
+                        self.look(Haste::SomebodyWaits).await;
                         let _ = asker.send(());
                     }
                 },
@@ -150,7 +157,7 @@ impl<D: DataSet> Work<D> {
     }
 
     /// Looks once: hears, moves if need be, and says what became of it.
-    async fn look(&mut self) {
+    async fn look(&mut self, haste: Haste) {
         let set = self.blobs.set_name().to_string();
         match self.hear().await {
             Ok(Some((beat, announcement))) => {
@@ -159,7 +166,7 @@ impl<D: DataSet> Work<D> {
                 }
                 self.follow(&beat, &announcement).await;
             }
-            Ok(None) => self.fall_back().await,
+            Ok(None) => self.fall_back(haste).await,
             Err(error) => {
                 tracing::debug!(set, %error, "what is announced cannot be heard");
                 let wanted = self.status.borrow().wanted;
@@ -167,7 +174,7 @@ impl<D: DataSet> Work<D> {
                     let reason = short(&error);
                     self.say(Verdict::Lacking { version, manifest, reason });
                 }
-                self.fall_back().await;
+                self.fall_back(haste).await;
             }
         }
         if let Some(age) = self.status.borrow().age() {

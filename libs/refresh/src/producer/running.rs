@@ -148,19 +148,18 @@ impl<D: DataSet> Work<D> {
     /// database nothing; only silence makes them ask for the lease.
     async fn sees_a_producer(&self, watch: &mut Watch) -> bool {
         let Ok(Some(beat)) = self.blobs.get_named::<Beat>(BEAT).await else { return false };
-        let lease = self.settings.lease;
-        let age = Duration::from_millis(now_ms().saturating_sub(beat.at_ms));
-        match &watch.seen {
-            Some((seen, at)) if *seen == beat => beat.at_ms != FAREWELL && at.elapsed() < lease,
-            Some(_) => {
-                watch.seen = Some((beat, Instant::now()));
-                beat.at_ms != FAREWELL
-            }
-            None => {
-                watch.seen = Some((beat, Instant::now()));
-                beat.at_ms != FAREWELL && age < lease
-            }
+        if beat.node == self.node {
+            return false; // Ours, from before a restart.
         }
+        let (lease, speaks) = (self.settings.lease, beat.at_ms != FAREWELL);
+        let age = Duration::from_millis(now_ms().saturating_sub(beat.at_ms));
+        let is_recent = match &watch.seen {
+            Some((seen, at)) if *seen == beat => return speaks && at.elapsed() < lease,
+            Some(_) => true,
+            None => age < lease,
+        };
+        watch.seen = Some((beat, Instant::now()));
+        speaks && is_recent
     }
 
     /// Claims, or renews when a third of the lease is over, or at once when somebody may have asked for something.
@@ -289,10 +288,11 @@ impl<D: DataSet> Work<D> {
             Err(BlobError::Bad(_)) => None,
             other => other?,
         };
-        if let Some(other) = there.filter(|other| other.epoch > leading.epoch) {
+        if let Some(other) = there.as_ref().filter(|other| other.epoch > leading.epoch) {
             return Err(RoundError::Deposed(other.epoch));
         }
-        if leading.said.is_some() && leading.said.map(|said| said.order()) != there.map(|beat| beat.order()) {
+        if leading.said.is_some() && leading.said.as_ref().map(Beat::order) != there.as_ref().map(Beat::order)
+        {
             leading.kept.distrust_cache(); // It lost our word, so it may have lost anything.
         }
         leading.kept.add([(digest, text)]);
@@ -300,6 +300,7 @@ impl<D: DataSet> Work<D> {
         leading.kept.put(&self.blobs).await?;
         let is_new = leading.announced != Some(digest);
         let beat = Beat {
+            node: self.node.clone(),
             epoch: leading.epoch,
             seq: if is_new { leading.seq + 1 } else { leading.seq },
             announcement: digest,

@@ -2,7 +2,7 @@
 //! old what it serves is.
 
 use crate::shop::{BOUND, Market, price, reaches, until};
-use refresh::{Origin, Verdict, WaitError};
+use refresh::{Origin, Snapshot, Verdict, Versioned, WaitError};
 use std::time::Duration;
 
 #[tokio::test]
@@ -114,4 +114,14 @@ async fn a_version_that_does_not_come_is_an_error_that_says_why() {
     let node = market.consume("a").await;
     let error = node.wait_for(1, Duration::from_millis(50)).await.expect_err("nobody publishes");
     assert_eq!(error, WaitError::NotYet { wanted: 1, known: 0, verdict: Verdict::Unannounced });
+}
+
+#[test]
+fn an_older_version_is_never_taken_from_an_offer() {
+    let snapshot = Snapshot::new(Versioned { version: 0, value: "none" });
+    let mut reader = snapshot.reader();
+    assert!(snapshot.offer(Versioned { version: 2, value: "two" }));
+    assert!(!snapshot.offer(Versioned { version: 1, value: "one" }));
+    assert!(!snapshot.offer(Versioned { version: 2, value: "another two" }));
+    assert_eq!((snapshot.get().value, reader.get().value, snapshot.version()), ("two", "two", 2));
 }

@@ -4,6 +4,5 @@ mod arriving;
 mod by_hand;
 mod electing;
 mod faults;
-mod polling;
 mod refusing;
 mod shop;
