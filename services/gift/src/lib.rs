@@ -34,9 +34,11 @@ pub use store::orders::OrdersTable;
 /// The service's name: its schema's, too.
 pub const SERVICE: &str = "gift";
 
-/// gift's own tables; `seqlog::MIGRATOR` comes before it.
+/// gift's own tables, after those of the sets it publishes; `seqlog::MIGRATOR` comes before it.
 pub static MIGRATOR: std::sync::LazyLock<pg::Migrator> = std::sync::LazyLock::new(|| {
-    pg::migrator(&[(101, "init", include_str!("../../../migrations/gift/0101_init.sql"))])
+    let own = pg::migrator(&[(101, "init", include_str!("../../../migrations/gift/0101_init.sql"))]);
+    let files = refresh::MIGRATOR.iter().chain(own.iter()).cloned();
+    pg::Migrator::with_migrations(files.collect())
 });
 
 /// The catalogue that ships with the product, as JSON.

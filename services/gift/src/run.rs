@@ -2,7 +2,7 @@
 
 use crate::app::ranks::Ranks;
 use crate::app::send_gift::Sender;
-use crate::app::shelf::{CatalogueFile, Shelf, ShelfError};
+use crate::app::shelf::{CatalogueFile, Shelf, ShelfError, ShelfParts};
 use crate::app::show::{self, ShowParts, ShowQueue};
 use crate::app::stage::{SeatLimits, Stage};
 use crate::config::Config;
@@ -108,8 +108,14 @@ struct Opened {
 async fn open(deps: &Deps) -> Result<Opened, StartError> {
     let config = &deps.config;
     let seed: Vec<Gift> = serde_json::from_str::<CatalogueFile>(&deps.catalogue)?.gifts;
-    let shelf_poll = Duration::from_millis(config.shelf_poll_ms.max(10));
-    let shelf = Arc::new(Shelf::begin(deps.db.clone(), &seed, shelf_poll).await?);
+    let shelf_parts = ShelfParts {
+        db: deps.db.clone(),
+        cache: deps.cache.clone(),
+        node: &deps.node,
+        seed: &seed,
+        look_every: Duration::from_millis(config.shelf_poll_ms.max(10)),
+    };
+    let shelf = Arc::new(Shelf::begin(shelf_parts).await?);
     let node_lease = Duration::from_millis(config.node_lease_ms.max(100));
     let identity = Arc::new(Identity::begin(&deps.db, &deps.node, node_lease).await?);
     let limits = SeatLimits {
@@ -284,12 +290,12 @@ pub struct ShelfReading(Arc<Shelf>);
 impl ShelfReading {
     /// Every room, live or closed.
     pub fn rooms(&self) -> Vec<Room> {
-        self.0.view().value.rooms.values().map(|room| Room::clone(room)).collect()
+        self.0.view().value.rooms.iter().map(|(_, room)| Room::clone(room)).collect()
     }
 
     /// Every gift, also those off the shelf.
     pub fn gifts(&self) -> Vec<Gift> {
-        self.0.view().value.gifts.values().map(|gift| Gift::clone(gift)).collect()
+        self.0.view().value.gifts.iter().map(|(_, gift)| Gift::clone(gift)).collect()
     }
 }
 

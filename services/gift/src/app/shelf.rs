@@ -3,19 +3,32 @@
 use crate::domain::check::{CheckError, check_gift, check_room};
 use crate::store::shelf;
 use bytes::Bytes;
+use cache::Cache;
 use contracts::catalogue::{Gift, GiftId, Room};
 use contracts::class::{Classed, ErrorClass};
 use ids::RoomId;
 use pg::Db;
-use refresh::{LoadError, Poll, Snapshot, SnapshotSource, Versioned, poll};
+use refresh::{
+    Consumer, ConsumerParts, ConsumerSettings, DataSet, LoadError, PgLease, Producer, ProducerParts,
+    ProducerSettings, RowTable, Rules, SetName, SnapshotSource, Table, Versioned,
+};
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 use utoipa::ToSchema;
 
+/// The set's name: gift publishes it, and any service may read it.
+pub const SHELF_SET: &str = "gift-shelf";
+
 /// How long one load of the shelf may take before it counts as failed.
-const LOAD_TIMEOUT: Duration = Duration::from_secs(5);
+const LOAD_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How long the node that publishes the shelf may be silent before another does.
+const PRODUCER_LEASE: Duration = Duration::from_secs(3);
+
+/// How long a change waits until this node sees it, and a start until there is a shelf. Longer than the lease, so that
+/// a change outlives the node that would have published it.
+const SEEN_WITHIN: Duration = Duration::from_secs(10);
 
 /// The catalogue as a file holds it.
 #[derive(Debug, Deserialize)]
@@ -46,12 +59,43 @@ pub struct Rooms {
 #[derive(Clone, Debug, Default)]
 pub struct ShelfView {
     pub catalogue_version: i64,
-    pub gifts: HashMap<GiftId, Arc<Gift>>,
-    pub rooms: HashMap<RoomId, Arc<Room>>,
+    pub gifts: Table<GiftId, Gift>,
+    pub rooms: Table<RoomId, Room>,
+    /// The version of each of the two, as the database counts them.
+    versions: Table<String, i64>,
     /// The listings as JSON, made once per change and not once per request.
     pub gifts_json: Bytes,
     pub rooms_json: Bytes,
 }
+
+impl DataSet for ShelfView {
+    fn table_mut(&mut self, name: &str) -> Option<&mut dyn RowTable> {
+        match name {
+            GIFTS => Some(&mut self.gifts),
+            ROOMS => Some(&mut self.rooms),
+            VERSIONS => Some(&mut self.versions),
+            _ => None,
+        }
+    }
+
+    fn finish(&mut self) -> Result<(), String> {
+        self.catalogue_version = self.versions.get(&GIFTS.to_owned()).map_or(0, |version| **version);
+        let mut gifts: Vec<Arc<Gift>> = self.gifts.iter().map(|(_, gift)| Arc::clone(gift)).collect();
+        gifts.sort_unstable_by_key(|gift| gift.gift_id);
+        let mut rooms: Vec<Arc<Room>> = self.rooms.iter().map(|(_, room)| Arc::clone(room)).collect();
+        rooms.sort_unstable_by_key(|room| room.room_id);
+        let failed = |error: serde_json::Error| error.to_string();
+        let catalogue = Catalogue { version: self.catalogue_version, gifts };
+        self.gifts_json = serde_json::to_vec(&catalogue).map_err(failed)?.into();
+        self.rooms_json = serde_json::to_vec(&Rooms { rooms }).map_err(failed)?.into();
+        Ok(())
+    }
+}
+
+/// Tables of the set.
+const GIFTS: &str = "gifts";
+const ROOMS: &str = "rooms";
+const VERSIONS: &str = "versions";
 
 /// Why a change of the shelf was not made.
 #[derive(Debug, thiserror::Error)]
@@ -62,8 +106,14 @@ pub enum ShelfError {
     UnknownReveal(GiftId),
     #[error("the database failed")]
     Db(#[from] sqlx::Error),
-    #[error("the change is stored, and this node will see it within a second")]
-    NotRefreshed(#[from] refresh::RefreshError),
+    #[error("the change is stored, and this node will see it later")]
+    NotRefreshed(#[from] refresh::WaitError),
+    #[error("the shelf could not be published")]
+    Producer(#[from] refresh::ProducerError),
+    #[error("the shelf could not be followed")]
+    Consumer(#[from] refresh::ConsumerError),
+    #[error("the shelf's name is not one of a set")]
+    Name(#[from] refresh::BadSetName),
 }
 
 impl Classed for ShelfError {
@@ -72,6 +122,7 @@ impl Classed for ShelfError {
             ShelfError::Check(error) => error.class(),
             ShelfError::UnknownReveal(_) => ErrorClass::Rejected,
             ShelfError::Db(_) | ShelfError::NotRefreshed(_) => ErrorClass::Transient,
+            ShelfError::Producer(_) | ShelfError::Consumer(_) | ShelfError::Name(_) => ErrorClass::Bug,
         }
     }
 
@@ -81,6 +132,7 @@ impl Classed for ShelfError {
             ShelfError::UnknownReveal(_) => "unknown-reveal",
             ShelfError::Db(_) => "database-unavailable",
             ShelfError::NotRefreshed(_) => "not-refreshed",
+            ShelfError::Producer(_) | ShelfError::Consumer(_) | ShelfError::Name(_) => "shelf-not-started",
         }
     }
 }
@@ -88,8 +140,8 @@ impl Classed for ShelfError {
 /// The shelf of this node.
 pub struct Shelf {
     db: Db,
-    view: Snapshot<ShelfView>,
-    poll: Poll,
+    producer: Producer,
+    consumer: Consumer<ShelfView>,
 }
 
 struct ShelfSource {
@@ -97,61 +149,109 @@ struct ShelfSource {
 }
 
 #[async_trait::async_trait]
-impl SnapshotSource<ShelfView> for ShelfSource {
-    async fn load(&self, known_version: i64) -> Result<Option<Versioned<ShelfView>>, LoadError> {
-        load(&self.db, known_version).await.map_err(LoadError::new)
+impl SnapshotSource<refresh::Rows> for ShelfSource {
+    async fn load(&self, known_version: i64) -> Result<Option<Versioned<refresh::Rows>>, LoadError> {
+        let db = &self.db;
+        // Versions are read first: a change that commits in between is loaded now, and again at the next look.
+        let versions = shelf::read_versions(db).await.map_err(LoadError::new)?;
+        let version = versions.sum();
+        if version <= known_version {
+            return Ok(None);
+        }
+        let mut rows = refresh::Rows::new();
+        rows.table(GIFTS)?;
+        rows.table(ROOMS)?;
+        rows.put(VERSIONS, GIFTS, &versions.catalogue)?;
+        rows.put(VERSIONS, ROOMS, &versions.rooms)?;
+        for gift in shelf::list_gifts(db).await.map_err(LoadError::new)? {
+            rows.put(GIFTS, &gift.gift_id, &gift)?;
+        }
+        for room in shelf::list_rooms(db).await.map_err(LoadError::new)? {
+            rows.put(ROOMS, &room.room_id, &room)?;
+        }
+        Ok(Some(Versioned { version, value: rows }))
     }
 }
 
-/// Both versions only grow, so their sum is a version of both.
-async fn load(db: &Db, known_version: i64) -> Result<Option<Versioned<ShelfView>>, sqlx::Error> {
-    // Versions are read first: a change that commits in between is loaded now and again at the next poll.
-    let versions = shelf::read_versions(db).await?;
-    let version = versions.catalogue + versions.rooms;
-    if version <= known_version {
-        return Ok(None);
-    }
-    let gifts: Vec<Arc<Gift>> = shelf::list_gifts(db).await?.into_iter().map(Arc::new).collect();
-    let rooms: Vec<Arc<Room>> = shelf::list_rooms(db).await?.into_iter().map(Arc::new).collect();
-    let catalogue = Catalogue { version: versions.catalogue, gifts: gifts.clone() };
-    let listing = Rooms { rooms: rooms.clone() };
-    let json = |made: Result<Vec<u8>, serde_json::Error>| {
-        made.map(Bytes::from).map_err(|e| sqlx::Error::Encode(e.into()))
-    };
-    let value = ShelfView {
-        catalogue_version: versions.catalogue,
-        gifts: gifts.into_iter().map(|gift| (gift.gift_id, gift)).collect(),
-        rooms: rooms.into_iter().map(|room| (room.room_id, room)).collect(),
-        gifts_json: json(serde_json::to_vec(&catalogue))?,
-        rooms_json: json(serde_json::to_vec(&listing))?,
-    };
-    Ok(Some(Versioned { version, value }))
+/// A catalogue that had gifts and has none is a mistake of somebody's.
+fn rules() -> Rules<ShelfView> {
+    Rules::none().check("gifts are not all gone", |before: &ShelfView, after| {
+        let are_gone = after.gifts.is_empty() && !before.gifts.is_empty();
+        if are_gone { Err("the catalogue is empty".to_owned()) } else { Ok(()) }
+    })
+}
+
+/// What a shelf is built from.
+pub struct ShelfParts<'a> {
+    pub db: Db,
+    pub cache: Cache,
+    /// The node's name: unique among live nodes.
+    pub node: &'a str,
+    /// The gifts an empty catalogue begins with.
+    pub seed: &'a [Gift],
+    /// How often the node that publishes the shelf compares it with the database.
+    pub look_every: Duration,
 }
 
 impl Shelf {
-    /// Loads the shelf, seeding an empty catalogue with `seed`, and keeps it fresh.
+    /// Seeds an empty catalogue, takes part in publishing the shelf, and serves it.
+    ///
+    /// While neither the cache nor a producer can be heard, this node reads the database itself, so that gifts can be
+    /// sent while Redis is away.
     ///
     /// # Errors
     /// [`ShelfError`]: a seed that breaks the rules, or the database.
-    pub async fn begin(db: Db, seed: &[Gift], poll_every: Duration) -> Result<Shelf, ShelfError> {
+    pub async fn begin(parts: ShelfParts<'_>) -> Result<Shelf, ShelfError> {
+        let ShelfParts { db, cache, node, seed, look_every } = parts;
         if shelf::read_versions(&db).await?.catalogue == 0 {
             for gift in seed {
                 check_gift(gift)?;
             }
             write_gifts(&db, seed).await?;
         }
-        let first = load(&db, refresh::VERSION_NONE).await?;
-        let first =
-            first.unwrap_or(Versioned { version: refresh::VERSION_NONE, value: ShelfView::default() });
-        let view = Snapshot::new(first);
-        let source = Arc::new(ShelfSource { db: db.clone() });
-        let poll = poll("gift-shelf", view.clone(), source, poll_every, LOAD_TIMEOUT);
-        Ok(Shelf { db, view, poll })
+        let set = SetName::try_new(SHELF_SET)?;
+        let source: Arc<dyn SnapshotSource<refresh::Rows>> = Arc::new(ShelfSource { db: db.clone() });
+        let producing = ProducerSettings {
+            look_every,
+            load_timeout: LOAD_TIMEOUT,
+            lease: PRODUCER_LEASE,
+            ..ProducerSettings::default()
+        };
+        let producer = Producer::start(ProducerParts {
+            set: set.clone(),
+            election: Arc::new(PgLease::new(db.clone(), node)),
+            cache: cache.clone(),
+            node: node.to_owned(),
+            source: Arc::clone(&source),
+            rules: rules(),
+            settings: producing,
+        })?;
+        let consuming = ConsumerSettings { fallback_every: look_every, ..ConsumerSettings::default() };
+        let consumer = Consumer::start(ConsumerParts {
+            set,
+            cache,
+            node: node.to_owned(),
+            disk: None,
+            rules: rules(),
+            fallback: Some(source),
+            settings: consuming,
+        })
+        .await?;
+        consumer.wait_for(1, SEEN_WITHIN).await?;
+        Ok(Shelf { db, producer, consumer })
     }
 
     /// The shelf of this instant.
     pub fn view(&self) -> Arc<Versioned<ShelfView>> {
-        self.view.get()
+        self.consumer.view()
+    }
+
+    /// Waits until this node sees what is in the database now.
+    async fn see(&self) -> Result<(), ShelfError> {
+        let version = shelf::read_versions(&self.db).await?.sum();
+        self.producer.changed().await;
+        self.consumer.look_now().await;
+        Ok(self.consumer.wait_for(version, SEEN_WITHIN).await?)
     }
 
     /// Creates or replaces a gift; this node sees it when this returns.
@@ -167,7 +267,7 @@ impl Shelf {
             return Err(ShelfError::UnknownReveal(outcome.gift_id));
         }
         let version = write_gifts(&self.db, &[gift]).await?;
-        self.poll.refresh_now().await?;
+        self.see().await?;
         Ok(version)
     }
 
@@ -180,7 +280,7 @@ impl Shelf {
         let mut tx = self.db.begin().await?;
         shelf::save_room_in_tx(&mut tx, &self.db, &room).await?;
         tx.commit().await?;
-        self.poll.refresh_now().await?;
+        self.see().await?;
         Ok(())
     }
 }

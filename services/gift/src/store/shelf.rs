@@ -13,7 +13,14 @@ pub struct ShelfVersions {
     pub rooms: i64,
 }
 
-/// Reads the versions: the one statement a poll costs.
+impl ShelfVersions {
+    /// Both only grow, so their sum is a version of both.
+    pub fn sum(self) -> i64 {
+        self.catalogue.saturating_add(self.rooms)
+    }
+}
+
+/// Reads the versions: the one statement a look costs.
 pub async fn read_versions(db: &Db) -> Result<ShelfVersions, sqlx::Error> {
     let text = "SELECT catalogue_version, rooms_version FROM {s}.shelf_versions";
     let row = sqlx::query(db.sql(text)).fetch_one(db.pool()).await?;
