@@ -55,6 +55,9 @@ enum RoundError {
     Deposed(i64),
     #[error("the cache cannot be used: {0}")]
     Blob(#[from] BlobError),
+    /// The round went on without it.
+    #[error("{0}")]
+    Problem(String),
 }
 
 impl From<BadBlob> for RoundError {
@@ -218,7 +221,7 @@ impl<D: DataSet> Work<D> {
         self.show_roster(led, ears).await;
         match problem {
             None => Ok(()),
-            Some(reason) => Err(RoundError::Blob(BlobError::Bad(BadBlob::Row(reason)))),
+            Some(reason) => Err(RoundError::Problem(reason)),
         }
     }
 

@@ -129,6 +129,28 @@ async fn a_deposed_producer_is_not_believed() {
 }
 
 #[tokio::test]
+async fn a_late_word_of_a_former_producer_moves_no_node() {
+    let market = Market::new(10);
+    let (old, node) = (market.produce(), market.consume("node").await);
+    reaches(&node, 1).await;
+    let beat = format!("refresh:{}:beat", market.set);
+    let said = market.cache.get(&beat).await.expect("readable").expect("it spoke");
+    old.stop().await;
+    tokio::time::sleep(Duration::from_millis(5)).await; // The epoch of `Alone` is a millisecond.
+    let new = market.produce();
+    reaches(&node, market.reprice(&new, 1, 5).await).await;
+    new.stop().await;
+    market.cache.set(&beat, &said, BOUND).await.expect("said late");
+    for _ in 0..3 {
+        node.look_now().await;
+    }
+    assert_eq!((node.view().version, price(&node, 1)), (2, Some(5)));
+    let late = market.consume("late").await;
+    late.look_now().await;
+    assert_eq!(late.status().wanted, Some(1), "who never heard the new one would believe it");
+}
+
+#[tokio::test]
 async fn parts_that_do_not_fit_together_are_refused() {
     let market = Market::new(1);
     let run = RunName::try_from("run1".to_owned()).expect("a name");

@@ -96,11 +96,22 @@ async fn a_node_that_refuses_keeps_its_version_says_why_and_ages() {
     let producer = market.produce();
     let (strict, easy) = (market.consume_with("strict", None, rules).await, market.consume("easy").await);
     reaches(&strict, 1).await;
+    // While the source is silent nothing can be confirmed, so what confirms the change is later than this.
+    market.source.break_it(true);
+    until_told(&producer, |status| status.problem.is_some()).await;
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    let before =
+        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_millis();
+    market.source.break_it(false);
     let version = market.reprice(&producer, 1, 1_000).await;
     reaches(&easy, version).await;
     let refused =
         until(&strict, |status| matches!(status.verdict, Verdict::Refused { version: 2, .. })).await;
     assert_eq!((refused.version, price(&strict, 1)), (1, Some(1)));
+    assert!(
+        u128::from(refused.as_of_ms.expect("it serves one")) < before,
+        "what is refused makes nothing fresh"
+    );
     let heard = tokio::time::timeout(BOUND, async {
         loop {
             let seen = roster(&market.cache, &market.set).await.expect("readable").unwrap_or_default();
@@ -114,13 +125,71 @@ async fn a_node_that_refuses_keeps_its_version_says_why_and_ages() {
     let (reason, by_version) = heard.await.expect("the producer hears of it");
     assert_eq!(reason, "prices are low: 1002 coins in all");
     assert_eq!(by_version, [(1, 1), (2, 1)].into());
-    let aged = strict.status().as_of_ms;
-    assert!(easy.status().as_of_ms >= aged);
-    tokio::time::sleep(Duration::from_millis(100)).await;
-    assert_eq!(strict.status().as_of_ms, aged, "what is refused makes nothing fresh");
+    assert_eq!(strict.status().as_of_ms, refused.as_of_ms, "nor does it later");
+    assert!(easy.status().as_of_ms > refused.as_of_ms);
     let version = market.reprice(&producer, 1, 2).await;
     reaches(&strict, version).await;
     assert_eq!(strict.status().verdict, Verdict::Acknowledged);
+}
+
+/// A key that this program reads without regard to case.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Folded(String);
+
+impl<'de> serde::Deserialize<'de> for Folded {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Folded, D::Error> {
+        Ok(Folded(String::deserialize(from)?.to_lowercase()))
+    }
+}
+
+#[derive(Clone, Default)]
+struct Names {
+    rooms: refresh::Table<Folded, u32>,
+}
+
+impl refresh::DataSet for Names {
+    fn table_mut(&mut self, name: &str) -> Option<&mut dyn refresh::RowTable> {
+        (name == "rooms").then_some(&mut self.rooms)
+    }
+}
+
+#[tokio::test]
+async fn two_keys_that_a_program_reads_as_one_are_held_back_and_refused() {
+    let market = Market::new(0);
+    market.source.change(|stock| {
+        stock.rooms.insert("Ann".to_owned(), 1);
+        stock.rooms.insert("ann".to_owned(), 2);
+        stock.prices = [(1, 1), (2, 2)].into();
+    });
+    let parts = refresh::ProducerParts::<Names> {
+        set: market.set.clone(),
+        election: market.alone(),
+        cache: market.cache.clone(),
+        node: "names".to_owned(),
+        source: market.source.clone(),
+        rules: Rules::none(),
+        settings: market.producing,
+    };
+    let names = refresh::Producer::start(parts).expect("good parts");
+    let held = until_told(&names, |status| status.held_back.is_some()).await.held_back.expect("held back");
+    assert_eq!(held.reason, "the table rooms has 1 rows, and 2 were announced");
+    names.stop().await;
+    // A producer that tells them apart publishes both; the program that does not refuses.
+    let _shop = market.produce();
+    let parts = refresh::ConsumerParts::<Names> {
+        set: market.set.clone(),
+        cache: market.cache.clone(),
+        node: "names".to_owned(),
+        disk: None,
+        rules: Rules::none(),
+        fallback: None,
+        settings: market.consuming,
+    };
+    let node = refresh::Consumer::start(parts).await.expect("good parts");
+    let mut status = node.subscribe();
+    let refused = status.wait_for(|status| matches!(status.verdict, Verdict::Refused { .. }));
+    tokio::time::timeout(BOUND, refused).await.expect("in time").expect("it runs");
+    assert_eq!(node.view().version, 0);
 }
 
 #[tokio::test]
@@ -177,6 +246,39 @@ async fn the_others_follow_when_the_first_have_acknowledged() {
         reaches(node, version).await;
     }
     until_told(&producer, |status| status.stable.is_some_and(|stable| stable.version == version)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_version_goes_no_further_before_all_of_the_first_have_acknowledged() {
+    let market = with_canary(100);
+    let gate = std::sync::Arc::new(std::sync::Mutex::new(()));
+    let passing = gate.clone();
+    let slow = Rules::none().check("a slow check", move |_, _: &crate::shop::Shop| {
+        drop(passing.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
+        Ok(())
+    });
+    let producer = market.produce();
+    let (quick, slow) = (market.consume("quick").await, market.consume_with("slow", None, slow).await);
+    reaches(&quick, 1).await;
+    reaches(&slow, 1).await;
+    all_heard(&market, 2).await;
+    let ((open, wait), closing) = (std::sync::mpsc::sync_channel::<()>(1), gate.clone());
+    let (is_closed, told) = std::sync::mpsc::sync_channel::<()>(1);
+    let keeper = std::thread::spawn(move || {
+        let _shut = closing.lock();
+        let _ = is_closed.send(());
+        let _ = wait.recv();
+    });
+    told.recv().expect("the gate is shut");
+    let version = market.reprice(&producer, 1, 100).await;
+    reaches(&quick, version).await;
+    tokio::time::sleep(Duration::from_millis(400)).await;
+    let waiting = producer.status();
+    open.send(()).expect("the keeper waits");
+    keeper.join().expect("the gate is open");
+    assert_eq!(waiting.stable.map(|stable| stable.version), Some(1), "one of two has not acknowledged");
+    until_told(&producer, |status| status.stable.is_some_and(|stable| stable.version == version)).await;
+    reaches(&slow, version).await;
 }
 
 /// Eight nodes that serve the first version, and that the producer has heard.
