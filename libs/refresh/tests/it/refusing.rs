@@ -39,6 +39,11 @@ async fn a_table_that_lost_its_rows_is_held_back_until_it_has_them_again() {
         (2, "the table prices has 49 rows, and 50 are the least")
     );
     assert_eq!(node.view().version, 1);
+    node.look_now().await;
+    let as_of = node.status().as_of_ms;
+    tokio::time::sleep(Duration::from_millis(150)).await; // Some looks of the producer.
+    node.look_now().await;
+    assert_eq!(node.status().as_of_ms, as_of, "a version that is held back leaves the one before it old");
     let version = market.reprice(&producer, 99, 1).await;
     reaches(&node, version).await;
     assert_eq!(
