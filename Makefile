@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup fmt lint deny test test-long demo bench bench-large bench-refresh stack stack-down
+.PHONY: help setup fmt lint deny test test-long demo bench bench-large bench-guard bench-refresh stack stack-down
 
 # Tools that setup installs are found even where the toolchain's folder is not on the path.
 export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin
@@ -36,6 +36,7 @@ test: setup ## everything CI runs: format, deny, tidy, clippy, and every suite w
 	cargo clippy --workspace --all-targets -- -D warnings
 	cargo nextest run --workspace --no-run
 	$(WITH_SERVERS) cargo nextest run --workspace
+	cargo test --workspace --doc
 
 test-long: export LARGESSE_TEST_LONG := 1
 test-long: setup ## the same suites at full counts and durations
@@ -66,6 +67,9 @@ bench-refresh: ## libs/refresh beside its anchors, on a durable PostgreSQL and a
 	cargo build --release -p testkit
 	CARGO_TARGET_DIR=target/benches target/release/testkit run --with postgres,redis -- \
 		cargo bench --manifest-path libs/refresh/benches/Cargo.toml
+
+bench-guard: ## guard beside tower-resilience and governor, then its limit under three times a node's capacity
+	cargo bench --manifest-path libs/guard/benches/Cargo.toml --target-dir target/bench-guard
 
 stack: ## every service as a process of its own, on private PostgreSQL, Redis and RabbitMQ, in target/stack
 	@scripts/setup.sh servers

@@ -3,17 +3,27 @@
 use crate::standard::StandardLayer;
 use crate::{KeyAge, Problem, Readiness, TokenKeys, docs, health};
 use axum::Router;
+use chrono::Utc;
 use contracts::lane::Lane;
-use guard::{Admission, FixedLimit, Priority};
-use http::{Method, StatusCode};
+use guard::{AdaptiveLimit, Admission, Cohort, Priority, Quotas};
+use http::{HeaderMap, Method, StatusCode, header};
 use lane::LaneKey;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 /// The largest body taken, unless a route says otherwise with `axum::extract::DefaultBodyLimit`.
 pub const BODY_LEN_MAX: usize = 64 * 1024;
 
-/// Requests in flight at once, where nobody chose another admission.
+/// Requests in flight at once at the very most, where nobody chose another admission.
 const IN_FLIGHT_MAX: usize = 4_096;
+
+/// How long a request may wait inside on average before that counts as overload: gifts are committed in batches, and
+/// a batch is worth waiting for.
+const WAIT_ALLOWED: Duration = Duration::from_millis(10);
+
+/// How long users keep their cohort, in seconds.
+const COHORT_TURN_S: i64 = 3_600;
 
 /// The edge of one process. Set the fields that differ from the default, then [`Edge::finish`] the router.
 #[derive(Clone)]
@@ -23,6 +33,10 @@ pub struct Edge {
     pub admission: Arc<dyn Admission>,
     /// The class of a request by its method and matched path, for the admission.
     pub classify: fn(&Method, &str) -> Priority,
+    /// The cohort of a request by its headers, for the admission: before its token is checked, because checking is work.
+    pub cohort: fn(&HeaderMap) -> Cohort,
+    /// What one viewer may ask for; every [`Viewer`](crate::Viewer) that is admitted takes one.
+    pub quotas: Option<Arc<Quotas>>,
     pub readiness: Readiness,
     /// Renders `/metrics`.
     pub render_metrics: Arc<dyn Fn() -> String + Send + Sync>,
@@ -41,8 +55,10 @@ impl Edge {
         Edge {
             tokens,
             key_age: KeyAge::default(),
-            admission: Arc::new(FixedLimit::new(IN_FLIGHT_MAX)),
+            admission: Edge::admission_up_to(IN_FLIGHT_MAX),
             classify,
+            cohort,
+            quotas: None,
             readiness: Readiness::default(),
             render_metrics: Arc::new(String::new),
             body_len_max: BODY_LEN_MAX,
@@ -50,6 +66,11 @@ impl Edge {
             lane_key: None,
             openapi: None,
         }
+    }
+
+    /// An admission that finds its limit itself and never lets in more than `in_flight_max` at once.
+    pub fn admission_up_to(in_flight_max: usize) -> Arc<dyn Admission> {
+        Arc::new(AdaptiveLimit::up_to(in_flight_max, WAIT_ALLOWED))
     }
 
     /// Puts the standard layers around a router and adds `/healthz`, `/readyz`, `/metrics` and, with a
@@ -92,4 +113,16 @@ fn classify(method: &Method, path: &str) -> Priority {
     } else {
         Priority::Paying
     }
+}
+
+/// By the end of the token as it was sent, which is its signature: the same for one sign-in, and no work. Who forges
+/// one gains a cohort and then a 401. Requests without a token are dealt one by one.
+fn cohort(headers: &HeaderMap) -> Cohort {
+    static UNKNOWN: AtomicU64 = AtomicU64::new(0);
+    let token = headers.get(header::AUTHORIZATION).or_else(|| headers.get(header::COOKIE));
+    let Some(end) = token.and_then(|token| token.as_bytes().last_chunk::<16>()) else {
+        return Cohort::spread(UNKNOWN.fetch_add(1, Ordering::Relaxed));
+    };
+    let turn = Utc::now().timestamp().div_euclid(COHORT_TURN_S).unsigned_abs();
+    Cohort::of(u128::from_le_bytes(*end), turn)
 }

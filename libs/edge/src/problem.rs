@@ -3,6 +3,7 @@
 use crate::body::sentence;
 use axum::response::{IntoResponse, Response};
 use contracts::class::{Classed, ErrorClass};
+use guard::Refusal;
 use http::{HeaderValue, StatusCode, header};
 use serde::ser::SerializeMap;
 use serde_json::Value;
@@ -87,6 +88,18 @@ impl Problem {
     /// 404.
     pub fn not_found(slug: &'static str, detail: impl Into<String>) -> Problem {
         Problem::new(StatusCode::NOT_FOUND, slug, detail)
+    }
+
+    /// 429 where whoever asks is over their own limit, 503 where this node is over its; with the time to come back.
+    /// Counted by whoever refused and not logged one by one: an overload is no time to write logs.
+    pub fn refused(refusal: &Refusal) -> Problem {
+        let status = if refusal.reason.is_quota() {
+            StatusCode::TOO_MANY_REQUESTS
+        } else {
+            StatusCode::SERVICE_UNAVAILABLE
+        };
+        Problem::new(status, refusal.reason.as_str(), sentence(&refusal.to_string()))
+            .retry_after(refusal.retry_after)
     }
 
     /// Adds an extension member. Members keep the order they were added in.

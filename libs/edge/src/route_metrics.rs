@@ -1,5 +1,6 @@
 //! Rate, errors and duration of one route, as handles made once: a request only moves atomics.
 
+use guard::Kind;
 use http::{Method, StatusCode};
 use metrics::{Counter, Histogram};
 use std::sync::OnceLock;
@@ -18,11 +19,18 @@ pub(crate) struct RouteMetrics {
 pub(crate) struct Handles {
     requests: [Counter; 5],
     duration: Histogram,
+    /// What the admission knows the work of this route by.
+    pub kind: Kind,
 }
 
 impl RouteMetrics {
-    /// The handles of a method; `path` is read the first time only.
-    pub fn of(&self, method: &Method, path: impl FnOnce() -> String) -> &Handles {
+    /// The handles of a method; `path` and `kind` are read the first time only.
+    pub fn of(
+        &self,
+        method: &Method,
+        path: impl FnOnce() -> String,
+        kind: impl FnOnce() -> Kind,
+    ) -> &Handles {
         let at = match *method {
             Method::GET | Method::HEAD => 0,
             Method::POST => 1,
@@ -31,12 +39,12 @@ impl RouteMetrics {
             Method::DELETE => 4,
             _ => 5,
         };
-        self.by_method[at].get_or_init(|| Handles::new(METHODS[at], &path()))
+        self.by_method[at].get_or_init(|| Handles::new(METHODS[at], &path(), kind()))
     }
 }
 
 impl Handles {
-    fn new(method: &'static str, path: &str) -> Handles {
+    fn new(method: &'static str, path: &str, kind: Kind) -> Handles {
         let counter = |status| {
             metrics::counter!(
                 "largesse_http_requests_total",
@@ -46,7 +54,7 @@ impl Handles {
         let duration = metrics::histogram!(
             "largesse_http_request_seconds", "method" => method, "path" => path.to_owned()
         );
-        Handles { requests: STATUSES.map(counter), duration }
+        Handles { requests: STATUSES.map(counter), duration, kind }
     }
 
     pub fn record(&self, status: StatusCode, took: Duration) {

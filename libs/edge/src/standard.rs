@@ -1,10 +1,10 @@
 //! The one layer around every route: lane, admission, trace context, metrics, panics, body limit.
 //!
-//! It costs one boxed future and a clock read per request. The permit is held until the head of the answer
-//! is ready, so an open event stream holds none.
+//! It costs one boxed future and three clock reads per request. The permit is held until the head of the answer
+//! is ready, so an open event stream holds none. While requests are refused by level, every answer says from which
+//! level on, so that whoever sends them can keep them.
 
 use crate::Problem;
-use crate::body::sentence;
 use crate::edge::Edge;
 use crate::route_metrics::RouteMetrics;
 use axum::extract::{DefaultBodyLimit, MatchedPath, Request};
@@ -13,8 +13,8 @@ use axum::routing::Route;
 use chrono::Utc;
 use contracts::lane::Lane;
 use futures::FutureExt;
-use guard::Permit;
-use http::{HeaderMap, StatusCode};
+use guard::{Ask, CUT_LEVEL_HEADER, CutLevel, Kind, Outcome, Permit};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use lane::LANE_HEADER;
 use std::any::Any;
 use std::convert::Infallible;
@@ -22,6 +22,7 @@ use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::{Context, Poll};
 use std::time::Instant;
 use tower::{Layer, Service};
@@ -31,11 +32,28 @@ use tracing::{Instrument, Span};
 const UNMATCHED: &str = "unmatched";
 
 #[derive(Clone)]
-pub(crate) struct StandardLayer(Arc<Edge>);
+pub(crate) struct StandardLayer {
+    edge: Arc<Edge>,
+    kinds: Arc<Kinds>,
+}
 
 impl StandardLayer {
     pub fn new(edge: Arc<Edge>) -> StandardLayer {
-        StandardLayer(edge)
+        StandardLayer { edge, kinds: Arc::default() }
+    }
+}
+
+/// Gives every method of every route a number of its own, in the order they are first asked for; the last number is
+/// shared by all that come after.
+#[derive(Default)]
+struct Kinds(AtomicU8);
+
+impl Kinds {
+    fn next(&self) -> Kind {
+        let next = |number: u8| number.checked_add(1);
+        match self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next) {
+            Ok(number) | Err(number) => Kind(number),
+        }
     }
 }
 
@@ -43,13 +61,15 @@ impl Layer<Route> for StandardLayer {
     type Service = Standard;
 
     fn layer(&self, route: Route) -> Standard {
-        Standard { edge: Arc::clone(&self.0), route, metrics: Arc::default() }
+        let (edge, kinds) = (Arc::clone(&self.edge), Arc::clone(&self.kinds));
+        Standard { edge, kinds, route, metrics: Arc::default() }
     }
 }
 
 #[derive(Clone)]
 pub(crate) struct Standard {
     edge: Arc<Edge>,
+    kinds: Arc<Kinds>,
     route: Route,
     metrics: Arc<RouteMetrics>,
 }
@@ -65,28 +85,35 @@ impl Service<Request> for Standard {
 
     fn call(&mut self, mut request: Request) -> Self::Future {
         let started = Instant::now();
-        let admitted = self.admit(&request);
         let metrics = Arc::clone(&self.metrics);
-        let method = request.method().clone();
         let path = request.extensions().get::<MatchedPath>().cloned();
+        let method = request.method().clone();
+        let handles = metrics.of(&method, || text_of(path.as_ref()).to_owned(), || self.kinds.next());
+        let admitted = self.admit(&request, handles.kind);
+        let edge = Arc::clone(&self.edge);
         let span = span_of(&request, path.as_ref());
         request.extensions_mut().insert(Arc::clone(&self.edge));
         DefaultBodyLimit::max(self.edge.body_len_max).apply(&mut request);
         let answer = admitted.map(|permit| (permit, self.route.call(request)));
         Box::pin(async move {
-            let response = match answer {
+            let mut response = match answer {
                 Err(problem) => problem.into_response(),
                 Ok((permit, answer)) => {
                     let caught = AssertUnwindSafe(answer).catch_unwind().instrument(span).await;
-                    drop(permit);
-                    match caught {
-                        Ok(Ok(response)) => response,
+                    let (response, outcome) = match caught {
+                        Ok(Ok(response)) => {
+                            let outcome = outcome_of(response.status());
+                            (response, outcome)
+                        }
                         Ok(Err(never)) => match never {},
-                        Err(panic) => panicked(panic.as_ref()).into_response(),
-                    }
+                        Err(panic) => (panicked(panic.as_ref()).into_response(), Outcome::Ignored),
+                    };
+                    permit.finish(outcome);
+                    response
                 }
             };
-            let handles = metrics.of(&method, || text_of(path.as_ref()).to_owned());
+            tell_cut(&edge, response.headers_mut());
+            let handles = metrics.of(&method, String::new, Kind::default); // Made above.
             handles.record(response.status(), started.elapsed());
             Ok(response)
         })
@@ -94,7 +121,7 @@ impl Service<Request> for Standard {
 }
 
 impl Standard {
-    fn admit(&self, request: &Request) -> Result<Permit, Problem> {
+    fn admit(&self, request: &Request, kind: Kind) -> Result<Permit, Problem> {
         let lane = lane_of(&self.edge, request.headers())?;
         if lane != self.edge.lane {
             // Shadow traffic that reaches a live router, or the reverse, must stop here.
@@ -106,11 +133,25 @@ impl Standard {
         }
         let path = text_of(request.extensions().get::<MatchedPath>());
         let class = (self.edge.classify)(request.method(), path);
-        self.edge.admission.try_admit(class).map_err(|refusal| {
-            // Counted by the admission and not logged one by one: an overload is no time to write logs.
-            Problem::new(StatusCode::SERVICE_UNAVAILABLE, refusal.reason, sentence(&refusal.to_string()))
-                .retry_after(refusal.retry_after)
-        })
+        let ask = Ask::new(class).of((self.edge.cohort)(request.headers())).kind(kind);
+        self.edge.admission.try_admit(ask).map_err(|refusal| Problem::refused(&refusal))
+    }
+}
+
+/// What an answer says about how busy this node is: one that did not come in time is a timeout, and one that may
+/// come again found no room behind this edge.
+fn outcome_of(status: StatusCode) -> Outcome {
+    match status {
+        StatusCode::GATEWAY_TIMEOUT => Outcome::TimedOut,
+        StatusCode::SERVICE_UNAVAILABLE => Outcome::Dropped,
+        _ => Outcome::Served,
+    }
+}
+
+fn tell_cut(edge: &Edge, headers: &mut HeaderMap) {
+    let cut = edge.admission.cut_level();
+    if cut < CutLevel::OPEN {
+        headers.insert(CUT_LEVEL_HEADER, HeaderValue::from(cut.number()));
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::edge::Edge;
 use crate::{Claims, Problem, Role, TokenError, cookies};
 use axum::extract::FromRequestParts;
+use guard::Scope;
 use http::header;
 use http::request::Parts;
 use ids::{Uuid, ViewerId};
@@ -68,6 +69,17 @@ fn claims_of_role(parts: &Parts, roles: &[Role]) -> Result<Claims, TokenError> {
     if roles.contains(&claims.role) { Ok(claims) } else { Err(TokenError::RoleNotAllowed) }
 }
 
+/// A viewer's claims, if the viewer has not used up what one viewer may ask for. Checked after the token, so that
+/// nobody can use up another's.
+fn claims_of_viewer(parts: &Parts) -> Result<Claims, Problem> {
+    let claims = claims_of_role(parts, &[Role::Viewer])?;
+    let quotas = parts.extensions.get::<Arc<Edge>>().and_then(|edge| edge.quotas.as_ref());
+    match quotas.map(|quotas| quotas.try_take(&[(Scope::Viewer, claims.sub.as_u128())], 1)) {
+        Some(Err(refusal)) => Err(Problem::refused(&refusal)),
+        Some(Ok(())) | None => Ok(claims),
+    }
+}
+
 macro_rules! admits {
     ($($who:ty: |$parts:ident| $claims:expr => |$found:ident| $made:expr;)*) => {$(
         impl<S: Send + Sync> FromRequestParts<S> for $who {
@@ -82,7 +94,7 @@ macro_rules! admits {
 }
 
 admits! {
-    Viewer: |parts| claims_of_role(parts, &[Role::Viewer]) => |found| Viewer(ViewerId::from_uuid(found.sub));
+    Viewer: |parts| claims_of_viewer(parts) => |found| Viewer(ViewerId::from_uuid(found.sub));
     Finance: |parts| claims_of_role(parts, &[Role::Finance]) => |found| Finance { sub: found.sub };
     Sre: |parts| claims_of_role(parts, &[Role::Sre]) => |found| Sre { sub: found.sub };
     FinanceOrSre: |parts| claims_of_role(parts, &[Role::Finance, Role::Sre])

@@ -8,8 +8,19 @@ use std::collections::{BTreeMap, BTreeSet};
 pub const METRICS_PAGE: &str = "docs/metrics.md";
 
 /// What a gauge's or a histogram's name may end with: its unit, or the thing it counts.
-const UNITS: [&str; 8] =
-    ["seconds", "rows", "partitions", "groups", "breaks", "connections", "orders", "commands"];
+const UNITS: [&str; 11] = [
+    "seconds",
+    "rows",
+    "partitions",
+    "groups",
+    "breaks",
+    "connections",
+    "orders",
+    "commands",
+    "requests",
+    "levels",
+    "breakers",
+];
 
 /// One metric: its kind and its labels.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -89,6 +89,19 @@ Examples:
   largesse retire --database postgres://app@db/largesse --config largesse.toml"
     )]
     Retire(RetireArgs),
+    /// Show what a process calls: what is declared, or with --url how it is there now
+    #[command(after_help = "Exit 1 where something is away.
+
+Examples:
+  largesse deps
+  largesse deps --url http://127.0.0.1:8080 --data-dir ./data")]
+    Deps(DepsArgs),
+    /// Compute nodes and quotas for a forecast peak, from a load test's result
+    #[command(after_help = "Examples:
+  largesse capacity --load-test load-test.json --forecast forecast.json
+  load-test.json: {\"nodes\":1,\"p99_max_us\":20000,\"steps\":[{\"offered_per_s\":20000,\"served_per_s\":20000,\"p99_us\":4000}]}
+  forecast.json:  {\"peak_per_s\":100000,\"margin_percent\":30,\"nodes_away\":1,\"room_percent\":25,\"viewer_per_s\":10,\"tenants\":[]}")]
+    Capacity(CapacityArgs),
 }
 
 #[derive(Debug, Clone, Args)]
@@ -153,6 +166,32 @@ impl FromStr for GroupList {
         }
         if groups.is_empty() { Err(format!("\"{text}\" names no group")) } else { Ok(GroupList(groups)) }
     }
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct DepsArgs {
+    /// A running process to ask
+    #[arg(long, value_name = "URL")]
+    pub url: Option<String>,
+    /// The data directory whose signing key to use (shared with `up`)
+    #[arg(long, default_value = "data", value_name = "DIR")]
+    pub data_dir: PathBuf,
+    /// Print what a running process says as JSON
+    #[arg(long, requires = "url")]
+    pub json: bool,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct CapacityArgs {
+    /// What a load test found, as JSON
+    #[arg(long, value_name = "FILE")]
+    pub load_test: PathBuf,
+    /// What is expected, as JSON
+    #[arg(long, value_name = "FILE")]
+    pub forecast: PathBuf,
+    /// Print the plan as JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Where the data is: a directory with the embedded database, or a real PostgreSQL.

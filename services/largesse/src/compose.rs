@@ -2,6 +2,7 @@
 
 use crate::cli::ServiceName;
 use crate::config::{Config, LogFormat, Profile};
+use crate::deps::Dependencies;
 use crate::directory::Directory;
 use crate::drain::drain;
 use crate::failure::Failure;
@@ -162,15 +163,18 @@ impl Stack {
         };
         let (running, router) = start_services(&common, plan.services, &tokens).await?;
         let none_free = if embedded.is_some() { NoneFree::Stuck } else { NoneFree::Busy };
-        let (answers, failed) = watch_database(pool.clone(), none_free);
+        let dependencies = Dependencies::declare()?;
+        let (answers, failed) = watch_database(pool.clone(), none_free, dependencies.database.clone());
         let edge = edge_of(config, &tokens, metrics);
         edge.readiness.check("database", move || {
             if *answers.borrow() { Ok(()) } else { Err("the database does not answer".to_owned()) }
         });
         peers.report(&edge.readiness);
-        watch_weak(common.bus.clone(), common.cache.clone(), &edge.readiness);
+        watch_weak(common.bus.clone(), common.cache.clone(), &dependencies, &edge.readiness);
+        let registry = dependencies.registry().clone();
+        edge.readiness.check("dependencies", move || registry.strong_answer());
         let opened = edge.readiness.flag("start");
-        let router = edge.finish(router);
+        let router = edge.finish(router.merge(dependencies.routes()));
         let (stop, mut stopped) = watch::channel(false);
         let server = tokio::spawn(async move {
             let until = async move {
@@ -363,7 +367,7 @@ async fn open_cache(config: &Config, lane: &Lane, waiting: &Waiting) -> Result<C
 fn edge_of(config: &Config, tokens: &TokenKeys, metrics: &telemetry::Metrics) -> Edge {
     let metrics = metrics.clone();
     Edge {
-        admission: Arc::new(guard::FixedLimit::new(config.http.in_flight_max)),
+        admission: Edge::admission_up_to(config.http.in_flight_max),
         key_age: key_age(config),
         render_metrics: Arc::new(move || metrics.render()),
         openapi: Some(openapi()),

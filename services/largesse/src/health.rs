@@ -1,8 +1,10 @@
 //! What a running process keeps an eye on: the database it cannot do without, the broker and the cache it can.
 
+use crate::deps::Dependencies;
 use bus::Bus;
 use cache::Cache;
 use edge::Readiness;
+use guard::deps::{CallError, Strong, Verdict};
 use sqlx::PgPool;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -17,13 +19,16 @@ const WATCH_FAILURES_MAX: u32 = 10;
 const WEAK_EVERY: Duration = Duration::from_secs(2);
 
 /// Reports the broker and the cache at `/readyz`: weak, because gifts go on without them.
-pub fn watch_weak(bus: Bus, cache: Cache, readiness: &Readiness) {
+pub fn watch_weak(bus: Bus, cache: Cache, dependencies: &Dependencies, readiness: &Readiness) {
+    let (broker_calls, cache_calls) = (dependencies.broker.clone(), dependencies.cache.clone());
     let (broker_in, broker) = watch::channel(None);
     let (cache_in, cache_away) = watch::channel(None);
     tokio::spawn(async move {
         while !broker_in.is_closed() {
-            broker_in.send_replace(bus.check().await.err().map(|error| error.to_string()));
-            cache_in.send_replace(cache.ping().await.err().map(|error| error.to_string()));
+            let asked = async { bus.check().await.map(|()| None) };
+            broker_in.send_replace(broker_calls.call_or(asked, |error| Some(error.to_string())).await);
+            let asked = async { cache.ping().await.map(|()| None) };
+            cache_in.send_replace(cache_calls.call_or(asked, |error| Some(error.to_string())).await);
             tokio::time::sleep(WEAK_EVERY).await;
         }
     });
@@ -52,6 +57,7 @@ const STUCK_MAX: u32 = 2;
 pub fn watch_database(
     pool: PgPool,
     none_free: NoneFree,
+    database: Strong,
 ) -> (watch::Receiver<bool>, watch::Receiver<Option<String>>) {
     let (failed, watching) = watch::channel(None);
     let (answering, answers) = watch::channel(true);
@@ -59,14 +65,21 @@ pub fn watch_database(
         let mut failures = 0;
         while failures < WATCH_FAILURES_MAX {
             tokio::time::sleep(WATCH_EVERY).await;
-            let error = match sqlx::query("SELECT 1").execute(&pool).await {
+            let is_busy = |error: &sqlx::Error| {
+                none_free == NoneFree::Busy && matches!(error, sqlx::Error::PoolTimedOut)
+            };
+            let judge = |answer: &Result<_, sqlx::Error>| match answer {
+                Err(error) if !is_busy(error) => Verdict::Fails,
+                Ok(_) | Err(_) => Verdict::Works,
+            };
+            let error = match database.call_judged(sqlx::query("SELECT 1").execute(&pool), judge).await {
                 Ok(_) => None,
-                Err(sqlx::Error::PoolClosed) => return,
-                Err(sqlx::Error::PoolTimedOut) if none_free == NoneFree::Busy => None,
+                Err(CallError::Failed(sqlx::Error::PoolClosed)) => return,
+                Err(CallError::Failed(error)) if is_busy(&error) => None,
                 Err(error) => Some(error),
             };
             if let Some(error) = error {
-                let stuck = matches!(error, sqlx::Error::PoolTimedOut);
+                let stuck = matches!(error, CallError::Failed(sqlx::Error::PoolTimedOut));
                 failures += if stuck { WATCH_FAILURES_MAX / STUCK_MAX } else { 1 };
                 tracing::warn!(%error, failures, "the database does not answer");
                 if failures >= WATCH_FAILURES_MAX {

@@ -4,12 +4,14 @@
 //! business rule.
 
 mod bench;
+mod capacity;
 mod catch_up;
 mod check;
 mod cli;
 mod compose;
 mod config;
 mod demo;
+mod deps;
 mod directory;
 mod doctor;
 mod drain;
@@ -61,5 +63,7 @@ async fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Doctor(args) => doctor::run(args).await,
         Command::Retire(args) => retire::run(args).await,
         Command::Shards(command) => shards::run(command).await,
+        Command::Deps(args) => deps::run(args).await,
+        Command::Capacity(args) => capacity::run(args),
     }
 }

@@ -27,7 +27,10 @@ pub async fn answer(router: &Router, request: Request<Body>) -> String {
 pub async fn text_of(response: Response<Body>) -> String {
     let mut text = String::new();
     let _ = writeln!(text, "{}", response.status().as_u16());
-    for name in [header::CONTENT_TYPE, header::RETRY_AFTER, header::WWW_AUTHENTICATE, header::ALLOW] {
+    let cut_level = header::HeaderName::from_static(guard::CUT_LEVEL_HEADER);
+    for name in
+        [header::CONTENT_TYPE, header::RETRY_AFTER, header::WWW_AUTHENTICATE, header::ALLOW, cut_level]
+    {
         for value in response.headers().get_all(&name) {
             let _ = writeln!(text, "{name}: {}", value.to_str().expect("ASCII"));
         }

@@ -10,6 +10,7 @@ mod everything;
 mod moves;
 mod nodes;
 mod place;
+mod planning;
 mod processes;
 mod traces;
 

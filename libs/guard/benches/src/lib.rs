@@ -1,0 +1,1 @@
+//! Holds the benches of guard; nothing of its own.

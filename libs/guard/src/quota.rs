@@ -1,0 +1,279 @@
+//! Quotas: how much one viewer, one room or one tenant may ask of this node, changed while it runs.
+//!
+//! Owns a bounded table of who asked lately. A quota is a bucket that refills evenly (the generic cell rate algorithm:
+//! one instant per key, before which the bucket is not full), so a key that has asked for nothing lately is the same as
+//! a key never seen, and its slot can be given away without forgetting anything.
+
+use crate::admission::{Reason, Refusal};
+use crate::clock::{nanos, now_ns};
+use crate::priority::{halves, mixed};
+use arc_swap::ArcSwap;
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+/// Keys with a rate of their own, over all scopes.
+pub const OVERRIDES_MAX: usize = 10_000;
+
+/// Slots that one key may lie in.
+const SLOTS: usize = 8;
+
+/// What a quota is counted for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Scope {
+    Viewer,
+    Room,
+    Tenant,
+}
+
+impl Scope {
+    pub const ALL: [Scope; 3] = [Scope::Viewer, Scope::Room, Scope::Tenant];
+
+    /// The name on metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Scope::Viewer => "viewer",
+            Scope::Room => "room",
+            Scope::Tenant => "tenant",
+        }
+    }
+
+    const fn reason(self) -> Reason {
+        match self {
+            Scope::Viewer => Reason::ViewerQuota,
+            Scope::Room => Reason::RoomQuota,
+            Scope::Tenant => Reason::TenantQuota,
+        }
+    }
+
+    const fn index(self) -> usize {
+        match self {
+            Scope::Viewer => 0,
+            Scope::Room => 1,
+            Scope::Tenant => 2,
+        }
+    }
+}
+
+/// So many in such a time, and so many of them at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    /// Between two requests that come evenly.
+    interval_ns: u64,
+    burst: u32,
+}
+
+/// Why a rate is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RateError {
+    #[error("a rate needs at least one request in a time, and at least one at once")]
+    Zero,
+    #[error("a rate of more than one request per nanosecond, or of less than one per day, is not counted")]
+    OutOfRange,
+    #[error("at most {OVERRIDES_MAX} keys have a rate of their own")]
+    TooManyOverrides,
+}
+
+impl Rate {
+    /// `count` requests per `per`, of which `burst` may come at once.
+    ///
+    /// # Errors
+    /// [`RateError`]: a zero, or too fast or too slow to count.
+    pub fn try_new(count: u32, per: Duration, burst: u32) -> Result<Rate, RateError> {
+        if count == 0 || burst == 0 || per.is_zero() {
+            return Err(RateError::Zero);
+        }
+        let interval_ns = nanos(per) / u64::from(count);
+        if interval_ns == 0 || interval_ns > nanos(Duration::from_hours(24)) {
+            return Err(RateError::OutOfRange);
+        }
+        Ok(Rate { interval_ns, burst })
+    }
+
+    fn window_ns(self) -> u64 {
+        self.interval_ns.saturating_mul(self.burst.into())
+    }
+}
+
+#[derive(Clone, Default)]
+struct Rules {
+    scopes: [Option<Rate>; 3],
+    /// None means that this key has no quota.
+    overrides: HashMap<(Scope, u128), Option<Rate>>,
+    /// Goes up with every change.
+    generation: u32,
+}
+
+impl Rules {
+    fn of(&self, scope: Scope, key: u128) -> Option<Rate> {
+        let of_scope = self.scopes[scope.index()];
+        if self.overrides.is_empty() {
+            return of_scope;
+        }
+        self.overrides.get(&(scope, key)).copied().unwrap_or(of_scope)
+    }
+}
+
+#[derive(Clone, Copy, Default)]
+struct Slot {
+    tag: u64,
+    /// When the key's bucket is full again.
+    full_at_ns: u64,
+    generation: u32,
+}
+
+/// The quotas of one node.
+pub struct Quotas {
+    rules: ArcSwap<Rules>,
+    changing: Mutex<()>,
+    sets: Box<[Mutex<[Slot; SLOTS]>]>,
+    seed: u64,
+    refused: [metrics::Counter; 3],
+    evicted: metrics::Counter,
+}
+
+impl Quotas {
+    /// Without any rate yet, and with room for `keys_max` keys that asked lately (rounded up to a power of two, at
+    /// least 1,024; about 26 bytes each). Where more ask at once, the one nearest to a full bucket is forgotten, so a
+    /// crowd makes quotas milder and never closes them; `largesse_quota_evicted_total` counts it.
+    pub fn new(keys_max: usize) -> Quotas {
+        crate::clock::wind();
+        let sets = keys_max.clamp(1_024, 1 << 26).div_ceil(SLOTS).next_power_of_two();
+        Quotas {
+            rules: ArcSwap::default(),
+            changing: Mutex::default(),
+            sets: (0..sets).map(|_| Mutex::default()).collect(),
+            seed: RandomState::new().hash_one(sets),
+            refused: Scope::ALL
+                .map(|scope| metrics::counter!("largesse_quota_refused_total", "scope" => scope.as_str())),
+            evicted: metrics::counter!("largesse_quota_evicted_total"),
+        }
+    }
+
+    /// Sets what every key of a scope may do from now on; `None` means anything. Who was refused under the old rate
+    /// waits no longer than the new one asks for.
+    pub fn set(&self, scope: Scope, rate: Option<Rate>) {
+        self.change(|rules| {
+            rules.scopes[scope.index()] = rate;
+            Ok(())
+        })
+        .unwrap_or_default(); // Only overrides are limited in number.
+    }
+
+    /// Sets what one key may do, whatever its scope says; `None` means anything.
+    ///
+    /// # Errors
+    /// [`RateError::TooManyOverrides`]: nothing changed.
+    pub fn set_for(&self, scope: Scope, key: u128, rate: Option<Rate>) -> Result<(), RateError> {
+        self.change(|rules| {
+            let is_new = !rules.overrides.contains_key(&(scope, key));
+            if is_new && rules.overrides.len() >= OVERRIDES_MAX {
+                return Err(RateError::TooManyOverrides);
+            }
+            rules.overrides.insert((scope, key), rate);
+            Ok(())
+        })
+    }
+
+    /// Forgets what one key may do: it follows its scope again.
+    pub fn unset_for(&self, scope: Scope, key: u128) {
+        self.change(|rules| {
+            rules.overrides.remove(&(scope, key));
+            Ok(())
+        })
+        .unwrap_or_default();
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Rules) -> Result<(), RateError>) -> Result<(), RateError> {
+        let _one_at_a_time = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut rules = Rules::clone(&self.rules.load());
+        change(&mut rules)?;
+        rules.generation = rules.generation.wrapping_add(1);
+        self.rules.store(rules.into());
+        Ok(())
+    }
+
+    /// Takes `count` from each of these keys, or nothing from any. Whoever has one left may take more than that: the
+    /// debt is waited for afterwards, so a batch larger than a burst is slow and not impossible.
+    ///
+    /// # Errors
+    /// [`Refusal`] of the first key that has none left, with the time until it has one.
+    pub fn try_take(&self, keys: &[(Scope, u128)], count: u32) -> Result<(), Refusal> {
+        self.try_take_at(now_ns(), keys, count)
+    }
+
+    /// [`Quotas::try_take`] at a time of the caller's choice, on the caller's clock.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn try_take_at(&self, now_ns: u64, keys: &[(Scope, u128)], count: u32) -> Result<(), Refusal> {
+        let rules = self.rules.load();
+        for (at, (scope, key)) in keys.iter().enumerate() {
+            let Some(rate) = rules.of(*scope, *key) else { continue };
+            let taken = self.with_slot(now_ns, (*scope, *key), |slot| {
+                if slot.generation != rules.generation {
+                    // The debt was counted by other rules.
+                    slot.full_at_ns = slot.full_at_ns.min(now_ns.saturating_add(rate.window_ns()));
+                    slot.generation = rules.generation;
+                }
+                take(slot, now_ns, rate, count)
+            });
+            if let Err(retry_after_ns) = taken {
+                self.refused[scope.index()].increment(1);
+                for (scope, key) in &keys[..at] {
+                    self.give_back(now_ns, (*scope, *key), &rules, count);
+                }
+                let retry_after = Duration::from_nanos(retry_after_ns);
+                return Err(Refusal { reason: scope.reason(), retry_after });
+            }
+        }
+        Ok(())
+    }
+
+    fn give_back(&self, now_ns: u64, (scope, key): (Scope, u128), rules: &Rules, count: u32) {
+        let Some(rate) = rules.of(scope, key) else { return };
+        let back_ns = rate.interval_ns.saturating_mul(count.into());
+        self.with_slot(now_ns, (scope, key), |slot| {
+            slot.full_at_ns = slot.full_at_ns.saturating_sub(back_ns);
+        });
+    }
+
+    fn with_slot<R>(&self, now_ns: u64, (scope, key): (Scope, u128), act: impl FnOnce(&mut Slot) -> R) -> R {
+        let tag = self.tag(scope, key);
+        let at = usize::try_from(tag >> 32).unwrap_or_default() & (self.sets.len() - 1);
+        let mut set = self.sets[at].lock().unwrap_or_else(PoisonError::into_inner);
+        let found = match set.iter().position(|slot| slot.tag == tag) {
+            Some(found) => found,
+            None => {
+                // The slot whose bucket is full, or will be first.
+                let first = (0..SLOTS).min_by_key(|at| set[*at].full_at_ns).unwrap_or_default();
+                if set[first].full_at_ns > now_ns {
+                    self.evicted.increment(1);
+                }
+                set[first] = Slot { tag, ..Slot::default() };
+                first
+            }
+        };
+        act(&mut set[found])
+    }
+
+    /// Never zero, which is an empty slot. The seed is this process's own, so that nobody can aim for another's slot.
+    fn tag(&self, scope: Scope, key: u128) -> u64 {
+        let [low, high] = halves(key);
+        let salt = [0x5A, 0xA5, 0x3C][scope.index()];
+        mixed(mixed(low ^ self.seed ^ salt) ^ high.rotate_left(17)) | 1
+    }
+}
+
+/// Takes from one bucket, or says how long until there is one to take.
+fn take(slot: &mut Slot, now_ns: u64, rate: Rate, count: u32) -> Result<(), u64> {
+    let free_ns = rate.window_ns().saturating_sub(rate.interval_ns);
+    let full_at_ns = slot.full_at_ns.max(now_ns);
+    let early_ns = (full_at_ns - now_ns).saturating_sub(free_ns);
+    if early_ns > 0 {
+        return Err(early_ns);
+    }
+    slot.full_at_ns = full_at_ns.saturating_add(rate.interval_ns.saturating_mul(count.into()));
+    Ok(())
+}

@@ -1,0 +1,154 @@
+//! `largesse deps`: what a process of ours calls, whether it can do without, and how that is now.
+//!
+//! Owns the declarations: the page `docs/dependencies.md` and this command print them, so neither can say something
+//! else than the code does.
+
+use crate::cli::DepsArgs;
+use crate::failure::Failure;
+use crate::secrets::Secrets;
+use axum::routing::get;
+use axum::{Json, Router};
+use edge::{InternalOrSre, Role};
+use guard::deps::{
+    BreakerSettings, Declaration, DependencyReport, Need, Registry, Strong, Weak, markdown_table, text_table,
+};
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// Where a process says how its dependencies are.
+pub const DEPENDENCIES_PATH: &str = "/internal/dependencies";
+
+/// How long the command's own token is good for: one question.
+const TOKEN_TTL: Duration = Duration::from_secs(60);
+
+/// Dependencies that are asked once a second or two: two failures in a row are enough.
+const WATCHED: BreakerSettings = BreakerSettings {
+    window: Duration::from_secs(10),
+    calls_min: 2,
+    failed_percent: 50,
+    slow: Duration::from_secs(5),
+    slow_percent: 80,
+    open_for: Duration::from_millis(800),
+    trials: 1,
+};
+
+/// Longer than a statement waits for a free connection: a busy pool is no failure of the database.
+static DATABASE: Declaration = Declaration {
+    name: "database",
+    purpose: "keeps every log and every balance",
+    need: Need::Strong,
+    timeout: Duration::from_secs(15),
+    in_flight_max: 4,
+    breaker: WATCHED,
+};
+
+static BROKER: Declaration = Declaration {
+    name: "broker",
+    purpose: "carries rows to their readers, to spare the database",
+    need: Need::Weak { fallback: "readers pull rows from the tables, later than messages would come" },
+    timeout: Duration::from_secs(10),
+    in_flight_max: 4,
+    breaker: WATCHED,
+};
+
+static CACHE: Declaration = Declaration {
+    name: "cache",
+    purpose: "carries effects and ranks between nodes",
+    need: Need::Weak { fallback: "effects stay on their own node, ranks are counted again afterwards" },
+    timeout: Duration::from_secs(2),
+    in_flight_max: 4,
+    breaker: WATCHED,
+};
+
+/// Every dependency there is.
+pub fn declarations() -> [&'static Declaration; 3] {
+    [&DATABASE, &BROKER, &CACHE]
+}
+
+/// The dependencies of one process, to be called through.
+pub struct Dependencies {
+    registry: Registry,
+    pub database: Strong,
+    pub broker: Weak,
+    pub cache: Weak,
+}
+
+impl Dependencies {
+    /// Declares them all.
+    ///
+    /// # Errors
+    /// [`Failure::Config`] if a declaration makes no sense.
+    pub fn declare() -> Result<Dependencies, Failure> {
+        let registry = Registry::default();
+        let wrong = |error: guard::deps::DeclareError| Failure::Config(error.to_string());
+        Ok(Dependencies {
+            database: registry.strong(&DATABASE).map_err(wrong)?,
+            broker: registry.weak(&BROKER).map_err(wrong)?,
+            cache: registry.weak(&CACHE).map_err(wrong)?,
+            registry,
+        })
+    }
+
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// Says how they are, to other processes and to SREs.
+    pub fn routes(&self) -> Router {
+        let registry = self.registry.clone();
+        Router::new().route(DEPENDENCIES_PATH, get(async move |_who: InternalOrSre| Json(registry.report())))
+    }
+}
+
+/// Prints what is declared, or with a URL how it is there now; exits with 1 if something is away there.
+///
+/// # Errors
+/// [`Failure`] where the process cannot be asked.
+pub async fn run(args: DepsArgs) -> Result<ExitCode, Failure> {
+    let Some(url) = args.url else {
+        print!("{}", markdown_table(declarations()));
+        return Ok(ExitCode::SUCCESS);
+    };
+    let keys = Secrets::open(&args.data_dir)?.token_keys()?;
+    let token = keys.mint(Role::Sre, ids::named_id("sre", "deps"), TOKEN_TTL).map_err(Failure::Token)?;
+    let refused = |error: reqwest::Error| Failure::Refused {
+        what: "the process at --url",
+        change: "start it, or name another",
+        source: Box::new(error),
+    };
+    let url = format!("{}{DEPENDENCIES_PATH}", url.trim_end_matches('/'));
+    let asked =
+        reqwest::Client::new().get(url).bearer_auth(token).timeout(Duration::from_secs(10)).send().await;
+    let answer = asked.and_then(reqwest::Response::error_for_status).map_err(refused)?;
+    let reports: Vec<DependencyReport> = answer.json().await.map_err(refused)?;
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&reports).unwrap_or_default()); // Plain values always print.
+    } else {
+        print!("{}", text_table(&reports));
+    }
+    let is_whole = reports.iter().all(|report| report.state == guard::deps::State::Closed);
+    Ok(if is_whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Dependencies, declarations};
+    use guard::deps::markdown_table;
+    use std::path::Path;
+
+    #[test]
+    fn the_page_of_dependencies_says_what_the_code_declares() {
+        let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/dependencies.md");
+        let text = std::fs::read_to_string(page).expect("the page is there");
+        let table = markdown_table(declarations());
+        assert!(text.contains(&table), "docs/dependencies.md should have this table:\n{table}");
+    }
+
+    #[test]
+    fn every_declaration_makes_sense_and_is_used() {
+        let dependencies = Dependencies::declare().expect("good declarations");
+        let names: Vec<String> =
+            dependencies.registry().report().into_iter().map(|report| report.name).collect();
+        assert_eq!(names, declarations().map(|declaration| declaration.name));
+    }
+}
