@@ -13,14 +13,18 @@ pub enum CacheError {
     BadReply { act: &'static str, reason: String },
     #[error("this is not a Redis URL (redis://host:port)")]
     BadUrl,
+    #[error("this store has no {act}")]
+    Unsupported { act: &'static str },
+    #[error("a batch of additions names at most {} counters, each once", crate::ADDITIONS_LEN_MAX)]
+    BadBatch,
 }
 
 impl Classed for CacheError {
     fn class(&self) -> ErrorClass {
         match self {
             CacheError::TimedOut { .. } | CacheError::Unreachable { .. } => ErrorClass::Transient,
-            CacheError::BadReply { .. } => ErrorClass::Bug,
-            CacheError::BadUrl => ErrorClass::Rejected,
+            CacheError::BadReply { .. } | CacheError::Unsupported { .. } => ErrorClass::Bug,
+            CacheError::BadUrl | CacheError::BadBatch => ErrorClass::Rejected,
         }
     }
 
@@ -29,6 +33,8 @@ impl Classed for CacheError {
             CacheError::TimedOut { .. } | CacheError::Unreachable { .. } => "cache-unavailable",
             CacheError::BadReply { .. } => "cache-bad-reply",
             CacheError::BadUrl => "cache-bad-url",
+            CacheError::Unsupported { .. } => "cache-unsupported",
+            CacheError::BadBatch => "cache-bad-batch",
         }
     }
 }

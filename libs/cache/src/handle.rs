@@ -2,7 +2,10 @@
 
 use crate::in_process::InProcess;
 use crate::redis_store::RedisStore;
-use crate::{CacheError, Feed, FeedId, Store};
+use crate::{
+    ADDITIONS_LEN_MAX, Added, Addition, BatchId, CacheError, Channel, Feed, FeedId, Shelf, Store, Tracker,
+    Watcher,
+};
 use bytes::Bytes;
 use contracts::lane::Lane;
 use std::future::Future;
@@ -165,6 +168,15 @@ impl Cache {
         self.in_time("incr", self.store.incr(&self.key("count", key), by, self.ttl(ttl))).await
     }
 
+    /// A counter's value; `None` before its first addition and after its end.
+    ///
+    /// # Errors
+    /// [`CacheError`].
+    pub async fn count(&self, key: &str) -> Result<Option<i64>, CacheError> {
+        let text = self.in_time("count", self.store.get_count(&self.key("count", key))).await?;
+        text.map(|text| counted("count", &text)).transpose()
+    }
+
     /// # Errors
     /// [`CacheError`].
     pub async fn get(&self, key: &str) -> Result<Option<Bytes>, CacheError> {
@@ -195,6 +207,52 @@ impl Cache {
         self.in_time("ping", self.store.ping()).await
     }
 
+    /// Reads whose later change `watcher` hears; see [`Tracker`].
+    ///
+    /// # Errors
+    /// [`CacheError::Unsupported`]. A server that cannot be reached is no error here.
+    pub fn track(&self, watcher: Arc<dyn Watcher>) -> Result<Tracker, CacheError> {
+        let scope = Scope { prefix: Arc::clone(&self.prefix), act_timeout: self.settings.act_timeout };
+        Tracker::try_new(&*self.store, scope, watcher)
+    }
+
+    /// Tells whoever listens to a channel of this lane now, on any node.
+    ///
+    /// # Errors
+    /// [`CacheError`]; it may have been told.
+    pub async fn publish(&self, channel: &str, message: Bytes) -> Result<(), CacheError> {
+        self.in_time("publish", self.store.publish(&self.key("channel", channel), message)).await
+    }
+
+    /// Messages of a channel of this lane from now on; see [`Channel`] for what may be lost. A server that
+    /// cannot be reached is no error: messages come when it is back.
+    ///
+    /// # Errors
+    /// [`CacheError`]: there is no subscription.
+    pub async fn subscribe(&self, channel: &str) -> Result<Channel, CacheError> {
+        self.store.subscribe(&self.key("channel", channel)).await // Bounded by itself.
+    }
+
+    /// Adds to counters (the ones of [`Cache::incr`]) in one command, once per batch however often it is sent.
+    /// A batch of more than [`ADDITIONS_LEN_MAX`] is refused, and so is one that names a counter twice.
+    ///
+    /// # Errors
+    /// [`CacheError`]; the batch may have been added: send the same again.
+    pub async fn add_once(&self, batch: BatchId, additions: &[Addition]) -> Result<Added, CacheError> {
+        let mark = self.key("batch", &format!("{}:{}", batch.instance, batch.epoch));
+        let whole = |addition: &Addition| Addition {
+            key: self.key("count", &addition.key),
+            by: addition.by,
+            ttl: self.ttl(addition.ttl),
+        };
+        let additions: Vec<Addition> = additions.iter().map(whole).collect();
+        let keys: std::collections::HashSet<&str> = additions.iter().map(|one| one.key.as_str()).collect();
+        if additions.len() > ADDITIONS_LEN_MAX || keys.len() < additions.len() {
+            return Err(CacheError::BadBatch);
+        }
+        self.in_time("add_once", self.store.add_once(&mark, batch, &additions)).await
+    }
+
     fn key(&self, kind: &str, key: &str) -> String {
         format!("{}{kind}:{key}", self.prefix)
     }
@@ -217,8 +275,41 @@ impl Cache {
         act: &'static str,
         work: impl Future<Output = Result<T, CacheError>>,
     ) -> Result<T, CacheError> {
-        tokio::time::timeout(self.settings.act_timeout, work)
-            .await
-            .unwrap_or(Err(CacheError::TimedOut { act }))
+        within(self.settings.act_timeout, act, work).await
     }
+}
+
+/// A counter's digits as a number.
+pub(crate) fn counted(act: &'static str, text: &[u8]) -> Result<i64, CacheError> {
+    let number = std::str::from_utf8(text).ok().and_then(|text| text.parse().ok());
+    number.ok_or_else(|| CacheError::BadReply { act, reason: "a counter that is no number".to_owned() })
+}
+
+/// Where the keys of one lane begin, and how long an act of it may take.
+#[derive(Clone)]
+pub(crate) struct Scope {
+    pub prefix: Arc<str>,
+    act_timeout: Duration,
+}
+
+impl Scope {
+    pub fn key(&self, shelf: Shelf, key: &str) -> String {
+        format!("{}{}:{key}", self.prefix, shelf.name())
+    }
+
+    pub async fn in_time<T>(
+        &self,
+        act: &'static str,
+        work: impl Future<Output = Result<T, CacheError>>,
+    ) -> Result<T, CacheError> {
+        within(self.act_timeout, act, work).await
+    }
+}
+
+async fn within<T>(
+    limit: Duration,
+    act: &'static str,
+    work: impl Future<Output = Result<T, CacheError>>,
+) -> Result<T, CacheError> {
+    tokio::time::timeout(limit, work).await.unwrap_or(Err(CacheError::TimedOut { act }))
 }

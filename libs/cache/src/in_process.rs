@@ -1,9 +1,15 @@
 //! The store of the embedded default: maps in memory, with the same answers as Redis.
 
-use crate::{CacheError, FEED_BACKLOG_MAX, FEED_LEN_MAX, Feed, FeedEvent, FeedId, Store};
+mod changes;
+
+use crate::{
+    Added, Addition, BATCH_MARK_TTL, BatchId, CHANNEL_BACKLOG_MAX, CacheError, Channel, FEED_BACKLOG_MAX,
+    FEED_LEN_MAX, Feed, FeedEvent, FeedId, KeyWatcher, Store, TrackedReads,
+};
 use bytes::Bytes;
+use changes::Changes;
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::broadcast;
 
@@ -12,7 +18,7 @@ const SWEEP_EVERY_WRITES: u32 = 1_024;
 
 #[derive(Default)]
 pub(crate) struct InProcess {
-    held: Mutex<Held>,
+    held: Arc<Mutex<Held>>,
 }
 
 #[derive(Default)]
@@ -21,7 +27,39 @@ struct Held {
     ranks: HashMap<String, Expiring<HashMap<String, i64>>>,
     counters: HashMap<String, Expiring<i64>>,
     values: HashMap<String, Expiring<Bytes>>,
+    channels: HashMap<String, broadcast::Sender<Bytes>>,
+    /// The last batch of each writer of counters.
+    batches: HashMap<String, Expiring<u64>>,
+    changes: Changes,
     writes: u32,
+}
+
+impl Held {
+    fn rank_top(&self, key: &str, len: usize, now: Instant) -> Vec<(String, i64)> {
+        let Some(rank) = self.ranks.get(key).filter(|rank| rank.expires_at > now) else {
+            return Vec::new();
+        };
+        let mut top: Vec<(&String, i64)> = rank.held.iter().map(|(member, score)| (member, *score)).collect();
+        let order = |a: &(&String, i64), b: &(&String, i64)| (b.1, b.0).cmp(&(a.1, a.0));
+        if top.len() > len {
+            top.select_nth_unstable_by(len.saturating_sub(1), order);
+            top.truncate(len);
+        }
+        top.sort_unstable_by(order);
+        top.into_iter().map(|(member, score)| (member.clone(), score)).collect()
+    }
+
+    /// Adds to a counter; `None` where it would overflow, and then nothing was added.
+    fn add(&mut self, key: &str, by: i64, ttl: Duration, now: Instant) -> Option<i64> {
+        let counter = self.counters.entry(key.to_owned()).or_insert(Expiring { held: 0, expires_at: now });
+        if counter.expires_at <= now {
+            *counter = Expiring { held: 0, expires_at: now + ttl };
+        }
+        let sum = counter.held.checked_add(by)?;
+        counter.held = sum;
+        self.changes.of(key);
+        Some(sum)
+    }
 }
 
 struct Expiring<T> {
@@ -75,6 +113,8 @@ impl InProcess {
             held.ranks.retain(|_, rank| rank.expires_at > now);
             held.counters.retain(|_, counter| counter.expires_at > now);
             held.values.retain(|_, value| value.expires_at > now);
+            held.batches.retain(|_, batch| batch.expires_at > now);
+            held.channels.retain(|_, listeners| listeners.receiver_count() > 0);
         }
         held
     }
@@ -146,38 +186,23 @@ impl Store for InProcess {
             let score = rank.held.entry(member.clone()).or_default();
             *score = score.saturating_add(*by);
         }
+        held.changes.of(key);
         Ok(())
     }
 
     async fn rank_top(&self, key: &str, len: usize) -> Result<Vec<(String, i64)>, CacheError> {
         let now = Instant::now();
         let held = self.held();
-        let Some(rank) = held.ranks.get(key).filter(|rank| rank.expires_at > now) else {
-            return Ok(Vec::new());
-        };
-        let mut top: Vec<(&String, i64)> = rank.held.iter().map(|(member, score)| (member, *score)).collect();
-        let order = |a: &(&String, i64), b: &(&String, i64)| (b.1, b.0).cmp(&(a.1, a.0));
-        if top.len() > len {
-            top.select_nth_unstable_by(len - 1, order); // The handle never asks for none.
-            top.truncate(len);
-        }
-        top.sort_unstable_by(order);
-        Ok(top.into_iter().map(|(member, score)| (member.clone(), score)).collect())
+        Ok(held.rank_top(key, len, now))
     }
 
     async fn incr(&self, key: &str, by: i64, ttl: Duration) -> Result<i64, CacheError> {
         let now = Instant::now();
         let mut held = self.held_for_write(now);
-        let counter = held.counters.entry(key.to_owned()).or_insert(Expiring { held: 0, expires_at: now });
-        if counter.expires_at <= now {
-            *counter = Expiring { held: 0, expires_at: now + ttl };
-        }
-        let sum = counter.held.checked_add(by).ok_or_else(|| CacheError::BadReply {
+        held.add(key, by, ttl, now).ok_or_else(|| CacheError::BadReply {
             act: "incr",
             reason: "increment or decrement would overflow".to_owned(),
-        })?;
-        counter.held = sum;
-        Ok(sum)
+        })
     }
 
     async fn get(&self, key: &str) -> Result<Option<Bytes>, CacheError> {
@@ -186,19 +211,62 @@ impl Store for InProcess {
         Ok(held.values.get(key).filter(|value| value.expires_at > now).map(|value| value.held.clone()))
     }
 
+    async fn get_count(&self, key: &str) -> Result<Option<Bytes>, CacheError> {
+        Ok(self.held().text_of(key, Instant::now()).read)
+    }
+
     async fn set(&self, key: &str, value: &[u8], ttl: Duration) -> Result<(), CacheError> {
         let now = Instant::now();
         let value = Expiring { held: Bytes::copy_from_slice(value), expires_at: now + ttl };
-        self.held_for_write(now).values.insert(key.to_owned(), value);
+        let mut held = self.held_for_write(now);
+        held.values.insert(key.to_owned(), value);
+        held.changes.of(key);
         Ok(())
     }
 
     async fn remove(&self, key: &str) -> Result<(), CacheError> {
-        self.held_for_write(Instant::now()).values.remove(key);
+        let mut held = self.held_for_write(Instant::now());
+        held.values.remove(key);
+        held.changes.of(key);
         Ok(())
     }
 
     async fn ping(&self) -> Result<(), CacheError> {
         Ok(())
+    }
+
+    fn track(&self, watcher: Weak<dyn KeyWatcher>) -> Result<Arc<dyn TrackedReads>, CacheError> {
+        self.held().changes.tell(watcher);
+        Ok(Arc::new(InProcess { held: Arc::clone(&self.held) }))
+    }
+
+    async fn publish(&self, channel: &str, message: Bytes) -> Result<(), CacheError> {
+        if let Some(listeners) = self.held().channels.get(channel) {
+            let _ = listeners.send(message); // The last listener may just have left.
+        }
+        Ok(())
+    }
+
+    async fn subscribe(&self, channel: &str) -> Result<Channel, CacheError> {
+        let mut held = self.held_for_write(Instant::now());
+        let fresh = || broadcast::channel(CHANNEL_BACKLOG_MAX).0;
+        Ok(Channel::new(held.channels.entry(channel.to_owned()).or_insert_with(fresh).subscribe()))
+    }
+
+    async fn add_once(
+        &self,
+        mark: &str,
+        batch: BatchId,
+        additions: &[Addition],
+    ) -> Result<Added, CacheError> {
+        let now = Instant::now();
+        let mut held = self.held_for_write(now);
+        let marked = Expiring { held: batch.seq, expires_at: now + BATCH_MARK_TTL };
+        if held.batches.get(mark).is_some_and(|last| last.expires_at > now && last.held >= batch.seq) {
+            return Ok(Added::Before);
+        }
+        held.batches.insert(mark.to_owned(), marked);
+        let add = |one: &Addition| held.add(&one.key, one.by, one.ttl, now);
+        Ok(Added::Now(additions.iter().map(add).collect()))
     }
 }

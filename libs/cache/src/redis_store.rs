@@ -1,12 +1,17 @@
-//! The store in Redis: one multiplexed connection that heals itself, and one more for feeds.
+//! The store in Redis: one multiplexed connection that heals itself, one more for feeds, and one for what Redis
+//! tells by itself.
 
 use crate::redis_feeds::RedisFeeds;
-use crate::{CacheError, FEED_LEN_MAX, Feed, FeedId, Store};
+use crate::redis_pushes::RedisPushes;
+use crate::{
+    Added, Addition, BATCH_MARK_TTL, BatchId, CacheError, Channel, FEED_LEN_MAX, Feed, FeedId, KeyWatcher,
+    Store, TrackedReads,
+};
 use bytes::Bytes;
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::streams::{StreamId, StreamRangeReply};
 use redis::{Client, ErrorKind, FromRedisValue, Pipeline, RedisError, Script};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 /// The field of a stream entry that holds the payload.
@@ -21,11 +26,32 @@ const FEEDS_AWAY: Duration = Duration::from_millis(500);
 pub(crate) struct RedisStore {
     connection: ConnectionManager,
     feeds: RedisFeeds,
+    pushes: RedisPushes,
     /// Until when feeds stay on this node.
     feeds_away: Mutex<Option<Instant>>,
     append_timeout: Duration,
     incr: Script,
+    add_once: Script,
 }
+
+/// Every counter of a batch, unless the writer's mark is already at this batch. The mark is written first: a
+/// script that ended early must not be added twice. A counter that refuses spoils no other. Values are read as
+/// text, for a number of Lua is exact only up to 2^53.
+const ADD_ONCE: &str = "
+local last = redis.call('GET', KEYS[1])
+if last and tonumber(last) >= tonumber(ARGV[1]) then return false end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+local values = {}
+for i = 2, #KEYS do
+  local added = redis.pcall('INCRBY', KEYS[i], ARGV[2 * i - 1])
+  if type(added) == 'table' and added.err then
+    values[i - 1] = ''
+  else
+    if redis.call('PTTL', KEYS[i]) < 0 then redis.call('PEXPIRE', KEYS[i], ARGV[2 * i]) end
+    values[i - 1] = redis.call('GET', KEYS[i])
+  end
+end
+return values";
 
 impl RedisStore {
     /// Connects on first use. Must run within a Tokio runtime.
@@ -44,10 +70,13 @@ impl RedisStore {
              if redis.call('PTTL', KEYS[1]) < 0 then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end \
              return redis.call('GET', KEYS[1])",
         );
+        let pushes = RedisPushes::try_new(&client, act_timeout)?;
         let feeds = RedisFeeds::new(client);
         // Half of what the caller waits: the rest is for this node's own subscribers.
         let append_timeout = act_timeout / 2;
-        Ok(RedisStore { connection, feeds, feeds_away: Mutex::default(), append_timeout, incr })
+        let feeds_away = Mutex::default();
+        let add_once = Script::new(ADD_ONCE);
+        Ok(RedisStore { connection, feeds, pushes, feeds_away, append_timeout, incr, add_once })
     }
 
     fn feeds_away(&self) -> MutexGuard<'_, Option<Instant>> {
@@ -208,5 +237,44 @@ impl Store for RedisStore {
         let mut pipeline = redis::pipe();
         pipeline.cmd("PING").ignore();
         self.run("ping", &pipeline).await
+    }
+
+    fn track(&self, watcher: Weak<dyn KeyWatcher>) -> Result<Arc<dyn TrackedReads>, CacheError> {
+        Ok(self.pushes.track(watcher))
+    }
+
+    async fn publish(&self, channel: &str, message: Bytes) -> Result<(), CacheError> {
+        let mut pipeline = redis::pipe();
+        pipeline.cmd("PUBLISH").arg(channel).arg(&message[..]).ignore();
+        self.run("publish", &pipeline).await
+    }
+
+    async fn subscribe(&self, channel: &str) -> Result<Channel, CacheError> {
+        Ok(self.pushes.subscribe(channel).await)
+    }
+
+    async fn add_once(
+        &self,
+        mark: &str,
+        batch: BatchId,
+        additions: &[Addition],
+    ) -> Result<Added, CacheError> {
+        let mut connection = self.connection.clone();
+        let mut call = self.add_once.key(mark);
+        call.arg(batch.seq).arg(millis(BATCH_MARK_TTL));
+        for addition in additions {
+            call.key(&addition.key).arg(addition.by).arg(millis(addition.ttl));
+        }
+        let values: Option<Vec<String>> =
+            call.invoke_async(&mut connection).await.map_err(|error| failed("add_once", &error))?;
+        let read = |value: String| match value.parse() {
+            Ok(value) => Ok(Some(value)),
+            Err(_) if value.is_empty() => Ok(None),
+            Err(_) => Err(CacheError::BadReply { act: "add_once", reason: format!("the value {value}") }),
+        };
+        match values {
+            Some(values) => Ok(Added::Now(values.into_iter().map(read).collect::<Result<_, _>>()?)),
+            None => Ok(Added::Before),
+        }
     }
 }

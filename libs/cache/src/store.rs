@@ -1,7 +1,8 @@
 //! What a cache must be able to do. Keys arrive whole, with their lane; times to live are always given.
 
-use crate::{CacheError, Feed, FeedId};
+use crate::{Added, Addition, BatchId, CacheError, Channel, Feed, FeedId, KeyWatcher, TrackedReads};
 use bytes::Bytes;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 /// The store behind a cache handle. The handle bounds the time of every call; calls may be cancelled.
@@ -30,8 +31,39 @@ pub trait Store: Send + Sync {
     /// Adds to a counter and gives its value. The time to live starts with the counter's first addition.
     async fn incr(&self, key: &str, by: i64, ttl: Duration) -> Result<i64, CacheError>;
     async fn get(&self, key: &str) -> Result<Option<Bytes>, CacheError>;
+    /// A counter's value in digits. Where values and counters share one room, this is [`Store::get`].
+    async fn get_count(&self, key: &str) -> Result<Option<Bytes>, CacheError> {
+        self.get(key).await
+    }
     async fn set(&self, key: &str, value: &[u8], ttl: Duration) -> Result<(), CacheError>;
     async fn remove(&self, key: &str) -> Result<(), CacheError>;
     /// Whether the store answers at all.
     async fn ping(&self) -> Result<(), CacheError>;
+
+    /// Tracked reads whose changes `watcher` hears until it is dropped. A store without them says so.
+    fn track(&self, watcher: Weak<dyn KeyWatcher>) -> Result<Arc<dyn TrackedReads>, CacheError> {
+        drop(watcher);
+        Err(CacheError::Unsupported { act: "track" })
+    }
+    /// Tells whoever listens to a channel now.
+    async fn publish(&self, channel: &str, message: Bytes) -> Result<(), CacheError> {
+        let _ = (channel, message);
+        Err(CacheError::Unsupported { act: "publish" })
+    }
+    /// Messages of a channel from now on.
+    async fn subscribe(&self, channel: &str) -> Result<Channel, CacheError> {
+        let _ = channel;
+        Err(CacheError::Unsupported { act: "subscribe" })
+    }
+    /// Adds to counters unless this batch was added before. `mark` is the key that remembers the writer's last
+    /// batch. A cancelled call may have added all of it, never a part (but for counters that refuse).
+    async fn add_once(
+        &self,
+        mark: &str,
+        batch: BatchId,
+        additions: &[Addition],
+    ) -> Result<Added, CacheError> {
+        let _ = (mark, batch, additions);
+        Err(CacheError::Unsupported { act: "add_once" })
+    }
 }

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub const METRICS_PAGE: &str = "docs/metrics.md";
 
 /// What a gauge's or a histogram's name may end with: its unit, or the thing it counts.
-const UNITS: [&str; 11] = [
+const UNITS: [&str; 13] = [
     "seconds",
     "rows",
     "partitions",
@@ -20,6 +20,8 @@ const UNITS: [&str; 11] = [
     "requests",
     "levels",
     "breakers",
+    "keys",
+    "bytes",
 ];
 
 /// One metric: its kind and its labels.

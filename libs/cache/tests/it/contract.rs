@@ -167,6 +167,7 @@ async fn lanes_never_meet(cache: Cache) {
     assert_eq!(texts(&shadow.feed_read_after(room, None, 9).await.expect("read")), ["shadow"]);
 }
 
+#[macro_export]
 macro_rules! against_both_stores {
     ($($test:ident)*) => {
         mod in_process {
@@ -191,7 +192,7 @@ macro_rules! against_both_stores {
     };
 }
 
-against_both_stores! {
+crate::against_both_stores! {
     a_feed_is_read_in_order_from_any_place
     a_feed_forgets_its_oldest_events
     subscribers_get_everything_after_they_joined_in_order
