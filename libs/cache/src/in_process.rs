@@ -16,8 +16,9 @@ use tokio::sync::broadcast;
 /// Writes between two sweeps of what has expired.
 const SWEEP_EVERY_WRITES: u32 = 1_024;
 
+/// The store of one process. Behind a [`crate::Cache`] of a lane, as any other.
 #[derive(Default)]
-pub(crate) struct InProcess {
+pub struct InProcess {
     held: Arc<Mutex<Held>>,
 }
 

@@ -20,6 +20,7 @@ pub use channel::{Channel, ChannelLoss};
 pub use error::CacheError;
 pub use feed::{BadFeedId, Feed, FeedEvent, FeedId, FeedLoss};
 pub use handle::{Cache, CacheSettings};
+pub use in_process::InProcess;
 pub use store::Store;
 pub use tracking::{Change, KeyWatcher, Scores, Shelf, Tracked, TrackedReads, Tracker, Watcher};
 

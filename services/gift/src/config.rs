@@ -3,6 +3,7 @@
 use edge::KeyAge;
 use figment::Figment;
 use figment::providers::{Format, Toml};
+use hotkey::{CounterSettings, HotSettings};
 use seqlog::ReaderSettings;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -34,6 +35,11 @@ pub struct Config {
     pub subscribers_max: usize,
     pub heartbeat_s: u64,
     pub ranks_len_max: usize,
+    pub hot_per_s: u64,
+    pub hot_keys_max: usize,
+    pub hot_bytes_max: usize,
+    pub hot_stale_max_ms: u64,
+    pub counters_write_ms: u64,
 }
 
 impl Config {
@@ -49,6 +55,28 @@ impl Config {
         KeyAge {
             key_age_max: Duration::from_secs(self.key_age_max_s),
             key_future_max: Duration::from_secs(self.key_future_max_s),
+        }
+    }
+
+    /// Hot ranks and room counters, each set with bounds of its own.
+    pub(crate) fn hot(&self) -> HotSettings {
+        let stale_max = Duration::from_millis(self.hot_stale_max_ms);
+        let shipped = HotSettings::default();
+        HotSettings {
+            hot_per_s: self.hot_per_s,
+            keys_max: self.hot_keys_max,
+            bytes_max: self.hot_bytes_max,
+            value_bytes_max: shipped.value_bytes_max.min(self.hot_bytes_max),
+            stale_max,
+            refresh_after: stale_max / 2,
+            ..shipped
+        }
+    }
+
+    pub(crate) fn counters(&self) -> CounterSettings {
+        CounterSettings {
+            flush_every: Duration::from_millis(self.counters_write_ms),
+            ..CounterSettings::default()
         }
     }
 

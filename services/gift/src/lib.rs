@@ -28,7 +28,7 @@ pub use domain::ending::{Deadline, Late, NodeState, Step, decide};
 pub use http::openapi;
 pub use jobs::keep_orders::KeeperStatus;
 pub use readers::on_entries::READER_NAME;
-pub use run::{Deps, Running, ShelfReading, StartError, start};
+pub use run::{Deps, HotKeys, Running, ShelfReading, StartError, start};
 pub use store::orders::OrdersTable;
 
 /// The service's name: its schema's, too.

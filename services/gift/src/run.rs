@@ -1,6 +1,6 @@
 //! Starting and stopping: who is built from whom, and in which order they end.
 
-use crate::app::ranks::Ranks;
+use crate::app::ranks::{Ranks, RanksSettings};
 use crate::app::send_gift::Sender;
 use crate::app::shelf::{CatalogueFile, Shelf, ShelfError, ShelfParts};
 use crate::app::show::{self, ShowParts, ShowQueue};
@@ -26,6 +26,7 @@ use contracts::log::{AccountingZone, Epoch, LogName};
 use contracts::order::Order;
 use contracts::show::ShowReports;
 use contracts::wallet::Wallet;
+use hotkey::HotTable;
 use ids::{GroupSet, Partition};
 use pg::Db;
 use seqlog::{
@@ -73,6 +74,8 @@ pub enum StartError {
     Shelf(#[from] ShelfError),
     #[error(transparent)]
     Node(#[from] seqlog::JoinError),
+    #[error("hot ranks and counters cannot be kept")]
+    Hot(#[from] hotkey::HotError),
     #[error("gift's tables cannot be read")]
     Db(#[from] sqlx::Error),
 }
@@ -81,6 +84,7 @@ pub enum StartError {
 pub struct Running {
     router: Router,
     shelf: Arc<Shelf>,
+    ranks: Arc<Ranks>,
     orders: TableSource<OrdersTable>,
     membership: Membership,
     status: watch::Receiver<KeeperStatus>,
@@ -123,7 +127,9 @@ async fn open(deps: &Deps) -> Result<Opened, StartError> {
         subscribers_max: config.subscribers_max,
     };
     let stage = Arc::new(Stage::new(deps.cache.clone(), limits));
-    let ranks = Arc::new(Ranks::new(deps.cache.clone(), deps.zone, config.ranks_len_max));
+    let ranking =
+        RanksSettings { len_max: config.ranks_len_max, hot: config.hot(), counters: config.counters() };
+    let ranks = Arc::new(Ranks::start(deps.cache.clone(), deps.zone, ranking)?);
     ranks.keep(&deps.db).await?;
     let desk = Arc::new(ReportDesk::new(deps.db.clone(), DESK_LEN_MAX));
     Ok(Opened { shelf, identity, stage, ranks, desk, node_lease })
@@ -168,7 +174,6 @@ pub async fn start(deps: Deps) -> Result<Running, StartError> {
     jobs.push(tokio::spawn(adopting.run(stopped.clone())));
     let combos = Arc::new(Combos::new(i64::from(config.combo_gap_ms), config.combo_sessions_max));
     jobs.push(tokio::spawn(sweep_combos(Arc::clone(&combos), config.combo_gap_ms, stopped.clone())));
-    let shelf_read = Arc::clone(&shelf);
     let sender = Sender {
         shelf: Arc::clone(&shelf),
         wallet: Arc::clone(&deps.wallet),
@@ -185,11 +190,12 @@ pub async fn start(deps: Deps) -> Result<Running, StartError> {
     let orders = TableSource::new(deps.db.clone(), OrdersTable);
     let Deps { db, wallet, .. } = deps;
     let heartbeat = Duration::from_secs(config.heartbeat_s.max(1));
-    let state = State { db, wallet, shelf, sender, stage, ranks, heartbeat, shutdown: stopped };
+    let state = Arc::new(State { db, wallet, shelf, sender, stage, ranks, heartbeat, shutdown: stopped });
     let internal = http::internal::router(kept, membership.ownership().holdings().clone());
     Ok(Running {
-        router: http::router(Arc::new(state)).merge(internal),
-        shelf: shelf_read,
+        router: http::router(Arc::clone(&state)).merge(internal),
+        shelf: Arc::clone(&state.shelf),
+        ranks: Arc::clone(&state.ranks),
         orders,
         membership,
         status,
@@ -283,6 +289,17 @@ async fn keep_ranks(ranks: Arc<Ranks>, db: Db, mut shutdown: watch::Receiver<boo
     }
 }
 
+/// Hot keys of gift as operators see them: rankings, and counts of gifts.
+#[derive(Clone)]
+pub struct HotKeys(Arc<Ranks>);
+
+impl HotKeys {
+    /// One table for each shelf of the cache that gift reads hot keys of.
+    pub fn tables(&self) -> Vec<HotTable> {
+        self.0.hot_tables()
+    }
+}
+
 /// The shelf as pages read it.
 #[derive(Clone)]
 pub struct ShelfReading(Arc<Shelf>);
@@ -308,6 +325,11 @@ impl Running {
     /// Rooms and gifts as of the latest snapshot, from memory.
     pub fn shelf(&self) -> ShelfReading {
         ShelfReading(Arc::clone(&self.shelf))
+    }
+
+    /// What is read most here, and what is served from memory.
+    pub fn hot_keys(&self) -> HotKeys {
+        HotKeys(Arc::clone(&self.ranks))
     }
 
     /// `gift.orders`, for pulls.
@@ -343,7 +365,8 @@ impl Running {
     /// Stops: what was accepted is shown, the keeper finishes its turn, then leases end. Call it after the
     /// last request has been answered.
     pub async fn shutdown(self) {
-        let Running { stop, stop_keeper, stop_lease, jobs, keeper, teller, lease, membership, .. } = self;
+        let Running { stop, stop_keeper, stop_lease, jobs, keeper, teller, lease, membership, ranks, .. } =
+            self;
         // `send_replace` also works when nobody listens any more.
         stop.send_replace(true);
         for job in jobs {
@@ -353,6 +376,7 @@ impl Running {
         ended("the orders keeper", keeper).await;
         membership.leave().await;
         ended("the teller", teller).await;
+        ranks.drain().await;
         stop_lease.send_replace(true);
         ended("the lease", lease).await;
     }

@@ -96,6 +96,17 @@ Examples:
   largesse deps
   largesse deps --url http://127.0.0.1:8080 --data-dir ./data")]
     Deps(DepsArgs),
+    /// Show what a running process reads most, and what it serves from memory
+    #[command(
+        after_help = "Of a room's ranking (rank) and of its count of gifts (count). Every process that runs gift \
+has tables of its own; \"all/s\" is what all of them read together.
+
+Examples:
+  largesse hotkeys --url http://127.0.0.1:8080 --data-dir ./data
+  watch largesse hotkeys --url http://127.0.0.1:8080
+  largesse hotkeys --url http://10.0.0.5:8080 --json"
+    )]
+    Hotkeys(HotkeysArgs),
     /// Compute nodes and quotas for a forecast peak, from a load test's result
     #[command(after_help = "Examples:
   largesse capacity --load-test load-test.json --forecast forecast.json
@@ -178,6 +189,19 @@ pub struct DepsArgs {
     pub data_dir: PathBuf,
     /// Print what a running process says as JSON
     #[arg(long, requires = "url")]
+    pub json: bool,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct HotkeysArgs {
+    /// The running process to ask
+    #[arg(long, value_name = "URL")]
+    pub url: String,
+    /// The data directory whose signing key to use (shared with `up`)
+    #[arg(long, default_value = "data", value_name = "DIR")]
+    pub data_dir: PathBuf,
+    /// Print the tables as JSON
+    #[arg(long)]
     pub json: bool,
 }
 

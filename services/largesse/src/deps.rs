@@ -3,12 +3,12 @@
 //! Owns the declarations: the page `docs/dependencies.md` and this command print them, so neither can say something
 //! else than the code does.
 
+use crate::ask::ask_as_sre;
 use crate::cli::DepsArgs;
 use crate::failure::Failure;
-use crate::secrets::Secrets;
 use axum::routing::get;
 use axum::{Json, Router};
-use edge::{InternalOrSre, Role};
+use edge::InternalOrSre;
 use guard::deps::{
     BreakerSettings, Declaration, DependencyReport, Need, Registry, Strong, Weak, markdown_table, text_table,
 };
@@ -17,9 +17,6 @@ use std::time::Duration;
 
 /// Where a process says how its dependencies are.
 pub const DEPENDENCIES_PATH: &str = "/internal/dependencies";
-
-/// How long the command's own token is good for: one question.
-const TOKEN_TTL: Duration = Duration::from_secs(60);
 
 /// Dependencies that are asked once a second or two: two failures in a row are enough.
 const WATCHED: BreakerSettings = BreakerSettings {
@@ -109,18 +106,7 @@ pub async fn run(args: DepsArgs) -> Result<ExitCode, Failure> {
         print!("{}", markdown_table(declarations()));
         return Ok(ExitCode::SUCCESS);
     };
-    let keys = Secrets::open(&args.data_dir)?.token_keys()?;
-    let token = keys.mint(Role::Sre, ids::named_id("sre", "deps"), TOKEN_TTL).map_err(Failure::Token)?;
-    let refused = |error: reqwest::Error| Failure::Refused {
-        what: "the process at --url",
-        change: "start it, or name another",
-        source: Box::new(error),
-    };
-    let url = format!("{}{DEPENDENCIES_PATH}", url.trim_end_matches('/'));
-    let asked =
-        reqwest::Client::new().get(url).bearer_auth(token).timeout(Duration::from_secs(10)).send().await;
-    let answer = asked.and_then(reqwest::Response::error_for_status).map_err(refused)?;
-    let reports: Vec<DependencyReport> = answer.json().await.map_err(refused)?;
+    let reports: Vec<DependencyReport> = ask_as_sre(&url, DEPENDENCIES_PATH, &args.data_dir, "deps").await?;
     if args.json {
         println!("{}", serde_json::to_string_pretty(&reports).unwrap_or_default()); // Plain values always print.
     } else {

@@ -3,6 +3,7 @@
 //! Owns processes: configuration, data directories, secrets, start and stop order. Knows every service and no
 //! business rule.
 
+mod ask;
 mod bench;
 mod capacity;
 mod catch_up;
@@ -17,6 +18,7 @@ mod doctor;
 mod drain;
 mod failure;
 mod health;
+mod hotkeys;
 mod logs;
 mod opening;
 mod parts;
@@ -64,6 +66,7 @@ async fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Retire(args) => retire::run(args).await,
         Command::Shards(command) => shards::run(command).await,
         Command::Deps(args) => deps::run(args).await,
+        Command::Hotkeys(args) => hotkeys::run(args).await,
         Command::Capacity(args) => capacity::run(args),
     }
 }

@@ -3,6 +3,7 @@
 use crate::cli::ServiceName;
 use crate::config::{Config, Profile};
 use crate::failure::Failure;
+use crate::hotkeys;
 use crate::logs::{self, Logs};
 use crate::peers::Peers;
 use crate::secrets::Secrets;
@@ -131,7 +132,8 @@ pub async fn start_services(
         router = router.merge(recon.router());
         running.recon = Some(recon);
     }
-    Ok((running, router))
+    let hot_keys = running.gift.as_ref().map(gift::Running::hot_keys);
+    Ok((running, router.merge(hotkeys::routes(hot_keys))))
 }
 
 /// The wallet as gift and the public routes see it: over the shard map where `peers.wallet` names its nodes (this

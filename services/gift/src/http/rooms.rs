@@ -40,7 +40,7 @@ pub(super) async fn get_room(
     Ok(Json(room_of(&state, room_id)?))
 }
 
-/// Who sent most in a room on the accounting day so far, refunds taken off.
+/// Who sent most in a room on the accounting day so far, refunds taken off, and how many gifts it was given.
 #[utoipa::path(get, path = "/v1/rooms/{room_id}/ranks", tag = "gift", params(("room_id" = RoomId, Path)),
     responses((status = 200, body = RanksView), (status = 404, body = edge::ProblemDocument)))]
 pub(super) async fn list_ranks(

@@ -120,17 +120,21 @@ pub async fn list_ended(
     rows.iter().map(order_of).collect()
 }
 
-/// Coins one viewer has sent in one room on a day, less what was refunded.
+/// What one viewer has sent in one room on a day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RankRow {
     pub room_id: RoomId,
     pub viewer_id: ViewerId,
+    /// Less what was refunded.
     pub coins: i64,
+    /// Gifts that were delivered, refunded later or not.
+    pub gifts: i64,
 }
 
 const RANKS: &str = "
 SELECT room_id, viewer_id,
-    sum(CASE WHEN kind = 1 THEN paid_coins + promo_coins ELSE -paid_coins - promo_coins END)::bigint AS coins
+    sum(CASE WHEN kind = 1 THEN paid_coins + promo_coins ELSE -paid_coins - promo_coins END)::bigint AS coins,
+    coalesce(sum(quantity) FILTER (WHERE kind = 1), 0)::bigint AS gifts
 FROM {s}.orders WHERE day = $1 AND kind IN (1, 4)
 GROUP BY room_id, viewer_id ORDER BY room_id, coins DESC, viewer_id LIMIT $2";
 
@@ -143,6 +147,7 @@ pub async fn list_ranks(db: &Db, day: NaiveDate, limit: i64) -> Result<Vec<RankR
                 room_id: RoomId::from_uuid(row.try_get("room_id")?),
                 viewer_id: ViewerId::from_uuid(row.try_get("viewer_id")?),
                 coins: row.try_get("coins")?,
+                gifts: row.try_get("gifts")?,
             })
         })
         .collect()

@@ -16,7 +16,8 @@ use contracts::log::AccountingZone;
 use contracts::order::{Order, OrderKind};
 use contracts::wallet::{Act, Command, RefundAmount, Wallet};
 use edge::{Edge, Role, TokenKeys};
-use gift::{Config, Deps, KeeperStatus, OrdersTable, Running};
+use gift::{Config, Deps, KeeperStatus, OrdersTable, Running, StartError};
+use hotkey::HotTable;
 use ids::{OrderId, Partition, RequestId, RoomId, SendKey, StreamerId, Uuid, ViewerId};
 use money::Coins;
 use pg::{Db, PoolSettings};
@@ -104,11 +105,28 @@ impl Bench {
     pub async fn start_with(&self, cache: Cache) -> Node {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let runtime = runtime.expect("a runtime starts");
+        let started = runtime.spawn(self.starting(cache));
+        let running = started.await.expect("the start does not panic").expect("gift starts");
+        let router = Edge::new(self.keys.clone()).finish(running.router());
+        let status = running.status();
+        let node = Node { runtime: Some(runtime), router, running: Some(running), status };
+        self.save_room(&node, RoomState::Live).await;
+        node
+    }
+
+    /// What a start that fails says, causes and all.
+    pub async fn refused_start(&self) -> String {
+        let refused = self.starting(Cache::in_process(&Lane::Live)).await.err().expect("it does not start");
+        let causes = std::iter::successors(Some(&refused as &dyn std::error::Error), |error| error.source());
+        causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+    }
+
+    fn starting(&self, cache: Cache) -> impl Future<Output = Result<Running, StartError>> + Send + 'static {
         let (url, bus, config) = (self.database.url().to_owned(), self.bus.clone(), self.config.clone());
         let node = self.node.clone();
         let entries: Arc<dyn LogSource<Entry>> = self.wallet.clone();
         let wallet: Arc<dyn Wallet> = self.wallet.clone();
-        let started = runtime.spawn(async move {
+        async move {
             let pool = pg::connect(&url, PoolSettings::default()).await.expect("the test database");
             let deps = Deps {
                 db: Db::new(pool, gift::SERVICE, &Lane::Live),
@@ -123,14 +141,8 @@ impl Bench {
                 zone: AccountingZone::default(),
                 node,
             };
-            gift::start(deps).await.expect("gift starts")
-        });
-        let running = started.await.expect("the start does not panic");
-        let router = Edge::new(self.keys.clone()).finish(running.router());
-        let status = running.status();
-        let node = Node { runtime: Some(runtime), router, running: Some(running), status };
-        self.save_room(&node, RoomState::Live).await;
-        node
+            gift::start(deps).await
+        }
     }
 
     pub async fn save_room(&self, node: &Node, state: RoomState) {
@@ -296,6 +308,11 @@ impl Node {
     pub fn kept(&self) -> Vec<Partition> {
         let held = self.running.as_ref().map(Running::held).unwrap_or_default();
         held.into_iter().map(|(partition, _)| partition).collect()
+    }
+
+    /// What an operator sees of hot keys.
+    pub fn hot_tables(&self) -> Vec<HotTable> {
+        self.running.as_ref().map(|running| running.hot_keys().tables()).unwrap_or_default()
     }
 
     /// Reports not acknowledged yet.

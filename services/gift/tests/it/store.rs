@@ -1,50 +1,39 @@
 //! Rooms that remember what they saw, and can be made to fail: a cache store for tests.
 
 use bytes::Bytes;
-use cache::{Cache, CacheError, Feed, FeedId, Store};
-use contracts::lane::Lane;
+use cache::{
+    Added, Addition, BatchId, CacheError, Channel, Feed, FeedId, InProcess, KeyWatcher, Store, TrackedReads,
+};
 use ids::Uuid;
 use serde_json::Value;
-use std::collections::HashMap;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 /// How rooms take effects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RoomMood {
     Well = 0,
-    /// Every effect fails at once.
+    /// Every effect, rank and counter fails at once.
     Failing = 1,
     /// No effect is ever answered.
     Hanging = 2,
 }
 
 #[derive(Default)]
-struct Kept {
-    seen: Vec<Value>,
-    ranks: HashMap<String, HashMap<String, i64>>,
-    values: HashMap<String, Bytes>,
-    counts: HashMap<String, i64>,
-}
-
 pub struct Rooms {
     mood: AtomicU8,
-    kept: Mutex<Kept>,
-    /// Feeds that are no room's: the calls by which the shelf spreads.
-    calls: Cache,
+    seen: Mutex<Vec<Value>>,
+    /// Everything but rooms' feeds: ranks, counters, and the calls by which the shelf spreads.
+    rest: InProcess,
+    untracked_reads: AtomicU64,
+    is_mute: AtomicBool,
 }
 
-impl Default for Rooms {
-    fn default() -> Rooms {
-        Rooms { mood: AtomicU8::default(), kept: Mutex::default(), calls: Cache::in_process(&Lane::Live) }
-    }
-}
-
-/// The id of a feed that is no room's. Rooms of the live lane have ids of version 7.
-fn call(key: &str) -> Option<Uuid> {
-    let id: Uuid = key.rsplit(':').next()?.parse().ok()?;
-    (id.get_version_num() == 8).then_some(id)
+/// Whether a feed is no room's. Rooms of the live lane have ids of version 7.
+fn is_call(key: &str) -> bool {
+    let id = key.rsplit(':').next().and_then(|id| id.parse::<Uuid>().ok());
+    id.is_some_and(|id| id.get_version_num() == 8)
 }
 
 impl Rooms {
@@ -59,7 +48,21 @@ impl Rooms {
 
     /// Every event rooms were told, in order.
     pub fn seen(&self) -> Vec<Value> {
-        self.kept.lock().expect("not poisoned").seen.clone()
+        self.seen.lock().expect("not poisoned").clone()
+    }
+
+    /// Rankings that were read without the promise to hear of a change: those of rooms that are not hot.
+    pub fn untracked_reads(&self) -> u64 {
+        self.untracked_reads.load(Ordering::SeqCst)
+    }
+
+    /// From now on nobody who comes is told of changes, though they are promised.
+    pub fn tell_nobody(&self) {
+        self.is_mute.store(true, Ordering::SeqCst);
+    }
+
+    fn fail_if_failing(&self) -> Result<(), CacheError> {
+        if self.mood.load(Ordering::SeqCst) == 1 { Err(away()) } else { Ok(()) }
     }
 
     /// The gifts shown of one order.
@@ -67,6 +70,12 @@ impl Rooms {
         let of = |event: &Value| event["type"] == "gift" && event["order_id"] == order_id.to_string();
         self.seen().into_iter().filter(of).collect()
     }
+}
+
+struct Nobody;
+
+impl KeyWatcher for Nobody {
+    fn key_changed(&self, _key: Option<&str>) {}
 }
 
 fn away() -> CacheError {
@@ -79,19 +88,18 @@ impl Store for Rooms {
         &self,
         key: &str,
         payloads: &[Bytes],
-        _ttl: Duration,
+        ttl: Duration,
     ) -> Result<Vec<FeedId>, CacheError> {
-        if let Some(id) = call(key) {
-            return self.calls.feed_append(id, payloads.to_vec()).await;
+        if is_call(key) {
+            return self.rest.feed_append(key, payloads, ttl).await;
         }
         match self.mood.load(Ordering::SeqCst) {
             1 => return Err(away()),
             2 => std::future::pending().await,
             _ => {}
         }
-        let mut kept = self.kept.lock().expect("not poisoned");
-        kept.seen
-            .extend(payloads.iter().map(|payload| serde_json::from_slice::<Value>(payload).expect("JSON")));
+        let events = payloads.iter().map(|payload| serde_json::from_slice::<Value>(payload).expect("JSON"));
+        self.seen.lock().expect("not poisoned").extend(events);
         Ok(vec![FeedId::default(); payloads.len()])
     }
 
@@ -105,52 +113,65 @@ impl Store for Rooms {
     }
 
     async fn feed_subscribe(&self, key: &str) -> Result<Feed, CacheError> {
-        match call(key) {
-            Some(id) => self.calls.feed_subscribe(id).await,
-            None => Err(away()),
-        }
+        if is_call(key) { self.rest.feed_subscribe(key).await } else { Err(away()) }
     }
 
-    async fn rank_add(&self, key: &str, scores: &[(String, i64)], _ttl: Duration) -> Result<(), CacheError> {
-        let mut kept = self.kept.lock().expect("not poisoned");
-        let rank = kept.ranks.entry(key.to_owned()).or_default();
-        for (member, by) in scores {
-            *rank.entry(member.clone()).or_default() += by;
-        }
-        Ok(())
+    async fn rank_add(&self, key: &str, scores: &[(String, i64)], ttl: Duration) -> Result<(), CacheError> {
+        self.fail_if_failing()?;
+        self.rest.rank_add(key, scores, ttl).await
     }
 
     async fn rank_top(&self, key: &str, len: usize) -> Result<Vec<(String, i64)>, CacheError> {
-        let kept = self.kept.lock().expect("not poisoned");
-        let mut top: Vec<(String, i64)> =
-            kept.ranks.get(key).cloned().unwrap_or_default().into_iter().collect();
-        top.sort_by_key(|(member, score)| (std::cmp::Reverse(*score), member.clone()));
-        top.truncate(len);
-        Ok(top)
+        self.fail_if_failing()?;
+        self.untracked_reads.fetch_add(1, Ordering::SeqCst);
+        Store::rank_top(&self.rest, key, len).await
     }
 
-    async fn incr(&self, key: &str, by: i64, _ttl: Duration) -> Result<i64, CacheError> {
-        let mut kept = self.kept.lock().expect("not poisoned");
-        let count = kept.counts.entry(key.to_owned()).or_default();
-        *count += by;
-        Ok(*count)
+    async fn incr(&self, key: &str, by: i64, ttl: Duration) -> Result<i64, CacheError> {
+        self.rest.incr(key, by, ttl).await
     }
 
     async fn get(&self, key: &str) -> Result<Option<Bytes>, CacheError> {
-        Ok(self.kept.lock().expect("not poisoned").values.get(key).cloned())
+        Store::get(&self.rest, key).await
     }
 
-    async fn set(&self, key: &str, value: &[u8], _ttl: Duration) -> Result<(), CacheError> {
-        self.kept.lock().expect("not poisoned").values.insert(key.to_owned(), Bytes::copy_from_slice(value));
-        Ok(())
+    async fn get_count(&self, key: &str) -> Result<Option<Bytes>, CacheError> {
+        self.fail_if_failing()?;
+        self.rest.get_count(key).await
+    }
+
+    async fn set(&self, key: &str, value: &[u8], ttl: Duration) -> Result<(), CacheError> {
+        self.rest.set(key, value, ttl).await
     }
 
     async fn remove(&self, key: &str) -> Result<(), CacheError> {
-        self.kept.lock().expect("not poisoned").values.remove(key);
-        Ok(())
+        self.rest.remove(key).await
     }
 
     async fn ping(&self) -> Result<(), CacheError> {
         Ok(())
+    }
+
+    fn track(&self, watcher: Weak<dyn KeyWatcher>) -> Result<Arc<dyn TrackedReads>, CacheError> {
+        let nobody: Weak<dyn KeyWatcher> = Weak::<Nobody>::new();
+        self.rest.track(if self.is_mute.load(Ordering::SeqCst) { nobody } else { watcher })
+    }
+
+    async fn publish(&self, channel: &str, message: Bytes) -> Result<(), CacheError> {
+        self.rest.publish(channel, message).await
+    }
+
+    async fn subscribe(&self, channel: &str) -> Result<Channel, CacheError> {
+        self.rest.subscribe(channel).await
+    }
+
+    async fn add_once(
+        &self,
+        mark: &str,
+        batch: BatchId,
+        additions: &[Addition],
+    ) -> Result<Added, CacheError> {
+        self.fail_if_failing()?;
+        self.rest.add_once(mark, batch, additions).await
     }
 }
