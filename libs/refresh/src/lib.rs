@@ -8,6 +8,7 @@
 mod blobs;
 mod consumer;
 mod content;
+mod control;
 mod digest;
 mod disk;
 mod election;
@@ -22,12 +23,11 @@ mod wire;
 pub use consumer::{
     Consumer, ConsumerError, ConsumerParts, ConsumerSettings, ConsumerStatus, Origin, WaitError,
 };
+pub use control::{AskError, Control, roster};
 pub use digest::{BadDigest, Digest};
 pub use disk::DiskError;
 pub use election::{Alone, Claim, Election, ElectionError, MIGRATOR, Order, Orders, PgLease};
-pub use producer::{
-    AskError, CanaryPlan, Producer, ProducerError, ProducerParts, ProducerSettings, ProducerStatus, roster,
-};
+pub use producer::{CanaryPlan, Producer, ProducerError, ProducerParts, ProducerSettings, ProducerStatus};
 pub use rules::Rules;
 pub use set_name::{BadSetName, SET_NAME_LEN_MAX, SetName};
 pub use snapshot::{Reader, Snapshot, VERSION_NONE, Versioned};

@@ -7,14 +7,14 @@ mod kept;
 mod leading;
 mod running;
 
-use crate::blobs::{BEAT, Blobs, Call, ROSTER};
-use crate::content::from_json;
-use crate::election::{Election, ElectionError, Order};
+use crate::blobs::Blobs;
+use crate::control::{AskError, Control};
+use crate::election::{Election, Order};
 use crate::rules::Rules;
 use crate::set_name::SetName;
 use crate::source::{Rows, SnapshotSource};
 use crate::table::DataSet;
-use crate::wire::{Announcement, Beat, CanaryStage, HeldBack, NODE_LEN_MAX, Roster, Target, short};
+use crate::wire::{CanaryStage, HeldBack, NODE_LEN_MAX, Target};
 use cache::Cache;
 use running::Work;
 use std::sync::Arc;
@@ -87,17 +87,6 @@ pub enum ProducerError {
     CanaryShare,
 }
 
-/// Why what a person asked for was not kept.
-#[derive(Debug, thiserror::Error)]
-pub enum AskError {
-    #[error(transparent)]
-    Election(#[from] ElectionError),
-    #[error("there is no former version to go back to")]
-    NothingBefore,
-    #[error("what is announced cannot be read: {0}")]
-    Unheard(String),
-}
-
 /// How a producer stands.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ProducerStatus {
@@ -115,9 +104,7 @@ pub struct ProducerStatus {
 
 /// A running candidate. Dropping it ends its task; the lease then ends by itself.
 pub struct Producer {
-    set: SetName,
-    blobs: Blobs,
-    election: Arc<dyn Election>,
+    control: Control,
     wake: Arc<Notify>,
     status: watch::Receiver<ProducerStatus>,
     stop: watch::Sender<bool>,
@@ -149,13 +136,13 @@ impl Producer {
         if settings.canary.is_some_and(|plan| !(1..=100).contains(&plan.share_percent)) {
             return Err(ProducerError::CanaryShare);
         }
-        let blobs = Blobs::new(cache, set.clone());
+        let control = Control::new(set.clone(), Arc::clone(&election), cache.clone());
         let (status_in, status) = watch::channel(ProducerStatus::default());
         let (stop, stopped) = watch::channel(false);
         let wake = Arc::new(Notify::new());
         let work = Work {
-            blobs: blobs.clone(),
-            election: Arc::clone(&election),
+            blobs: Blobs::new(cache, set),
+            election,
             node,
             source,
             rules,
@@ -164,41 +151,37 @@ impl Producer {
             status: status_in,
         };
         let task = tokio::spawn(work.run(stopped));
-        Ok(Producer { set, blobs, election, wake, status, stop, task })
+        Ok(Producer { control, wake, status, stop, task })
+    }
+
+    /// The set by hand, also after this producer has ended.
+    pub fn control(&self) -> Control {
+        self.control.clone()
     }
 
     /// Tells the elected producer, wherever it is, that the source has changed. Losing it costs at most `look_every`.
     pub async fn changed(&self) {
         self.wake.notify_one();
-        if let Err(error) = self.blobs.call(Call::Changed).await {
-            tracing::debug!(set = %self.set, %error, "the producer will find the change by itself");
-        }
+        self.control.changed().await;
     }
 
-    /// Pins a version, takes the pin away, or approves a version that changes more than the rules allow; `by` is kept
-    /// beside it. A version that is not kept any more is not pinned, and the roster says so.
+    /// [`Control::ask`].
     ///
     /// # Errors
     /// [`AskError`]; nothing is asked then.
     pub async fn ask(&self, order: Order, by: &str) -> Result<(), AskError> {
-        self.election.ask(&self.set, order, by).await?;
-        self.changed().await;
+        self.control.ask(order, by).await?;
+        self.wake.notify_one();
         Ok(())
     }
 
-    /// Pins the version before the one that is announced now, and gives its number.
+    /// [`Control::roll_back`].
     ///
     /// # Errors
     /// [`AskError`]; nothing is asked then.
     pub async fn roll_back(&self, by: &str) -> Result<i64, AskError> {
-        let unheard = |error: &dyn std::fmt::Display| AskError::Unheard(short(error));
-        let beat = self.blobs.get_named::<Beat>(BEAT).await.map_err(|error| unheard(&error))?;
-        let beat = beat.ok_or(AskError::NothingBefore)?;
-        let blob = self.blobs.get(beat.announcement).await.map_err(|error| unheard(&error))?;
-        let announced: Announcement = from_json(&blob).map_err(|error| unheard(&error))?;
-        let former = announced.history.iter().rev().find(|former| former.version < announced.stable.version);
-        let version = former.ok_or(AskError::NothingBefore)?.version;
-        self.ask(Order::Pin(version), by).await?;
+        let version = self.control.roll_back(by).await?;
+        self.wake.notify_one();
         Ok(version)
     }
 
@@ -216,13 +199,4 @@ impl Producer {
         let _ = self.stop.send(true); // A task that ended already needs no word.
         let _ = (&mut self.task).await;
     }
-}
-
-/// Who runs which version, as the elected producer has last heard it. `None` before it ever spoke.
-///
-/// # Errors
-/// [`AskError::Unheard`]: the cache does not answer, or holds a roster of another form.
-pub async fn roster(cache: &Cache, set: &SetName) -> Result<Option<Roster>, AskError> {
-    let blobs = Blobs::new(cache.clone(), set.clone());
-    blobs.get_named(ROSTER).await.map_err(|error| AskError::Unheard(short(error)))
 }

@@ -72,6 +72,16 @@ impl Announcement {
         }
     }
 
+    /// Every version that can be pinned, the oldest first.
+    pub fn versions(&self) -> Vec<i64> {
+        let newer = self.canary.iter().map(|canary| canary.target.version);
+        let known = self.history.iter().map(|former| former.version);
+        let mut versions: Vec<i64> = known.chain([self.stable.version]).chain(newer).collect();
+        versions.sort_unstable();
+        versions.dedup();
+        versions
+    }
+
     /// The deltas that lead from one content to another, if all of them are kept.
     pub fn chain(&self, from: Digest, to: Digest) -> Option<Vec<Digest>> {
         let mut chain = Vec::new();

@@ -31,6 +31,7 @@ pub struct Config {
     pub keeper_lease_ms: u64,
     pub refund_retry_ms: u64,
     pub shelf_poll_ms: u64,
+    pub blind_boxes: bool,
     pub room_subscribers_max: usize,
     pub subscribers_max: usize,
     pub heartbeat_s: u64,

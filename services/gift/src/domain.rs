@@ -4,3 +4,4 @@ pub mod blind_box;
 pub mod check;
 pub mod combo;
 pub mod ending;
+pub mod switch;

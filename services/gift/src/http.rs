@@ -6,14 +6,16 @@ mod gifts;
 pub mod internal;
 mod openapi;
 mod rooms;
+mod switches;
 
 use crate::app::find_order::FindOrderError;
 use crate::app::ranks::Ranks;
 use crate::app::send_gift::{SendError, Sender};
 use crate::app::shelf::Shelf;
 use crate::app::stage::Stage;
+use crate::app::switches::Switches;
 use axum::Router;
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use contracts::wallet::Wallet;
 use edge::Problem;
 use pg::Db;
@@ -28,6 +30,7 @@ pub(crate) struct State {
     pub db: Db,
     pub wallet: Arc<dyn Wallet>,
     pub shelf: Arc<Shelf>,
+    pub switches: Arc<Switches>,
     pub sender: Sender,
     pub stage: Arc<Stage>,
     pub ranks: Arc<Ranks>,
@@ -44,6 +47,8 @@ pub(crate) fn router(state: Arc<State>) -> Router {
         .route("/v1/rooms/{room_id}", get(rooms::get_room))
         .route("/v1/rooms/{room_id}/ranks", get(rooms::list_ranks))
         .route("/v1/rooms/{room_id}/events", get(events::stream_events))
+        .route("/v1/switches", get(switches::list_switches).post(switches::set_switch))
+        .route("/v1/switches/{name}", delete(switches::clear_switch))
         .route("/v1/gift-orders", post(gift_orders::send_gift).get(gift_orders::find_by_key))
         .route("/v1/gift-orders/{order_id}", get(gift_orders::get_order))
         .route("/v1/gift-orders/{order_id}/refunds", post(gift_orders::refund_order))

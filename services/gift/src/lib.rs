@@ -36,7 +36,10 @@ pub const SERVICE: &str = "gift";
 
 /// gift's own tables, after those of the sets it publishes; `seqlog::MIGRATOR` comes before it.
 pub static MIGRATOR: std::sync::LazyLock<pg::Migrator> = std::sync::LazyLock::new(|| {
-    let own = pg::migrator(&[(101, "init", include_str!("../../../migrations/gift/0101_init.sql"))]);
+    let own = pg::migrator(&[
+        (101, "init", include_str!("../../../migrations/gift/0101_init.sql")),
+        (102, "switches", include_str!("../../../migrations/gift/0102_switches.sql")),
+    ]);
     let files = refresh::MIGRATOR.iter().chain(own.iter()).cloned();
     pg::Migrator::with_migrations(files.collect())
 });

@@ -1,10 +1,12 @@
 //! Starting and stopping: who is built from whom, and in which order they end.
 
+use crate::app::published::{Place, PublishError};
 use crate::app::ranks::{Ranks, RanksSettings};
 use crate::app::send_gift::Sender;
-use crate::app::shelf::{CatalogueFile, Shelf, ShelfError, ShelfParts};
+use crate::app::shelf::{CatalogueFile, Shelf, ShelfError};
 use crate::app::show::{self, ShowParts, ShowQueue};
-use crate::app::stage::{SeatLimits, Stage};
+use crate::app::stage::Stage;
+use crate::app::switches::{Configured, Switches};
 use crate::config::Config;
 use crate::domain::blind_box::DrawSeed;
 use crate::domain::combo::Combos;
@@ -72,6 +74,8 @@ pub enum StartError {
     Catalogue(#[from] serde_json::Error),
     #[error("the catalogue cannot be used")]
     Shelf(#[from] ShelfError),
+    #[error("the switches cannot be used")]
+    Switches(#[from] PublishError),
     #[error(transparent)]
     Node(#[from] seqlog::JoinError),
     #[error("hot ranks and counters cannot be kept")]
@@ -85,6 +89,7 @@ pub struct Running {
     router: Router,
     shelf: Arc<Shelf>,
     ranks: Arc<Ranks>,
+    switches: Arc<Switches>,
     orders: TableSource<OrdersTable>,
     membership: Membership,
     status: watch::Receiver<KeeperStatus>,
@@ -102,6 +107,7 @@ pub struct Running {
 /// What is opened before any task runs.
 struct Opened {
     shelf: Arc<Shelf>,
+    switches: Arc<Switches>,
     identity: Arc<Identity>,
     stage: Arc<Stage>,
     ranks: Arc<Ranks>,
@@ -112,27 +118,25 @@ struct Opened {
 async fn open(deps: &Deps) -> Result<Opened, StartError> {
     let config = &deps.config;
     let seed: Vec<Gift> = serde_json::from_str::<CatalogueFile>(&deps.catalogue)?.gifts;
-    let shelf_parts = ShelfParts {
+    let place = Place {
         db: deps.db.clone(),
         cache: deps.cache.clone(),
         node: &deps.node,
-        seed: &seed,
         look_every: Duration::from_millis(config.shelf_poll_ms.max(10)),
     };
-    let shelf = Arc::new(Shelf::begin(shelf_parts).await?);
+    let shelf = Arc::new(Shelf::begin(&place, &seed).await?);
+    let configured =
+        Configured { blind_boxes: config.blind_boxes, room_subscribers_max: config.room_subscribers_max };
+    let switches = Arc::new(Switches::begin(&place, configured).await?);
     let node_lease = Duration::from_millis(config.node_lease_ms.max(100));
     let identity = Arc::new(Identity::begin(&deps.db, &deps.node, node_lease).await?);
-    let limits = SeatLimits {
-        room_subscribers_max: config.room_subscribers_max,
-        subscribers_max: config.subscribers_max,
-    };
-    let stage = Arc::new(Stage::new(deps.cache.clone(), limits));
+    let stage = Arc::new(Stage::new(deps.cache.clone(), config.subscribers_max));
     let ranking =
         RanksSettings { len_max: config.ranks_len_max, hot: config.hot(), counters: config.counters() };
     let ranks = Arc::new(Ranks::start(deps.cache.clone(), deps.zone, ranking)?);
     ranks.keep(&deps.db).await?;
     let desk = Arc::new(ReportDesk::new(deps.db.clone(), DESK_LEN_MAX));
-    Ok(Opened { shelf, identity, stage, ranks, desk, node_lease })
+    Ok(Opened { shelf, switches, identity, stage, ranks, desk, node_lease })
 }
 
 /// Starts every part of gift. Returns when it may take requests.
@@ -141,7 +145,7 @@ async fn open(deps: &Deps) -> Result<Opened, StartError> {
 /// [`StartError`]; nothing keeps running then.
 pub async fn start(deps: Deps) -> Result<Running, StartError> {
     let config = deps.config.clone();
-    let Opened { shelf, identity, stage, ranks, desk, node_lease } = open(&deps).await?;
+    let Opened { shelf, switches, identity, stage, ranks, desk, node_lease } = open(&deps).await?;
     let (stop, stopped) = watch::channel(false);
     let (stop_keeper, keeper_stopped) = watch::channel(false);
     let (stop_lease, lease_stopped) = watch::channel(false);
@@ -176,6 +180,7 @@ pub async fn start(deps: Deps) -> Result<Running, StartError> {
     jobs.push(tokio::spawn(sweep_combos(Arc::clone(&combos), config.combo_gap_ms, stopped.clone())));
     let sender = Sender {
         shelf: Arc::clone(&shelf),
+        switches: Arc::clone(&switches),
         wallet: Arc::clone(&deps.wallet),
         combos,
         identity,
@@ -190,11 +195,13 @@ pub async fn start(deps: Deps) -> Result<Running, StartError> {
     let orders = TableSource::new(deps.db.clone(), OrdersTable);
     let Deps { db, wallet, .. } = deps;
     let heartbeat = Duration::from_secs(config.heartbeat_s.max(1));
-    let state = Arc::new(State { db, wallet, shelf, sender, stage, ranks, heartbeat, shutdown: stopped });
+    let state =
+        Arc::new(State { db, wallet, shelf, switches, sender, stage, ranks, heartbeat, shutdown: stopped });
     let internal = http::internal::router(kept, membership.ownership().holdings().clone());
     Ok(Running {
         router: http::router(Arc::clone(&state)).merge(internal),
         shelf: Arc::clone(&state.shelf),
+        switches: Arc::clone(&state.switches),
         ranks: Arc::clone(&state.ranks),
         orders,
         membership,
@@ -330,6 +337,11 @@ impl Running {
     /// What is read most here, and what is served from memory.
     pub fn hot_keys(&self) -> HotKeys {
         HotKeys(Arc::clone(&self.ranks))
+    }
+
+    /// The sets that gift publishes, by hand.
+    pub fn controls(&self) -> Vec<refresh::Control> {
+        vec![self.shelf.control(), self.switches.control()]
     }
 
     /// `gift.orders`, for pulls.

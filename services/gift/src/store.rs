@@ -5,3 +5,4 @@ pub mod orders;
 pub mod pending;
 pub mod refunds;
 pub mod shelf;
+pub mod switches;

@@ -2,6 +2,7 @@
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use ids::PartitionGroup;
+use refresh::SetName;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -107,6 +108,19 @@ Examples:
   largesse hotkeys --url http://10.0.0.5:8080 --json"
     )]
     Hotkeys(HotkeysArgs),
+    /// See who runs which version of the slow-changing tables, and steer that: pin, roll back, approve
+    #[command(
+        subcommand,
+        after_help = "Asks a running process that has gift; any one of them speaks for all nodes. What is asked is kept \
+in the database, and obeyed within a second or two.
+
+Examples:
+  largesse refresh list
+  largesse refresh roster --set gift-shelf --url http://10.0.0.5:8080 --data-dir ./data
+  largesse refresh pin --set gift-shelf --version 41
+  largesse refresh roll-back --set gift-shelf --json"
+    )]
+    Refresh(RefreshCommand),
     /// Compute nodes and quotas for a forecast peak, from a load test's result
     #[command(after_help = "Examples:
   largesse capacity --load-test load-test.json --forecast forecast.json
@@ -190,6 +204,84 @@ pub struct DepsArgs {
     /// Print what a running process says as JSON
     #[arg(long, requires = "url")]
     pub json: bool,
+}
+
+#[derive(Debug, Clone, Subcommand)]
+pub enum RefreshCommand {
+    /// Every set: its version, who publishes it, how many nodes run it, and what is pinned or held back
+    #[command(after_help = "Example:
+  largesse refresh list --url http://127.0.0.1:8080 --data-dir ./data")]
+    List {
+        #[command(flatten)]
+        process: ProcessArgs,
+    },
+    /// One set: what every node runs, how old that is, and which versions can be pinned
+    #[command(after_help = "Example:
+  largesse refresh roster --set gift-shelf")]
+    Roster {
+        #[command(flatten)]
+        one: SetArgs,
+    },
+    /// Make every node run one of the versions that are kept, whatever the database says
+    #[command(after_help = "Example:
+  largesse refresh pin --set gift-shelf --version 41")]
+    Pin {
+        #[command(flatten)]
+        one: SetArgs,
+        /// One of the versions that `roster` names
+        #[arg(long, value_name = "N")]
+        version: i64,
+    },
+    /// Let every node run the newest version again
+    #[command(after_help = "Example:
+  largesse refresh unpin --set gift-shelf")]
+    Unpin {
+        #[command(flatten)]
+        one: SetArgs,
+    },
+    /// Pin the version before the one that is announced
+    #[command(after_help = "Example:
+  largesse refresh roll-back --set gift-shelf")]
+    RollBack {
+        #[command(flatten)]
+        one: SetArgs,
+    },
+    /// Let the version that is held back pass the rule about how much may change
+    #[command(after_help = "Example:
+  largesse refresh approve --set gift-shelf --version 42")]
+    Approve {
+        #[command(flatten)]
+        one: SetArgs,
+        /// The version that `roster` says is held back
+        #[arg(long, value_name = "N")]
+        version: i64,
+    },
+}
+
+/// A running process, and who asks it.
+#[derive(Debug, Clone, Args)]
+pub struct ProcessArgs {
+    /// A running process that has gift
+    #[arg(long, default_value = "http://127.0.0.1:8080", value_name = "URL")]
+    pub url: String,
+    /// The data directory whose signing key to use (shared with `up`)
+    #[arg(long, default_value = "data", value_name = "DIR")]
+    pub data_dir: PathBuf,
+    /// Who asks, kept beside what is asked: a UUID, or a name that stands for one
+    #[arg(long, default_value = "operator", value_name = "NAME")]
+    pub sub: String,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct SetArgs {
+    /// The set's name, as `list` has it
+    #[arg(long, value_name = "NAME", value_parser = SetName::try_new)]
+    pub set: SetName,
+    #[command(flatten)]
+    pub process: ProcessArgs,
 }
 
 #[derive(Debug, Clone, Args)]

@@ -40,6 +40,8 @@ pub enum Failure {
     },
     #[error("{what} cannot be used; {change}")]
     Refused { what: &'static str, change: &'static str, source: Box<dyn std::error::Error + Send + Sync> },
+    #[error("the process refuses: {detail} [{slug}]")]
+    Answered { slug: String, detail: String },
     #[error("the database cannot be used")]
     Database(#[from] pg::PgError),
     #[error(transparent)]

@@ -27,6 +27,7 @@ mod replay;
 mod retire;
 mod secrets;
 mod serve;
+mod sets;
 mod shards;
 mod token;
 mod up;
@@ -67,6 +68,7 @@ async fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Shards(command) => shards::run(command).await,
         Command::Deps(args) => deps::run(args).await,
         Command::Hotkeys(args) => hotkeys::run(args).await,
+        Command::Refresh(command) => sets::run(command).await,
         Command::Capacity(args) => capacity::run(args),
     }
 }

@@ -7,6 +7,7 @@ use crate::hotkeys;
 use crate::logs::{self, Logs};
 use crate::peers::Peers;
 use crate::secrets::Secrets;
+use crate::sets;
 use bus::Bus;
 use cache::Cache;
 use contracts::lane::Lane;
@@ -110,7 +111,7 @@ pub async fn start_services(
     }
     if wants(ServiceName::Gift) {
         let gift = start_gift(common, wallet.ok_or(Failure::NeedsWallet)?).await?;
-        router = router.merge(gift.router());
+        router = router.merge(gift.router()).merge(sets::router(gift.controls()));
         if wants(ServiceName::Console) {
             router = router.merge(pages(common, &gift, tokens));
             router = router.merge(common.peers.front_door(&common.config.peers, services));

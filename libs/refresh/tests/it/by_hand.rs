@@ -2,7 +2,7 @@
 
 use crate::shop::{BOUND, Market, price, reaches, until, until_told};
 use contracts::lane::Lane;
-use refresh::{AskError, ElectionError, Order, PgLease};
+use refresh::{Alone, AskError, Control, ElectionError, Order, PgLease};
 use std::sync::Arc;
 
 #[tokio::test]
@@ -69,6 +69,34 @@ async fn a_version_that_is_not_kept_any_more_is_not_pinned_and_the_producer_says
     assert_eq!(node.view().version, before);
     let version = market.reprice(&producer, 1, 7).await;
     reaches(&node, version).await;
+}
+
+#[tokio::test]
+async fn a_person_who_names_a_version_that_is_not_there_is_told_which_are_and_nothing_is_asked() {
+    let market = Market::new(10);
+    let nobody = Control::new(market.set.clone(), Arc::new(Alone::new(&Lane::Live)), market.cache.clone());
+    let before = nobody.ask_checked(Order::Pin(1), "ann").await;
+    assert!(matches!(before, Err(AskError::NothingAnnounced)), "{before:?}");
+    let producer = market.produce();
+    let control = producer.control();
+    let node = market.consume("a").await;
+    reaches(&node, 1).await;
+    reaches(&node, market.reprice(&producer, 1, 10).await).await;
+    match control.ask_checked(Order::Pin(7), "ann").await {
+        Err(AskError::NotKept { version: 7, kept }) => assert_eq!(kept, [1, 2]),
+        other => panic!("{other:?}"),
+    }
+    let unheld = control.ask_checked(Order::Approve(2), "ann").await;
+    assert!(matches!(unheld, Err(AskError::NotHeldBack { version: 2, held_back: None })), "{unheld:?}");
+    control.ask_checked(Order::Pin(1), "ann").await.expect("it is kept");
+    until(&node, |status| status.version == 1).await;
+    let still_kept = control.ask_checked(Order::Pin(7), "ann").await.expect_err("there is none");
+    assert!(
+        matches!(still_kept, AskError::NotKept { kept, .. } if kept == [1, 2]),
+        "what was left can be gone to"
+    );
+    control.ask_checked(Order::Unpin, "ann").await.expect("asked");
+    until(&node, |status| status.version == 2).await;
 }
 
 #[tokio::test]

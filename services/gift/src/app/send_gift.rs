@@ -8,6 +8,7 @@ use crate::app::follow_gift::Following;
 use crate::app::shelf::{Shelf, ShelfView};
 use crate::app::show::{ByWhom, ShowQueue, Showing};
 use crate::app::stage::Stage;
+use crate::app::switches::Switches;
 use crate::domain::blind_box::{DrawSeed, draw};
 use crate::domain::check::{CheckError, check_quantity};
 use crate::domain::combo::{ComboKey, Combos};
@@ -133,6 +134,7 @@ impl Classed for SendError {
 /// What sending needs, shared by all requests of a node.
 pub struct Sender {
     pub shelf: Arc<Shelf>,
+    pub switches: Arc<Switches>,
     pub wallet: Arc<dyn Wallet>,
     pub combos: Arc<Combos>,
     pub identity: Arc<Identity>,
@@ -187,7 +189,7 @@ impl Sender {
             reveals: draw(&self.seed, order_id, &chosen.gift, body.quantity),
             node: self.identity.node().to_string(),
         };
-        let verdict = verdict_on(&chosen);
+        let verdict = verdict_on(&chosen, self.switches.sells_blind_boxes());
         let act = Act::Debit { charge_coins, send, verdict };
         let request_id = order_id.debit_request();
         let command = Command { request_id, account_id: viewer_id, body_hash: body_hash(&body), act };
@@ -233,7 +235,7 @@ impl Sender {
         body: &SendBody,
         chosen: &Chosen,
     ) -> Result<Sent, SendError> {
-        match verdict_on(chosen) {
+        match verdict_on(chosen, self.switches.sells_blind_boxes()) {
             Verdict::Allow => {}
             Verdict::RoomClosed => return Err(SendError::RoomClosed),
             Verdict::GiftOffShelf => return Err(SendError::GiftOffShelf),
@@ -261,8 +263,11 @@ fn choose(view: &ShelfView, body: &SendBody) -> Result<Chosen, SendError> {
     Ok(Chosen { gift: Arc::clone(gift), room: Arc::clone(room), catalogue_version: view.catalogue_version })
 }
 
-fn verdict_on(chosen: &Chosen) -> Verdict {
-    match (chosen.room.state, chosen.gift.shelf) {
+/// Travels with the debit: a repeat of what was accepted is accepted, whatever has been switched since.
+fn verdict_on(chosen: &Chosen, sells_blind_boxes: bool) -> Verdict {
+    let is_sold = sells_blind_boxes || chosen.gift.kind != GiftKind::BlindBox;
+    let shelf = if is_sold { chosen.gift.shelf } else { ShelfState::Off };
+    match (chosen.room.state, shelf) {
         (RoomState::Closed, ShelfState::On | ShelfState::Off) => Verdict::RoomClosed,
         (RoomState::Live, ShelfState::Off) => Verdict::GiftOffShelf,
         (RoomState::Live, ShelfState::On) => Verdict::Allow,

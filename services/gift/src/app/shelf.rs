@@ -1,34 +1,20 @@
 //! The shelf: catalogue and rooms as every request sees them, a snapshot and never the database.
 
+use crate::app::published::{Place, PublishError, Published};
 use crate::domain::check::{CheckError, check_gift, check_room};
 use crate::store::shelf;
 use bytes::Bytes;
-use cache::Cache;
 use contracts::catalogue::{Gift, GiftId, Room};
 use contracts::class::{Classed, ErrorClass};
 use ids::RoomId;
 use pg::Db;
-use refresh::{
-    Consumer, ConsumerParts, ConsumerSettings, DataSet, LoadError, PgLease, Producer, ProducerParts,
-    ProducerSettings, RowTable, Rules, SetName, SnapshotSource, Table, Versioned,
-};
+use refresh::{DataSet, LoadError, RowTable, Rules, SnapshotSource, Table, Versioned};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
-use std::time::Duration;
 use utoipa::ToSchema;
 
 /// The set's name: gift publishes it, and any service may read it.
 pub const SHELF_SET: &str = "gift-shelf";
-
-/// How long one load of the shelf may take before it counts as failed.
-const LOAD_TIMEOUT: Duration = Duration::from_secs(2);
-
-/// How long the node that publishes the shelf may be silent before another does.
-const PRODUCER_LEASE: Duration = Duration::from_secs(3);
-
-/// How long a change waits until this node sees it, and a start until there is a shelf. Longer than the lease, so that
-/// a change outlives the node that would have published it.
-const SEEN_WITHIN: Duration = Duration::from_secs(10);
 
 /// The catalogue as a file holds it.
 #[derive(Debug, Deserialize)]
@@ -106,14 +92,8 @@ pub enum ShelfError {
     UnknownReveal(GiftId),
     #[error("the database failed")]
     Db(#[from] sqlx::Error),
-    #[error("the change is stored, and this node will see it later")]
-    NotRefreshed(#[from] refresh::WaitError),
-    #[error("the shelf could not be published")]
-    Producer(#[from] refresh::ProducerError),
-    #[error("the shelf could not be followed")]
-    Consumer(#[from] refresh::ConsumerError),
-    #[error("the shelf's name is not one of a set")]
-    Name(#[from] refresh::BadSetName),
+    #[error(transparent)]
+    Set(#[from] PublishError),
 }
 
 impl Classed for ShelfError {
@@ -121,8 +101,8 @@ impl Classed for ShelfError {
         match self {
             ShelfError::Check(error) => error.class(),
             ShelfError::UnknownReveal(_) => ErrorClass::Rejected,
-            ShelfError::Db(_) | ShelfError::NotRefreshed(_) => ErrorClass::Transient,
-            ShelfError::Producer(_) | ShelfError::Consumer(_) | ShelfError::Name(_) => ErrorClass::Bug,
+            ShelfError::Db(_) => ErrorClass::Transient,
+            ShelfError::Set(error) => error.class(),
         }
     }
 
@@ -131,8 +111,7 @@ impl Classed for ShelfError {
             ShelfError::Check(error) => error.slug(),
             ShelfError::UnknownReveal(_) => "unknown-reveal",
             ShelfError::Db(_) => "database-unavailable",
-            ShelfError::NotRefreshed(_) => "not-refreshed",
-            ShelfError::Producer(_) | ShelfError::Consumer(_) | ShelfError::Name(_) => "shelf-not-started",
+            ShelfError::Set(error) => error.slug(),
         }
     }
 }
@@ -140,8 +119,7 @@ impl Classed for ShelfError {
 /// The shelf of this node.
 pub struct Shelf {
     db: Db,
-    producer: Producer,
-    consumer: Consumer<ShelfView>,
+    set: Published<ShelfView>,
 }
 
 struct ShelfSource {
@@ -181,77 +159,38 @@ fn rules() -> Rules<ShelfView> {
     })
 }
 
-/// What a shelf is built from.
-pub struct ShelfParts<'a> {
-    pub db: Db,
-    pub cache: Cache,
-    /// The node's name: unique among live nodes.
-    pub node: &'a str,
-    /// The gifts an empty catalogue begins with.
-    pub seed: &'a [Gift],
-    /// How often the node that publishes the shelf compares it with the database.
-    pub look_every: Duration,
-}
-
 impl Shelf {
-    /// Seeds an empty catalogue, takes part in publishing the shelf, and serves it.
-    ///
-    /// While neither the cache nor a producer can be heard, this node reads the database itself, so that gifts can be
-    /// sent while Redis is away.
+    /// Seeds an empty catalogue with `seed`, takes part in publishing the shelf, and serves it.
     ///
     /// # Errors
     /// [`ShelfError`]: a seed that breaks the rules, or the database.
-    pub async fn begin(parts: ShelfParts<'_>) -> Result<Shelf, ShelfError> {
-        let ShelfParts { db, cache, node, seed, look_every } = parts;
+    pub async fn begin(place: &Place<'_>, seed: &[Gift]) -> Result<Shelf, ShelfError> {
+        let db = place.db.clone();
         if shelf::read_versions(&db).await?.catalogue == 0 {
             for gift in seed {
                 check_gift(gift)?;
             }
             write_gifts(&db, seed).await?;
         }
-        let set = SetName::try_new(SHELF_SET)?;
-        let source: Arc<dyn SnapshotSource<refresh::Rows>> = Arc::new(ShelfSource { db: db.clone() });
-        let producing = ProducerSettings {
-            look_every,
-            load_timeout: LOAD_TIMEOUT,
-            lease: PRODUCER_LEASE,
-            ..ProducerSettings::default()
-        };
-        let producer = Producer::start(ProducerParts {
-            set: set.clone(),
-            election: Arc::new(PgLease::new(db.clone(), node)),
-            cache: cache.clone(),
-            node: node.to_owned(),
-            source: Arc::clone(&source),
-            rules: rules(),
-            settings: producing,
-        })?;
-        let consuming = ConsumerSettings { fallback_every: look_every, ..ConsumerSettings::default() };
-        let consumer = Consumer::start(ConsumerParts {
-            set,
-            cache,
-            node: node.to_owned(),
-            disk: None,
-            rules: rules(),
-            fallback: Some(source),
-            settings: consuming,
-        })
-        .await?;
-        consumer.wait_for(1, SEEN_WITHIN).await?;
-        Ok(Shelf { db, producer, consumer })
+        let source = Arc::new(ShelfSource { db: db.clone() });
+        let set = Published::begin(place, SHELF_SET, source, rules()).await?;
+        Ok(Shelf { db, set })
     }
 
     /// The shelf of this instant.
     pub fn view(&self) -> Arc<Versioned<ShelfView>> {
-        self.consumer.view()
+        self.set.view()
+    }
+
+    /// The set by hand.
+    pub fn control(&self) -> refresh::Control {
+        self.set.control()
     }
 
     /// Waits until this node sees what is in the database now.
     async fn see(&self) -> Result<(), ShelfError> {
         let version = shelf::read_versions(&self.db).await?.sum();
-        self.producer.changed().await;
-        self.consumer.look_now().await;
-        Ok(self.consumer.wait_for(version, SEEN_WITHIN).await?)
+        Ok(self.set.see(version).await?)
     }
 
     /// Creates or replaces a gift; this node sees it when this returns.

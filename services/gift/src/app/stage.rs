@@ -18,13 +18,6 @@ const ROOMS_AT_ONCE_MAX: usize = 32;
 /// How long a free gift is remembered: longer than a client goes on repeating one send.
 const FREE_REMEMBERED: Duration = Duration::from_secs(15 * 60);
 
-/// How many may watch on this node.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SeatLimits {
-    pub room_subscribers_max: usize,
-    pub subscribers_max: usize,
-}
-
 /// Why nobody more may watch.
 #[derive(Debug, thiserror::Error)]
 pub enum WatchError {
@@ -53,7 +46,8 @@ impl Classed for WatchError {
 /// Rooms' feeds, and who watches them on this node.
 pub struct Stage {
     cache: Cache,
-    limits: SeatLimits,
+    /// How many may watch on this node.
+    subscribers_max: usize,
     seats: Arc<Mutex<Seats>>,
 }
 
@@ -90,8 +84,8 @@ pub struct Watching {
 }
 
 impl Stage {
-    pub fn new(cache: Cache, limits: SeatLimits) -> Stage {
-        Stage { cache, limits, seats: Arc::default() }
+    pub fn new(cache: Cache, subscribers_max: usize) -> Stage {
+        Stage { cache, subscribers_max, seats: Arc::default() }
     }
 
     /// Puts events into their rooms' feeds, each room's in order; one outcome each, in the events' order.
@@ -127,12 +121,17 @@ impl Stage {
         }
     }
 
-    /// Begins to watch a room. The backlog is everything after `after`, or all that is kept.
+    /// Begins to watch a room, which `room_max` may watch on this node. The backlog is everything after `after`, or all that is kept.
     ///
     /// # Errors
     /// [`WatchError`].
-    pub async fn watch(&self, room_id: RoomId, after: Option<FeedId>) -> Result<Watching, WatchError> {
-        let seat = self.take_seat(room_id)?;
+    pub async fn watch(
+        &self,
+        room_id: RoomId,
+        after: Option<FeedId>,
+        room_max: usize,
+    ) -> Result<Watching, WatchError> {
+        let seat = self.take_seat(room_id, room_max)?;
         // Subscribed first: what comes in between is in both, and its id tells so.
         let feed = self.cache.feed_subscribe(room_id.uuid()).await?;
         let backlog = self.read_after(room_id, after).await?;
@@ -151,10 +150,10 @@ impl Stage {
         self.cache.feed_read_after(room_id.uuid(), after, cache::FEED_LEN_MAX).await
     }
 
-    fn take_seat(&self, room_id: RoomId) -> Result<Seat, WatchError> {
+    fn take_seat(&self, room_id: RoomId, room_max: usize) -> Result<Seat, WatchError> {
         let mut seats = self.seats.lock().unwrap_or_else(PoisonError::into_inner);
         let in_room = seats.by_room.get(&room_id).copied().unwrap_or_default();
-        if seats.taken >= self.limits.subscribers_max || in_room >= self.limits.room_subscribers_max {
+        if seats.taken >= self.subscribers_max || in_room >= room_max {
             return Err(WatchError::NoSeat);
         }
         seats.taken += 1;

@@ -33,7 +33,7 @@ pub(super) async fn stream_events(
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
     room_of(&state, room_id)?;
     let after = last_seen(&headers)?;
-    let watching = state.stage.watch(room_id, after).await?;
+    let watching = state.stage.watch(room_id, after, state.switches.room_subscribers_max()).await?;
     let newest = watching.backlog.last().map(|(id, _)| *id);
     let (from, backlog) = match after {
         Some(after) => (after, watching.backlog.into()),

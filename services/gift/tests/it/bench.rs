@@ -377,6 +377,10 @@ impl Call {
         Call { method: "POST", path: path.into(), ..Call::default() }
     }
 
+    pub fn delete(path: impl Into<String>) -> Call {
+        Call { method: "DELETE", path: path.into(), ..Call::default() }
+    }
+
     pub fn token(self, token: &str) -> Call {
         self.header("authorization", format!("Bearer {token}"))
     }

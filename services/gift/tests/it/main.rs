@@ -11,3 +11,4 @@ mod reading;
 mod sending;
 mod store;
 mod streaming;
+mod switches;

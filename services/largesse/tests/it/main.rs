@@ -12,6 +12,7 @@ mod nodes;
 mod place;
 mod planning;
 mod processes;
+mod steering;
 mod traces;
 
 // The pages' own steps, taken here against the real thing.
