@@ -8,6 +8,7 @@ use crate::{
 };
 use bytes::Bytes;
 use contracts::lane::Lane;
+use guard::deps::{BreakerSettings, CallError, Declaration, Need, Verdict, Weak};
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,6 +41,23 @@ impl Default for CacheSettings {
     }
 }
 
+/// Redis as a dependency: acts that have to ask it and can be done without. Slow is half of the time limit: a caller
+/// of some acts in a row must not pay it for each.
+pub const REDIS: Declaration = Declaration {
+    name: "redis",
+    purpose: "keeps ranks, counters and shared values",
+    need: Need::Weak {
+        fallback: "the act fails at once, and its caller does what it does when the cache is away",
+    },
+    timeout: Duration::from_millis(250),
+    in_flight_max: 4_096,
+    breaker: BreakerSettings {
+        calls_min: 10,
+        open_for: Duration::from_millis(500),
+        ..BreakerSettings::standard(Duration::from_millis(125))
+    },
+};
+
 /// The cache of one lane. Clones share the store.
 #[derive(Clone)]
 pub struct Cache {
@@ -47,13 +65,14 @@ pub struct Cache {
     prefix: Arc<str>,
     lane: Lane,
     settings: CacheSettings,
+    dependency: Option<Weak>,
 }
 
 impl Cache {
     /// A cache over any store; two lanes may share one.
     pub fn new(store: Arc<dyn Store>, lane: &Lane, settings: CacheSettings) -> Cache {
         let prefix = format!("{PRODUCT_PREFIX}{}", lane.prefix());
-        Cache { store, prefix: prefix.into(), lane: lane.clone(), settings }
+        Cache { store, prefix: prefix.into(), lane: lane.clone(), settings, dependency: None }
     }
 
     /// A cache inside this process, for the embedded default and tests.
@@ -82,9 +101,18 @@ impl Cache {
         Ok(cache)
     }
 
+    /// The same cache behind a dependency ([`REDIS`]): while the server fails or is slow, acts fail at once instead of
+    /// after their time limit. Not behind it are feeds, which stay on this node meanwhile (and know by themselves when),
+    /// what listens, and [`Cache::ping`], which tells whether the server is there.
+    #[must_use]
+    pub fn behind(self, dependency: Weak) -> Cache {
+        Cache { dependency: Some(dependency), ..self }
+    }
+
     /// The same store for another lane.
     pub fn for_lane(&self, lane: &Lane) -> Cache {
-        Cache::new(Arc::clone(&self.store), lane, self.settings)
+        let dependency = self.dependency.clone();
+        Cache { dependency, ..Cache::new(Arc::clone(&self.store), lane, self.settings) }
     }
 
     pub fn lane(&self) -> &Lane {
@@ -102,7 +130,7 @@ impl Cache {
             return Ok(Vec::new());
         }
         let ttl = self.ttl(self.settings.feed_ttl);
-        self.in_time("feed_append", self.store.feed_append(&self.feed_key(room), &payloads, ttl)).await
+        self.asked("feed_append", self.store.feed_append(&self.feed_key(room), &payloads, ttl)).await
     }
 
     /// Events of a room after a place (from the oldest kept without one), in order, at most `limit`.
@@ -126,7 +154,7 @@ impl Cache {
     /// # Errors
     /// [`CacheError`]: there is no subscription.
     pub async fn feed_subscribe(&self, room: Uuid) -> Result<Feed, CacheError> {
-        self.in_time("feed_subscribe", self.store.feed_subscribe(&self.feed_key(room))).await
+        self.asked("feed_subscribe", self.store.feed_subscribe(&self.feed_key(room))).await
     }
 
     /// Adds to one member's score. Scores are exact up to 2^53.
@@ -204,7 +232,7 @@ impl Cache {
     /// # Errors
     /// [`CacheError`].
     pub async fn ping(&self) -> Result<(), CacheError> {
-        self.in_time("ping", self.store.ping()).await
+        self.asked("ping", self.store.ping()).await
     }
 
     /// Reads whose later change `watcher` hears; see [`Tracker`].
@@ -270,12 +298,50 @@ impl Cache {
         }
     }
 
+    /// Through the dependency, where there is one.
     async fn in_time<T>(
         &self,
         act: &'static str,
         work: impl Future<Output = Result<T, CacheError>>,
     ) -> Result<T, CacheError> {
+        let asked = self.asked(act, work);
+        match &self.dependency {
+            None => asked.await,
+            Some(dependency) => {
+                let asked = async { asked.await.map(Ok) };
+                dependency.call_judged_or(asked, judge, |error| Err(without(act, error))).await
+            }
+        }
+    }
+
+    async fn asked<T>(
+        &self,
+        act: &'static str,
+        work: impl Future<Output = Result<T, CacheError>>,
+    ) -> Result<T, CacheError> {
         within(self.settings.act_timeout, act, work).await
+    }
+}
+
+/// What the server says no to, or says oddly, it has answered.
+fn judge<T>(answer: &Result<T, CacheError>) -> Verdict {
+    match answer {
+        Err(CacheError::TimedOut { .. } | CacheError::Unreachable { .. }) => Verdict::Fails,
+        Ok(_)
+        | Err(
+            CacheError::BadReply { .. }
+            | CacheError::BadUrl
+            | CacheError::Unsupported { .. }
+            | CacheError::BadBatch,
+        ) => Verdict::Works,
+    }
+}
+
+fn without(act: &'static str, error: CallError<CacheError>) -> CacheError {
+    match error {
+        CallError::Failed(error) => error,
+        CallError::TimedOut { .. } => CacheError::TimedOut { act },
+        CallError::Refused { .. } => CacheError::Unreachable { reason: error.to_string() },
     }
 }
 

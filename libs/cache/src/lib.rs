@@ -19,7 +19,7 @@ pub use addition::{ADDITIONS_LEN_MAX, Added, Addition, BATCH_MARK_TTL, BatchId};
 pub use channel::{Channel, ChannelLoss};
 pub use error::CacheError;
 pub use feed::{BadFeedId, Feed, FeedEvent, FeedId, FeedLoss};
-pub use handle::{Cache, CacheSettings};
+pub use handle::{Cache, CacheSettings, REDIS};
 pub use in_process::InProcess;
 pub use store::Store;
 pub use tracking::{Change, KeyWatcher, Scores, Shelf, Tracked, TrackedReads, Tracker, Watcher};

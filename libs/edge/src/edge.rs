@@ -5,7 +5,7 @@ use crate::{KeyAge, Problem, Readiness, TokenKeys, docs, health};
 use axum::Router;
 use chrono::Utc;
 use contracts::lane::Lane;
-use guard::{AdaptiveLimit, Admission, Cohort, Priority, Quotas};
+use guard::{AdaptiveLimit, Admission, Ask, Cohort, Priority, Quotas};
 use http::{HeaderMap, Method, StatusCode, header};
 use lane::LaneKey;
 use std::sync::Arc;
@@ -102,6 +102,12 @@ pub(crate) async fn wrong_method() -> Problem {
         "method-not-allowed",
         "This address does not take this method; the header Allow says which it takes.",
     )
+}
+
+/// How an edge with the default classes and cohorts sees a request: for whoever sends it, to know whether it would be
+/// refused.
+pub fn ask_of(method: &Method, path: &str, headers: &HeaderMap) -> Ask {
+    Ask::new(classify(method, path)).of(cohort(headers))
 }
 
 /// Callbacks and other nodes are systems; whoever else changes something pays; the rest looks.

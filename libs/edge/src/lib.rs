@@ -19,7 +19,7 @@ mod standard;
 mod token;
 mod who;
 
-pub use crate::edge::{BODY_LEN_MAX, Edge};
+pub use crate::edge::{BODY_LEN_MAX, Edge, ask_of};
 pub use body::{Json, RawBody};
 pub use cookies::{CSRF_COOKIE, CSRF_HEADER, SESSION_COOKIE, SessionCookies, end_session};
 pub use docs::{docs_page, docs_routes};

@@ -12,12 +12,11 @@ pub use call::{CallError, Refused, Strong, Verdict, Weak};
 pub use report::{DependencyReport, State, markdown_table, text_table};
 
 use call::Core;
-use std::fmt::Write;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-/// Dependencies that one registry takes: a program that needs more has lost count.
-pub const DEPENDENCIES_MAX: usize = 256;
+/// Dependencies that one registry takes, each node counted: a program that needs more has lost count.
+pub const DEPENDENCIES_MAX: usize = 1_024;
 
 /// One dependency, declared in code and nowhere else, so that tables and commands cannot say something different.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,10 +77,33 @@ impl Registry {
     ///
     /// # Errors
     /// [`DeclareError`].
-    pub fn strong(&self, declaration: &'static Declaration) -> Result<Strong, DeclareError> {
+    pub fn strong(&self, declaration: &Declaration) -> Result<Strong, DeclareError> {
         match declaration.need {
             Need::Strong => Ok(Strong::new(self.declare(declaration)?)),
             Need::Weak { .. } => Err(other_need(declaration)),
+        }
+    }
+
+    /// Declares one node of a strong dependency that has several: cap and breaker are this node's own, and the
+    /// dependency is away when every node of it is. Who asks for the same node again shares it.
+    ///
+    /// # Errors
+    /// [`DeclareError`].
+    pub fn strong_at(&self, declaration: &Declaration, node: &str) -> Result<Strong, DeclareError> {
+        match declaration.need {
+            Need::Strong => Ok(Strong::new(self.declare_at(declaration, node)?)),
+            Need::Weak { .. } => Err(other_need(declaration)),
+        }
+    }
+
+    /// Declares one node of a weak dependency that has several; see [`Registry::strong_at`].
+    ///
+    /// # Errors
+    /// [`DeclareError`].
+    pub fn weak_at(&self, declaration: &Declaration, node: &str) -> Result<Weak, DeclareError> {
+        match declaration.need {
+            Need::Weak { .. } => Ok(Weak::new(self.declare_at(declaration, node)?)),
+            Need::Strong => Err(other_need(declaration)),
         }
     }
 
@@ -89,25 +111,33 @@ impl Registry {
     ///
     /// # Errors
     /// [`DeclareError`].
-    pub fn weak(&self, declaration: &'static Declaration) -> Result<Weak, DeclareError> {
+    pub fn weak(&self, declaration: &Declaration) -> Result<Weak, DeclareError> {
         match declaration.need {
             Need::Weak { .. } => Ok(Weak::new(self.declare(declaration)?)),
             Need::Strong => Err(other_need(declaration)),
         }
     }
 
-    fn declare(&self, declaration: &'static Declaration) -> Result<Arc<Core>, DeclareError> {
+    fn declare(&self, declaration: &Declaration) -> Result<Arc<Core>, DeclareError> {
         check(declaration)?;
         let mut declared = self.declared.lock().unwrap_or_else(PoisonError::into_inner);
         if declared.iter().any(|other| other.declaration().name == declaration.name) {
             return Err(DeclareError::Twice { name: declaration.name });
         }
-        if declared.len() >= DEPENDENCIES_MAX {
-            return Err(DeclareError::TooMany);
+        add(&mut declared, Core::new(*declaration, None))
+    }
+
+    fn declare_at(&self, declaration: &Declaration, node: &str) -> Result<Arc<Core>, DeclareError> {
+        check(declaration)?;
+        let mut declared = self.declared.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut same = declared.iter().filter(|other| other.declaration().name == declaration.name);
+        if same.clone().any(|other| other.node().is_none() || other.declaration() != declaration) {
+            return Err(DeclareError::Twice { name: declaration.name });
         }
-        let core = Arc::new(Core::new(declaration));
-        declared.push(Arc::clone(&core));
-        Ok(core)
+        if let Some(known) = same.find(|other| other.node() == Some(node)) {
+            return Ok(Arc::clone(known));
+        }
+        add(&mut declared, Core::new(*declaration, Some(node.into())))
     }
 
     /// How every dependency is, in the order they were declared.
@@ -117,12 +147,22 @@ impl Registry {
 
     /// Whether every strong dependency answers; else the reason, for the node's readiness. A strong one that failed
     /// stays failed until calls through it have succeeded, so keep asking it ([`Strong::call`] in a timer): an unready
-    /// node gets no traffic that would.
+    /// node gets no traffic that would. One of several nodes answers while any of them is called or tried again: who
+    /// knows a second node needs no timer.
     ///
     /// # Errors
     /// A sentence that names those that do not.
     pub fn strong_answer(&self) -> Result<(), String> {
-        failing(&self.cores(), Need::Strong.as_str())
+        let cores = self.cores();
+        let is_away = |core: &Core| match core.node() {
+            None => core.state() != State::Closed,
+            Some(_) => {
+                let name = core.declaration().name;
+                let mut nodes = cores.iter().filter(|other| other.declaration().name == name);
+                nodes.all(|node| node.state() == State::Open)
+            }
+        };
+        failing(&cores, Need::Strong.as_str(), is_away)
     }
 
     /// Whether every weak dependency answers; else which do not. This node stays ready without them.
@@ -130,7 +170,7 @@ impl Registry {
     /// # Errors
     /// A sentence that names those that do not.
     pub fn weak_answer(&self) -> Result<(), String> {
-        failing(&self.cores(), "weak")
+        failing(&self.cores(), "weak", |core| core.state() != State::Closed)
     }
 
     fn cores(&self) -> Vec<Arc<Core>> {
@@ -138,22 +178,26 @@ impl Registry {
     }
 }
 
-fn failing(cores: &[Arc<Core>], need: &str) -> Result<(), String> {
-    let mut names = String::new();
-    for core in cores {
-        if core.declaration().need.as_str() == need && core.state() != State::Closed {
-            let comma = if names.is_empty() { "" } else { ", " };
-            let _ = write!(names, "{comma}{}", core.declaration().name); // A string takes everything.
-        }
+fn add(declared: &mut Vec<Arc<Core>>, core: Core) -> Result<Arc<Core>, DeclareError> {
+    if declared.len() >= DEPENDENCIES_MAX {
+        return Err(DeclareError::TooMany);
     }
-    if names.is_empty() { Ok(()) } else { Err(format!("these do not answer: {names}")) }
+    let core = Arc::new(core);
+    declared.push(Arc::clone(&core));
+    Ok(core)
+}
+
+fn failing(cores: &[Arc<Core>], need: &str, is_away: impl Fn(&Core) -> bool) -> Result<(), String> {
+    let away = cores.iter().filter(|core| core.declaration().need.as_str() == need && is_away(core));
+    let names: Vec<String> = away.map(|core| core.name()).collect();
+    if names.is_empty() { Ok(()) } else { Err(format!("these do not answer: {}", names.join(", "))) }
 }
 
 fn other_need(declaration: &Declaration) -> DeclareError {
     DeclareError::OtherNeed { name: declaration.name, declared: declaration.need.as_str() }
 }
 
-fn check(declaration: &'static Declaration) -> Result<(), DeclareError> {
+fn check(declaration: &Declaration) -> Result<(), DeclareError> {
     let (name, breaker) = (declaration.name, declaration.breaker);
     let zeros = [
         (declaration.timeout.is_zero(), "the timeout"),

@@ -1,8 +1,8 @@
 //! Commands bound for one wallet node travel together: while a few requests are under way the next commands
 //! gather, and a lone command does not wait for company.
 
-use crate::calls::{Call, CallError, Calls};
-use crate::config::{Config, PeerUrl};
+use crate::calls::{Call, CallError, Needed};
+use crate::config::Config;
 use contracts::wallet::{Answer, Answers, Command, WalletError};
 use serde::Serialize;
 use std::sync::Arc;
@@ -49,14 +49,13 @@ struct CommandsOf<'a> {
 
 impl NodeQueue {
     /// Opens the lines to a node. Needs a runtime.
-    pub fn start(calls: &Calls, url: &PeerUrl, config: &Config) -> NodeQueue {
+    pub fn start(node: &Needed, config: &Config) -> NodeQueue {
         let (jobs, queue) = mpsc::channel(config.queue_len_max);
         let queue = Arc::new(Mutex::new(queue));
         let mut lines = JoinSet::new();
         for _ in 0..config.requests_in_flight_max {
             let line = Line {
-                calls: calls.clone(),
-                url: url.clone(),
+                node: node.clone(),
                 queue: Arc::clone(&queue),
                 batch_len_max: config.batch_len_max,
                 batch_wait_max: Duration::from_micros(config.batch_wait_max_us),
@@ -79,8 +78,7 @@ impl NodeQueue {
 
 /// One request at a time.
 struct Line {
-    calls: Calls,
-    url: PeerUrl,
+    node: Needed,
     queue: Arc<Mutex<mpsc::Receiver<Job>>>,
     batch_len_max: usize,
     batch_wait_max: Duration,
@@ -141,17 +139,17 @@ impl Line {
 
     async fn ask(&self, batch: &[Job]) -> Result<Vec<Result<Answer, WalletError>>, CallError> {
         let commands = CommandsOf { commands: batch.iter().map(|job| &*job.command).collect() };
-        let not_sent = |reason: String| CallError::NotSent { place: self.url.to_string(), reason };
+        let not_sent = |reason: String| CallError::NotSent { place: self.node.url().to_string(), reason };
         let body = serde_json::to_vec(&commands).map_err(|error| not_sent(error.to_string()))?;
         // A request carries one trace: that of its first traced command. The others are found by their order's id.
         let traceparent = batch.iter().find_map(|job| job.traceparent.clone());
         let call = Call { traceparent, ..Call::post(PATH, body) };
-        let reply = self.calls.send(&self.url, call).await?;
+        let reply = self.node.send(call).await?;
         if !reply.status.is_success() {
             // Refused before any command was looked at: overload, a stopping node, a token that is not ours.
             return Err(not_sent(crate::owner_map::said(&reply)));
         }
-        let no_answer = |reason: String| CallError::NoAnswer { place: self.url.to_string(), reason };
+        let no_answer = |reason: String| CallError::NoAnswer { place: self.node.url().to_string(), reason };
         let answers: Answers =
             serde_json::from_slice(&reply.body).map_err(|error| no_answer(error.to_string()))?;
         if answers.answers.len() == batch.len() {

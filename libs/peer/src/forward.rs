@@ -2,13 +2,15 @@
 //!
 //! Nothing is sent twice but what certainly has not arrived. Who asks is checked where the answer is made.
 
-use crate::calls::{CallError, Calls};
+use crate::calls::{CallError, Calls, Optional};
 use crate::config::PeerUrl;
+use crate::declared::FRONT_DOOR;
 use axum::Router;
 use axum::extract::{OriginalUri, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use edge::{Problem, RawBody};
+use guard::deps::DeclareError;
 use http::{HeaderMap, HeaderName, Method, StatusCode, header};
 use std::time::Duration;
 
@@ -32,21 +34,24 @@ pub struct Forward {
 
 #[derive(Clone)]
 struct Door {
-    calls: Calls,
-    urls: Vec<PeerUrl>,
+    nodes: Vec<Optional>,
 }
 
 /// Routes that pass requests on.
-pub fn forward_routes(calls: &Calls, forwards: Vec<Forward>) -> Router {
+///
+/// # Errors
+/// [`DeclareError`]: more nodes than a registry takes.
+pub fn forward_routes(calls: &Calls, forwards: Vec<Forward>) -> Result<Router, DeclareError> {
     let mut router = Router::new();
     for Forward { paths, urls } in forwards {
         let mut door = Router::new();
         for path in paths {
             door = door.route(path, any(pass_on));
         }
-        router = router.merge(door.with_state(Door { calls: calls.clone(), urls }));
+        let nodes = urls.iter().map(|url| calls.optional(&FRONT_DOOR, url)).collect::<Result<_, _>>()?;
+        router = router.merge(door.with_state(Door { nodes }));
     }
-    router
+    Ok(router)
 }
 
 async fn pass_on(
@@ -63,8 +68,8 @@ async fn pass_on(
     if let Some(own) = telemetry::traceparent().and_then(|text| text.parse().ok()) {
         headers.insert("traceparent", own);
     }
-    for url in &door.urls {
-        match door.calls.pass_on(url, (method.clone(), path), headers.clone(), body.clone()).await {
+    for node in &door.nodes {
+        match node.pass_on((method.clone(), path), headers.clone(), body.clone()).await {
             Ok(mut reply) => {
                 for name in NOT_PASSED_ON {
                     reply.headers.remove(name);

@@ -3,12 +3,14 @@
 //! What a service sees is the trait it would see in one process: [`RemoteWallet`] is a wallet, [`RemoteReports`]
 //! takes show reports, [`HttpLogSource`] is a source of rows. Who holds a partition is asked of the nodes
 //! themselves ([`OwnerMap`]): the highest epoch is right. Every call carries a short-lived internal token and the
-//! trace it belongs to, and has a time limit. Must not know any service's code, only `contracts`.
+//! trace it belongs to, and goes through a declared dependency ([`declared`]): a time limit, a cap and a breaker per
+//! node, and nothing is sent that the node said it would refuse. Must not know any service's code, only `contracts`.
 
 mod batching;
 mod calls;
 mod config;
 mod credentials;
+pub mod declared;
 mod forward;
 mod log_source;
 mod owner_map;

@@ -6,12 +6,14 @@
 //! and what is not found in time as `OutcomeUnknown`.
 
 use crate::batching::{Attempt, NodeQueue};
-use crate::calls::{Call, CallError, Calls, Reply};
+use crate::calls::{Call, CallError, Calls, Needed, Reply};
 use crate::config::Config;
+use crate::declared::{WALLET, WALLET_READS};
 use crate::owner_map::OwnerMap;
 use contracts::entry::Entry;
 use contracts::log::Seq;
 use contracts::wallet::{AccountView, Answer, Command, Replay, Wallet, WalletError};
+use guard::deps::DeclareError;
 use ids::{Partition, RequestId, ViewerId, partition_of};
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
@@ -27,7 +29,8 @@ const PAUSE_MAX: Duration = Duration::from_millis(200);
 pub struct RemoteWallet {
     map: OwnerMap,
     nodes: Vec<NodeQueue>,
-    calls: Calls,
+    /// The same nodes, for questions.
+    readers: Vec<Needed>,
     retry_max: Duration,
     /// Places for commands that wait for an owner of their shard.
     waiting: Semaphore,
@@ -54,10 +57,17 @@ impl RemoteWallet {
     pub const SHARDS_PATH: &'static str = "/internal/wallet/shards";
 
     /// A wallet over the nodes of `map`. Needs a runtime.
-    pub fn start(calls: Calls, map: OwnerMap, config: &Config) -> RemoteWallet {
-        let nodes = map.urls().iter().map(|url| NodeQueue::start(&calls, url, config)).collect();
+    ///
+    /// # Errors
+    /// [`DeclareError`]: more nodes than a registry takes.
+    pub fn start(calls: &Calls, map: OwnerMap, config: &Config) -> Result<RemoteWallet, DeclareError> {
+        let (mut nodes, mut readers) = (Vec::new(), Vec::new());
+        for url in map.urls() {
+            nodes.push(NodeQueue::start(&calls.needed(&WALLET, url)?, config));
+            readers.push(calls.needed(&WALLET_READS, url)?);
+        }
         let waiting = Semaphore::new(config.waiting_len_max);
-        RemoteWallet { map, nodes, calls, retry_max: config.retry_max(), waiting }
+        Ok(RemoteWallet { map, nodes, readers, retry_max: config.retry_max(), waiting })
     }
 
     fn patience(&self, account_id: ViewerId) -> Patience<'_> {
@@ -80,7 +90,7 @@ impl RemoteWallet {
         loop {
             let reason = match self.map.owner(patience.partition) {
                 None => "no node holds the account's shard".to_owned(),
-                Some(node) => match read(self.calls.send(&self.map.urls()[node], Call::get(path)).await) {
+                Some(node) => match read(self.readers[node].send(Call::get(path)).await) {
                     Err(WalletError::Unavailable(reason)) => reason,
                     Err(WalletError::ShardMoved) => "the account's shard is moving".to_owned(),
                     answered => return answered,
@@ -98,7 +108,7 @@ impl RemoteWallet {
         let others = (0..self.map.urls().len()).filter(|node| Some(*node) != owner);
         let mut last = WalletError::Unavailable("no wallet node is configured".to_owned());
         for node in owner.into_iter().chain(others) {
-            match read(self.calls.send(&self.map.urls()[node], Call::get(path)).await) {
+            match read(self.readers[node].send(Call::get(path)).await) {
                 Err(
                     error @ (WalletError::Unavailable(_) | WalletError::Overloaded | WalletError::ShardMoved),
                 ) => last = error,

@@ -1,8 +1,10 @@
 //! Show reports to the gift nodes that keep the orders' partitions.
 
-use crate::calls::{Call, Calls};
+use crate::calls::{Call, Calls, Optional};
+use crate::declared::SHOW_REPORTS;
 use crate::owner_map::{NodeIndex, OwnerMap};
 use contracts::show::{Durable, REPORTS_MAX, Reports, ShowReport, ShowReports};
+use guard::deps::DeclareError;
 use ids::{OrderId, Partition};
 use std::collections::BTreeMap;
 
@@ -11,20 +13,24 @@ const PATH: &str = "/internal/gift/show-reports";
 /// The keepers of orders in other processes.
 pub struct RemoteReports {
     map: OwnerMap,
-    calls: Calls,
+    nodes: Vec<Optional>,
 }
 
 impl RemoteReports {
     /// Where gift nodes say what they keep.
     pub const KEPT_PATH: &'static str = "/internal/gift/kept";
 
-    pub fn new(calls: Calls, map: OwnerMap) -> RemoteReports {
-        RemoteReports { map, calls }
+    /// # Errors
+    /// [`DeclareError`]: more nodes than a registry takes.
+    pub fn try_new(calls: &Calls, map: OwnerMap) -> Result<RemoteReports, DeclareError> {
+        let nodes =
+            map.urls().iter().map(|url| calls.optional(&SHOW_REPORTS, url)).collect::<Result<_, _>>()?;
+        Ok(RemoteReports { map, nodes })
     }
 
     async fn send(&self, node: NodeIndex, reports: Vec<ShowReport>) -> Vec<OrderId> {
         let Ok(body) = serde_json::to_vec(&Reports { reports }) else { return Vec::new() };
-        let reason = match self.calls.send(&self.map.urls()[node], Call::post(PATH, body)).await {
+        let reason = match self.nodes[node].send(Call::post(PATH, body)).await {
             Ok(reply) if reply.status.is_success() => match serde_json::from_slice::<Durable>(&reply.body) {
                 Ok(answer) => return answer.durable,
                 Err(error) => error.to_string(),

@@ -57,9 +57,11 @@ impl Tier {
 }
 
 /// Single doors in the walls, each with its reason.
-const DOORS: [(&str, &str); 2] = [
-    ("edge", "guard"), // Overload is refused at the edge, before any work.
-    ("edge", "lane"),  // The lane is set at the edge and nowhere else.
+const DOORS: [(&str, &str); 4] = [
+    ("edge", "guard"),  // Overload is refused at the edge, before any work.
+    ("peer", "guard"),  // Other processes are called through declared dependencies,
+    ("cache", "guard"), // and so is Redis.
+    ("edge", "lane"),   // The lane is set at the edge and nowhere else.
 ];
 
 /// Packages that one crate alone may know. Tests and benches may anchor themselves to them.

@@ -81,6 +81,10 @@ impl Config {
         }
     }
 
+    pub(crate) fn refund_retry(&self) -> Duration {
+        Duration::from_millis(self.refund_retry_ms.max(10))
+    }
+
     pub(crate) fn reader(&self) -> ReaderSettings {
         ReaderSettings {
             gather: Duration::from_millis(self.gather_ms.max(1)),

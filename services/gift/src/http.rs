@@ -5,6 +5,7 @@ mod gift_orders;
 mod gifts;
 pub mod internal;
 mod openapi;
+pub mod quotas;
 mod rooms;
 mod switches;
 
@@ -57,6 +58,9 @@ pub(crate) fn router(state: Arc<State>) -> Router {
 
 /// A refused send also says which order it was and what the account holds, first time and every time.
 fn send_problem(error: &SendError) -> Problem {
+    if let SendError::OverQuota(refusal) = error {
+        return Problem::refused(refusal);
+    }
     let problem = Problem::of(error);
     match error {
         SendError::Refused { order_id, available, .. } => problem

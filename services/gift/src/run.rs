@@ -28,6 +28,7 @@ use contracts::log::{AccountingZone, Epoch, LogName};
 use contracts::order::Order;
 use contracts::show::ShowReports;
 use contracts::wallet::Wallet;
+use guard::Quotas;
 use hotkey::HotTable;
 use ids::{GroupSet, Partition};
 use pg::Db;
@@ -61,6 +62,8 @@ pub struct Deps {
     pub draw_secret: Vec<u8>,
     /// The catalogue an empty database begins with; [`crate::DEFAULT_CATALOGUE`] ships with the product.
     pub catalogue: String,
+    /// What viewers may send and rooms receive on this node.
+    pub quotas: Arc<Quotas>,
     pub config: Config,
     pub zone: AccountingZone,
     /// The node's name: unique among live nodes, the same after a restart.
@@ -170,9 +173,8 @@ pub async fn start(deps: Deps) -> Result<Running, StartError> {
     let refunds_due = Arc::new(Notify::new());
     let telling = teller::run(telling, Arc::clone(&stage), Arc::clone(&ranks), Arc::clone(&refunds_due));
     let teller = tokio::spawn(telling);
-    let retry = Duration::from_millis(config.refund_retry_ms.max(10));
-    let wallet = Arc::clone(&deps.wallet);
-    jobs.push(tokio::spawn(refunds::run(deps.db.clone(), wallet, refunds_due, retry, stopped.clone())));
+    let (db, wallet, retry) = (deps.db.clone(), Arc::clone(&deps.wallet), config.refund_retry());
+    jobs.push(tokio::spawn(refunds::run(db, wallet, refunds_due, retry, stopped.clone())));
     let adopting = adopt_orphans(&deps, &identity, &show);
     let orphans = Arc::clone(&adopting.orphans);
     jobs.push(tokio::spawn(adopting.run(stopped.clone())));
@@ -188,18 +190,19 @@ pub async fn start(deps: Deps) -> Result<Running, StartError> {
         stage: Arc::clone(&stage),
         orphans,
         reports: routed,
+        quotas: Arc::clone(&deps.quotas),
         seed: DrawSeed::new(&deps.draw_secret),
         key_age: config.key_age(),
         id_version: deps.db.lane().id_version(),
     };
     let orders = TableSource::new(deps.db.clone(), OrdersTable);
-    let Deps { db, wallet, .. } = deps;
+    let Deps { db, wallet, quotas, .. } = deps;
     let heartbeat = Duration::from_secs(config.heartbeat_s.max(1));
     let state =
         Arc::new(State { db, wallet, shelf, switches, sender, stage, ranks, heartbeat, shutdown: stopped });
     let internal = http::internal::router(kept, membership.ownership().holdings().clone());
     Ok(Running {
-        router: http::router(Arc::clone(&state)).merge(internal),
+        router: http::router(Arc::clone(&state)).merge(internal).merge(http::quotas::router(quotas)),
         shelf: Arc::clone(&state.shelf),
         switches: Arc::clone(&state.switches),
         ranks: Arc::clone(&state.ranks),

@@ -146,9 +146,10 @@ impl Stack {
         let waiting = Waiting::new(Duration::from_secs(config.start.wait_max_s));
         let tokens = secrets.token_keys()?;
         // Before the database: what can be refused without it is.
-        let peers = Peers::start(&config.peers, plan.services, &tokens)?;
+        let dependencies = Dependencies::declare()?;
+        let peers = Peers::start(&config.peers, plan.services, &tokens, dependencies.registry())?;
         let bus = open_bus(config, &lane, &waiting).await?;
-        let cache = open_cache(config, &lane, &waiting).await?;
+        let cache = open_cache(config, &lane, &waiting).await?.behind(dependencies.redis.clone());
         let (pool, reads, embedded) = open_database(config, directory, &waiting).await?;
         ready_schemas(&pool, (plan.schemas, embedded.is_some()), &waiting).await?;
         let common = Common {
@@ -163,7 +164,6 @@ impl Stack {
         };
         let (running, router) = start_services(&common, plan.services, &tokens).await?;
         let none_free = if embedded.is_some() { NoneFree::Stuck } else { NoneFree::Busy };
-        let dependencies = Dependencies::declare()?;
         let (answers, failed) = watch_database(pool.clone(), none_free, dependencies.database.clone());
         let edge = edge_of(config, &tokens, metrics);
         edge.readiness.check("database", move || {

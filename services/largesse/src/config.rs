@@ -5,13 +5,18 @@ use crate::failure::Failure;
 use contracts::log::AccountingZone;
 use figment::Figment;
 use figment::providers::{Env, Format, Serialized, Toml};
+use guard::{Quotas, Rate, Scope};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::time::Duration;
 
 /// The binary's own defaults; each service ships its own beside them.
 const DEFAULTS: &str = include_str!("../largesse.default.toml");
+
+/// Viewers and rooms that sent or received lately and are counted: 26 bytes each.
+const QUOTA_KEYS_MAX: usize = 100_000;
 
 /// Environment variables that begin so are settings; secrets and test servers are not.
 const ENV_PREFIX: &str = "LARGESSE_";
@@ -32,6 +37,7 @@ pub struct Config {
     /// The host of each master, by what it is a master of.
     pub placement: BTreeMap<String, String>,
     pub start: Start,
+    pub quotas: QuotaRates,
     pub peers: peer::Config,
     pub wallet: wallet::Config,
     pub gift: gift::Config,
@@ -55,6 +61,36 @@ pub struct Http {
     pub listen: SocketAddr,
     pub in_flight_max: usize,
     pub drain_notice_ms: u64,
+}
+
+/// Gifts in a second, and how many of them at once; see `largesse.default.toml`.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct QuotaRates {
+    pub viewer_per_s: u32,
+    pub viewer_burst: u32,
+    pub room_per_s: u32,
+    pub room_burst: u32,
+}
+
+impl QuotaRates {
+    /// The quotas of a node that begins with these rates.
+    ///
+    /// # Errors
+    /// [`Failure::Config`] names what cannot be counted.
+    pub fn open(self) -> Result<Quotas, Failure> {
+        let quotas = Quotas::new(QUOTA_KEYS_MAX);
+        for (scope, per_s, burst) in [
+            (Scope::Viewer, self.viewer_per_s, self.viewer_burst),
+            (Scope::Room, self.room_per_s, self.room_burst),
+        ] {
+            let rate = (per_s > 0).then(|| Rate::try_new(per_s, Duration::from_secs(1), burst)).transpose();
+            let name = scope.as_str();
+            let wrong = |error| Failure::Config(format!("quotas.{name}_per_s, quotas.{name}_burst: {error}"));
+            quotas.set(scope, rate.map_err(wrong)?);
+        }
+        Ok(quotas)
+    }
 }
 
 /// How a process starts.
@@ -156,11 +192,24 @@ impl Config {
 #[cfg(test)]
 mod tests {
     use super::Config;
+    use guard::Scope;
 
     #[test]
     fn the_shipped_defaults_are_a_whole_configuration() {
         let config = Config::load(None).expect("the defaults load");
         assert_eq!(config.http.listen.port(), 8080);
+    }
+
+    #[test]
+    fn nobody_meets_the_shipped_quotas_and_one_that_cannot_be_counted_is_refused_by_its_name() {
+        let mut config = Config::load(None).expect("the defaults load");
+        let quotas = config.quotas.open().expect("they can be counted");
+        for _ in 0..10_000 {
+            assert_eq!(quotas.try_take(&[(Scope::Viewer, 1), (Scope::Room, 2)], 1), Ok(()));
+        }
+        (config.quotas.room_per_s, config.quotas.room_burst) = (5, 0);
+        let Err(refused) = config.quotas.open() else { panic!("a room that may have none at once") };
+        assert!(refused.to_string().contains("quotas.room_burst"), "{refused}");
     }
 
     #[test]

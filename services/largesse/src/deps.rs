@@ -57,9 +57,12 @@ static CACHE: Declaration = Declaration {
     breaker: WATCHED,
 };
 
+/// What every process declares at its start. The others it declares as it comes to know their nodes.
+const OWN: [&Declaration; 4] = [&DATABASE, &BROKER, &CACHE, &cache::REDIS];
+
 /// Every dependency there is.
-pub fn declarations() -> [&'static Declaration; 3] {
-    [&DATABASE, &BROKER, &CACHE]
+pub fn declarations() -> impl Iterator<Item = &'static Declaration> {
+    OWN.into_iter().chain(peer::declared::declarations())
 }
 
 /// The dependencies of one process, to be called through.
@@ -67,7 +70,10 @@ pub struct Dependencies {
     registry: Registry,
     pub database: Strong,
     pub broker: Weak,
+    /// Whether the cache is there, asked now and then.
     pub cache: Weak,
+    /// What services ask of it.
+    pub redis: Weak,
 }
 
 impl Dependencies {
@@ -82,6 +88,7 @@ impl Dependencies {
             database: registry.strong(&DATABASE).map_err(wrong)?,
             broker: registry.weak(&BROKER).map_err(wrong)?,
             cache: registry.weak(&CACHE).map_err(wrong)?,
+            redis: registry.weak(&cache::REDIS).map_err(wrong)?,
             registry,
         })
     }
@@ -118,8 +125,8 @@ pub async fn run(args: DepsArgs) -> Result<ExitCode, Failure> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Dependencies, declarations};
-    use guard::deps::markdown_table;
+    use super::{Dependencies, OWN, declarations};
+    use guard::deps::{Need, Registry, markdown_table};
     use std::path::Path;
 
     #[test]
@@ -135,6 +142,14 @@ mod tests {
         let dependencies = Dependencies::declare().expect("good declarations");
         let names: Vec<String> =
             dependencies.registry().report().into_iter().map(|report| report.name).collect();
-        assert_eq!(names, declarations().map(|declaration| declaration.name));
+        assert_eq!(names, OWN.map(|declaration| declaration.name));
+        let registry = Registry::default();
+        for declared in declarations() {
+            let is_good = match declared.need {
+                Need::Strong => registry.strong(declared).map(drop),
+                Need::Weak { .. } => registry.weak(declared).map(drop),
+            };
+            assert_eq!(is_good, Ok(()));
+        }
     }
 }

@@ -44,11 +44,16 @@ impl Common<'_> {
     }
 
     /// A log for a reader: pulled from the nodes of `urls`, or from its table where there are none.
-    fn source<T: LogTable>(&self, service: &str, table: T, urls: &[PeerUrl]) -> Arc<dyn LogSource<T::Row>>
+    fn source<T: LogTable>(
+        &self,
+        service: &str,
+        table: T,
+        urls: &[PeerUrl],
+    ) -> Result<Arc<dyn LogSource<T::Row>>, Failure>
     where
         T::Row: LogRow,
     {
-        self.peers.source(urls).unwrap_or_else(|| self.table(service, table))
+        Ok(self.peers.source(urls)?.unwrap_or_else(|| self.table(service, table)))
     }
 }
 
@@ -114,7 +119,7 @@ pub async fn start_services(
         router = router.merge(gift.router()).merge(sets::router(gift.controls()));
         if wants(ServiceName::Console) {
             router = router.merge(pages(common, &gift, tokens));
-            router = router.merge(common.peers.front_door(&common.config.peers, services));
+            router = router.merge(common.peers.front_door(&common.config.peers, services)?);
         }
         running.gift = Some(gift);
     }
@@ -163,7 +168,7 @@ async fn start_wallet(common: &Common<'_>) -> Result<wallet::Running, Failure> {
     let deps = wallet::Deps {
         db: common.db("wallet"),
         bus: common.bus.clone(),
-        payments: Some(common.source("cashier", cashier::PaymentsTable, &common.config.peers.cashier)),
+        payments: Some(common.source("cashier", cashier::PaymentsTable, &common.config.peers.cashier)?),
         config: common.config.wallet.clone(),
         zone: common.config.accounting_zone_minutes,
         node: common.config.node.clone(),
@@ -179,9 +184,10 @@ async fn start_gift(common: &Common<'_>, wallet: Arc<dyn Wallet>) -> Result<gift
         cache: common.cache.clone(),
         wallet,
         reports_elsewhere: common.peers.reports(),
-        entries: common.source("wallet", wallet::EntriesTable, &common.config.peers.wallet),
+        entries: common.source("wallet", wallet::EntriesTable, &common.config.peers.wallet)?,
         draw_secret: common.secrets.blind_box_seed.clone().into_bytes(),
         catalogue: gift::DEFAULT_CATALOGUE.to_owned(),
+        quotas: Arc::new(common.config.quotas.open()?),
         config: common.config.gift.clone(),
         zone: common.config.accounting_zone_minutes,
         node: common.config.node.clone(),
@@ -193,7 +199,7 @@ async fn start_settlement(common: &Common<'_>) -> Result<settlement::Running, Fa
     let deps = settlement::Deps {
         db: common.db("settlement"),
         bus: common.bus.clone(),
-        orders: common.source("gift", gift::OrdersTable, &common.config.peers.gift),
+        orders: common.source("gift", gift::OrdersTable, &common.config.peers.gift)?,
         config: common.config.settlement.clone(),
         zone: common.config.accounting_zone_minutes,
         node: common.config.node.clone(),
@@ -203,9 +209,9 @@ async fn start_settlement(common: &Common<'_>) -> Result<settlement::Running, Fa
 
 async fn start_clearing(common: &Common<'_>) -> Result<clearing::Running, Failure> {
     let sources = clearing::Sources {
-        payments: common.source("cashier", cashier::PaymentsTable, &common.config.peers.cashier),
-        entries: common.source("wallet", wallet::EntriesTable, &common.config.peers.wallet),
-        items: common.source("settlement", settlement::ItemsTable, &common.config.peers.settlement),
+        payments: common.source("cashier", cashier::PaymentsTable, &common.config.peers.cashier)?,
+        entries: common.source("wallet", wallet::EntriesTable, &common.config.peers.wallet)?,
+        items: common.source("settlement", settlement::ItemsTable, &common.config.peers.settlement)?,
     };
     let deps = clearing::Deps {
         db: common.db("clearing"),
@@ -219,10 +225,10 @@ async fn start_clearing(common: &Common<'_>) -> Result<clearing::Running, Failur
 
 async fn start_recon(common: &Common<'_>) -> Result<recon::Running, Failure> {
     let sources = recon::Sources {
-        entries: common.source("wallet", wallet::EntriesTable, &common.config.peers.wallet),
-        orders: common.source("gift", gift::OrdersTable, &common.config.peers.gift),
-        items: common.source("settlement", settlement::ItemsTable, &common.config.peers.settlement),
-        vouchers: common.source("clearing", clearing::VouchersTable, &common.config.peers.clearing),
+        entries: common.source("wallet", wallet::EntriesTable, &common.config.peers.wallet)?,
+        orders: common.source("gift", gift::OrdersTable, &common.config.peers.gift)?,
+        items: common.source("settlement", settlement::ItemsTable, &common.config.peers.settlement)?,
+        vouchers: common.source("clearing", clearing::VouchersTable, &common.config.peers.clearing)?,
     };
     let deps = recon::Deps {
         db: common.db("recon"),

@@ -8,6 +8,7 @@ use contracts::log::LogRow;
 use contracts::show::ShowReports;
 use contracts::wallet::Wallet;
 use edge::{Readiness, TokenKeys};
+use guard::deps::{DeclareError, Registry};
 use peer::{Calls, Forward, HttpLogSource, OwnerMap, PeerUrl, RemoteReports, RemoteWallet};
 use seqlog::LogSource;
 use std::sync::Arc;
@@ -46,20 +47,22 @@ impl Peers {
         config: &peer::Config,
         services: &[ServiceName],
         tokens: &TokenKeys,
+        registry: &Registry,
     ) -> Result<Peers, Failure> {
         config.check().map_err(|error| Failure::Config(error.to_string()))?;
-        let calls = Calls::new(tokens.clone(), config);
+        let calls = Calls::declared_in(registry, tokens.clone(), config);
         let every = config.map_poll();
         let wants = |name| services.contains(&name);
         let mut peers = Peers { calls: calls.clone(), wallet: None, needed: None, reports: None };
         if !config.wallet.is_empty() && (wants(ServiceName::Gift) || wants(ServiceName::Wallet)) {
             let map = OwnerMap::start(calls.clone(), config.wallet.clone(), RemoteWallet::SHARDS_PATH, every);
-            peers.wallet = Some(Arc::new(RemoteWallet::start(calls.clone(), map.clone(), config)));
+            peers.wallet =
+                Some(Arc::new(RemoteWallet::start(&calls, map.clone(), config).map_err(too_many)?));
             peers.needed = wants(ServiceName::Gift).then_some(map);
         }
         if !config.gift.is_empty() && wants(ServiceName::Gift) {
             let map = OwnerMap::start(calls.clone(), config.gift.clone(), RemoteReports::KEPT_PATH, every);
-            peers.reports = Some(Arc::new(RemoteReports::new(calls, map)));
+            peers.reports = Some(Arc::new(RemoteReports::try_new(&calls, map).map_err(too_many)?));
         }
         Ok(peers)
     }
@@ -75,15 +78,21 @@ impl Peers {
     }
 
     /// A log of other processes; `None` where none are named.
-    pub fn source<R: LogRow>(&self, urls: &[PeerUrl]) -> Option<Arc<dyn LogSource<R>>> {
+    ///
+    /// # Errors
+    /// [`Failure::Config`]: too many are.
+    pub fn source<R: LogRow>(&self, urls: &[PeerUrl]) -> Result<Option<Arc<dyn LogSource<R>>>, Failure> {
         if urls.is_empty() {
-            return None;
+            return Ok(None);
         }
-        Some(Arc::new(HttpLogSource::<R>::new(self.calls.clone(), urls.to_vec())))
+        Ok(Some(Arc::new(HttpLogSource::<R>::try_new(&self.calls, urls).map_err(too_many)?)))
     }
 
     /// Routes that pass on what a process with pages does not serve itself.
-    pub fn front_door(&self, config: &peer::Config, services: &[ServiceName]) -> Router {
+    ///
+    /// # Errors
+    /// [`Failure::Config`]: more nodes are named than a process knows.
+    pub fn front_door(&self, config: &peer::Config, services: &[ServiceName]) -> Result<Router, Failure> {
         let forwards = PATHS.into_iter().filter(|(service, _)| !services.contains(service));
         let forwards = forwards.filter_map(|(service, paths)| {
             let urls = match service {
@@ -95,7 +104,7 @@ impl Peers {
             };
             (!urls.is_empty()).then(|| Forward { paths, urls: urls.clone() })
         });
-        peer::forward_routes(&self.calls, forwards.collect())
+        peer::forward_routes(&self.calls, forwards.collect()).map_err(too_many)
     }
 
     /// Waits until every shard of the wallet has an owner that answers.
@@ -130,4 +139,8 @@ impl Peers {
             missing => Err(format!("{missing} of 64 shards have no owner that answers")),
         });
     }
+}
+
+fn too_many(error: DeclareError) -> Failure {
+    Failure::Config(format!("peers: {error}"))
 }

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use cache::{Cache, CacheError, CacheSettings};
 use contracts::class::{Classed, ErrorClass};
 use contracts::lane::{Lane, RunName};
+use guard::deps::{Registry, State};
 use std::time::{Duration, Instant};
 use uuid::Uuid;
 
@@ -18,6 +19,41 @@ async fn a_mute_server_is_given_up_in_time() {
     assert_eq!((error.class(), error.slug()), (ErrorClass::Transient, "cache-unavailable"));
     assert!(cache.feed_subscribe(Uuid::now_v7()).await.is_err());
     assert!(started.elapsed() < Duration::from_secs(5));
+}
+
+#[tokio::test]
+async fn a_mute_server_is_soon_not_asked_and_is_found_again_when_it_speaks() {
+    let cable = Cable::plug(&testkit::redis_url().await).await;
+    let registry = Registry::default();
+    let cache = cable.cache().await.behind(registry.weak(&cache::REDIS).expect("declared once"));
+    let room = Uuid::now_v7();
+    let mut feed = cache.feed_subscribe(room).await.expect("there");
+    cache.set("key", b"value", Duration::from_secs(60)).await.expect("kept");
+    cable.pull();
+    let skipped = async {
+        while registry.report()[0].refused == 0 {
+            let error = cache.get("key").await.expect_err("nobody answers");
+            assert_eq!((error.class(), error.slug()), (ErrorClass::Transient, "cache-unavailable"));
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), skipped).await.expect("acts are skipped");
+    cache.feed_append(room, vec![Bytes::from_static(b"meanwhile")]).await.expect("feeds stay on this node");
+    assert_eq!(feed.recv().await.expect("an event").payload, "meanwhile");
+    cable.push();
+    let found = async {
+        while cache.get("key").await.is_err() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), found).await.expect("it is asked again");
+    let closed = async {
+        while registry.report()[0].state != State::Closed {
+            let _ = cache.get("key").await; // A trial.
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), closed).await.expect("trials succeed");
+    assert_eq!(cache.get("key").await, Ok(Some(Bytes::from_static(b"value"))));
 }
 
 #[tokio::test]

@@ -175,7 +175,9 @@ impl Metrics {
 
 /// What strong and weak dependencies have in common.
 pub(crate) struct Core {
-    declaration: &'static Declaration,
+    declaration: Declaration,
+    /// Which of several it is.
+    node: Option<Box<str>>,
     slow_ns: u64,
     breaker: Breaker,
     in_flight: AtomicU32,
@@ -184,12 +186,13 @@ pub(crate) struct Core {
 }
 
 impl Core {
-    pub fn new(declaration: &'static Declaration) -> Core {
+    pub fn new(declaration: Declaration, node: Option<Box<str>>) -> Core {
         crate::clock::wind();
         let metrics = Metrics::new(declaration.name);
-        metrics.open.set(0.0);
+        metrics.open.increment(0.0); // Nodes of one dependency share its metrics, so that a fleet adds no series.
         Core {
             declaration,
+            node,
             slow_ns: nanos(declaration.breaker.slow),
             breaker: Breaker::new(declaration.breaker),
             in_flight: AtomicU32::new(0),
@@ -198,8 +201,20 @@ impl Core {
         }
     }
 
-    pub fn declaration(&self) -> &'static Declaration {
-        self.declaration
+    pub fn declaration(&self) -> &Declaration {
+        &self.declaration
+    }
+
+    pub fn node(&self) -> Option<&str> {
+        self.node.as_deref()
+    }
+
+    /// With its node, where there are several.
+    pub fn name(&self) -> String {
+        match &self.node {
+            None => self.declaration.name.to_owned(),
+            Some(node) => format!("{} at {node}", self.declaration.name),
+        }
     }
 
     pub fn state(&self) -> State {
@@ -213,7 +228,7 @@ impl Core {
     pub fn report(&self) -> DependencyReport {
         let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
         DependencyReport {
-            name: self.declaration.name.to_owned(),
+            name: self.name(),
             need: self.declaration.need.as_str().to_owned(),
             state: self.state(),
             in_flight: self.in_flight.load(Ordering::Relaxed),
@@ -353,9 +368,12 @@ impl Drop for Call<'_> {
             Moved::Stayed => {}
             Moved::Opened => {
                 core.counts.opened.fetch_add(1, Ordering::Relaxed);
-                core.metrics.open.set(1.0);
+                // A trial that fails opens what was counted as open.
+                if self.entry == Entry::Regular {
+                    core.metrics.open.increment(1.0);
+                }
             }
-            Moved::Closed => core.metrics.open.set(0.0),
+            Moved::Closed => core.metrics.open.decrement(1.0),
         }
     }
 }

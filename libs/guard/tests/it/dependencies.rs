@@ -304,3 +304,24 @@ fn tables_say_what_is_declared_and_how_it_is() {
     let back: Vec<guard::deps::DependencyReport> = serde_json::from_str(&json).expect("what was written");
     assert_eq!(back, registry.report());
 }
+
+#[tokio::test]
+async fn one_of_several_nodes_may_be_away_and_the_dependency_answers() {
+    let registry = Registry::default();
+    let (one, other) = (registry.strong_at(&LOCKED, "one"), registry.strong_at(&LOCKED, "other"));
+    let (one, other) = (one.expect("declared"), other.expect("declared"));
+    for _ in 0..10 {
+        let _ = one.call(bad()).await;
+    }
+    assert_eq!(registry.strong_answer(), Ok(()), "the other answers");
+    assert_eq!(other.call(good()).await, Ok(1), "its breaker is its own");
+    let same = registry.strong_at(&LOCKED, "one").expect("known");
+    assert!(matches!(same.call(good()).await, Err(CallError::Refused { .. })), "the same node is shared");
+    assert_eq!(registry.report().len(), 2);
+    for _ in 0..10 {
+        let _ = other.call(bad()).await;
+    }
+    let away = Err("these do not answer: locked at one, locked at other".to_owned());
+    assert_eq!(registry.strong_answer(), away);
+    assert_eq!(registry.strong(&LOCKED).err(), Some(DeclareError::Twice { name: "locked" }));
+}

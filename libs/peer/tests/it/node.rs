@@ -1,6 +1,7 @@
 //! A wallet node that decides commands in memory, shared by all nodes of a test, and misbehaves when told to.
 
 use axum::extract::{DefaultBodyLimit, State};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -9,6 +10,7 @@ use contracts::entry::{Entry, EntryKind, Funds, FundsDelta, Outcome};
 use contracts::log::{AccountingZone, Epoch, Held, Stamp};
 use contracts::wallet::{Answer, Answers, Command, Commands, Replay, WalletError};
 use edge::{Edge, Internal, TokenKeys};
+use guard::CUT_LEVEL_HEADER;
 use ids::{Partition, RequestId, partition_of};
 use peer::{Calls, Config, OwnerMap, PeerUrl, RemoteWallet};
 use std::collections::HashMap;
@@ -29,6 +31,8 @@ pub enum Mood {
     Moved,
     /// Decides nothing and answers nothing.
     Stuck,
+    /// Refuses everybody, and says so.
+    Shedding,
 }
 
 /// What the wallet's tables would hold.
@@ -118,9 +122,13 @@ pub fn config() -> Config {
 
 /// A wallet over these nodes, once the map knows an owner for every shard.
 pub async fn wallet_over(nodes: &[PeerUrl], config: &Config) -> (RemoteWallet, OwnerMap) {
-    let calls = Calls::new(keys(), config);
+    wallet_through(&Calls::new(keys(), config), nodes, config).await
+}
+
+/// The same, by these calls.
+pub async fn wallet_through(calls: &Calls, nodes: &[PeerUrl], config: &Config) -> (RemoteWallet, OwnerMap) {
     let map = OwnerMap::start(calls.clone(), nodes.to_vec(), RemoteWallet::SHARDS_PATH, config.map_poll());
-    let wallet = RemoteWallet::start(calls, map.clone(), config);
+    let wallet = RemoteWallet::start(calls, map.clone(), config).expect("few nodes");
     for _ in 0..200 {
         if map.status().without_owner == 0 {
             break;
@@ -130,8 +138,10 @@ pub async fn wallet_over(nodes: &[PeerUrl], config: &Config) -> (RemoteWallet, O
     (wallet, map)
 }
 
-async fn shards(_peer: Internal, State(shared): State<Shared>) -> Json<Held> {
-    Json(Held { held: shared.held.lock().expect("no panic").clone() })
+async fn shards(_peer: Internal, State(shared): State<Shared>) -> Response {
+    let held = shared.held.lock().expect("no panic").clone();
+    let cut = (*shared.mood.lock().expect("no panic") == Mood::Shedding).then_some([(CUT_LEVEL_HEADER, "0")]);
+    (cut, Json(Held { held })).into_response()
 }
 
 async fn commands(_peer: Internal, State(shared): State<Shared>, Json(body): Json<Commands>) -> Response {
@@ -140,9 +150,12 @@ async fn commands(_peer: Internal, State(shared): State<Shared>, Json(body): Jso
         std::future::pending::<()>().await;
     }
     shared.tables.requests.lock().expect("no panic").push(body.commands.len());
+    if mood == Mood::Shedding {
+        return (StatusCode::SERVICE_UNAVAILABLE, [(CUT_LEVEL_HEADER, "0")]).into_response();
+    }
     let answers = body.commands.into_iter().map(|command| match mood {
         Mood::Moved => Err(WalletError::ShardMoved),
-        Mood::Well | Mood::Mute | Mood::Stuck => Ok(decide(&shared.tables, command)),
+        Mood::Well | Mood::Mute | Mood::Stuck | Mood::Shedding => Ok(decide(&shared.tables, command)),
     });
     let answers = answers.collect();
     if mood == Mood::Mute {

@@ -34,12 +34,13 @@ async fn a_pull_goes_to_the_next_node_when_one_is_gone() {
     let gone = Node::start(&Arc::new(Tables::default()), 0).await;
     let gone_url = gone.url();
     drop(gone);
-    let source =
-        HttpLogSource::<Entry>::new(Calls::new(keys(), &config()), vec![gone_url.clone(), log_node().await]);
+    let calls = Calls::new(keys(), &config());
+    let source = HttpLogSource::<Entry>::try_new(&calls, &[gone_url.clone(), log_node().await]);
+    let source = source.expect("few nodes");
     let partition = Partition::try_new(7).expect("a partition");
     let page = source.read_after(partition, 0, 10).await.expect("the second node answers");
     assert_eq!(page.head.last_seq, 9);
-    let nobody = HttpLogSource::<Entry>::new(Calls::new(keys(), &config()), vec![gone_url]);
+    let nobody = HttpLogSource::<Entry>::try_new(&calls, &[gone_url]).expect("few nodes");
     let error = nobody.read_after(partition, 0, 10).await.expect_err("nobody answers");
     assert!(error.reason.contains("cannot be reached"), "{error}");
 }

@@ -136,7 +136,7 @@ async fn more_commands_than_may_wait_for_an_owner_are_refused_at_once() {
     let calls = peer::Calls::new(keys(), &config);
     let path = peer::RemoteWallet::SHARDS_PATH;
     let map = peer::OwnerMap::start(calls.clone(), vec![node.url()], path, config.map_poll());
-    let wallet = peer::RemoteWallet::start(calls, map, &config);
+    let wallet = peer::RemoteWallet::start(&calls, map, &config).expect("few nodes");
     let mut waiting = [command(), command(), command()].map(|command| wallet.submit(command));
     for one in &mut waiting {
         assert!(futures::poll!(one).is_pending(), "it waits for an owner");

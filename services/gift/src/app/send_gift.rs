@@ -22,6 +22,7 @@ use contracts::digest::body_hash;
 use contracts::entry::{Combo, Funds, GiftSend, Outcome, Reveal};
 use contracts::wallet::{Act, Answer, Command, Replay, Verdict, Wallet, WalletError};
 use edge::{KeyAge, KeyAgeError};
+use guard::{Quotas, Refusal, Scope};
 use ids::{OrderId, RoomId, SendKey, ViewerId};
 use money::Coins;
 use serde::{Deserialize, Serialize};
@@ -80,6 +81,9 @@ pub enum SendError {
     Wallet(#[from] WalletError),
     #[error("this node has more gifts to show than it takes; try again")]
     Overloaded,
+    /// The viewer or the room has used up what it may have. Nothing has happened.
+    #[error(transparent)]
+    OverQuota(#[from] Refusal),
     /// For long now nobody has kept the orders of this partition: its report would not arrive in time.
     #[error("nobody keeps this viewer's orders now; try again")]
     KeptNowhere,
@@ -111,6 +115,7 @@ impl Classed for SendError {
                 ErrorClass::Rejected
             }
             SendError::Wallet(error) => error.class(),
+            SendError::OverQuota(refusal) => refusal.class(),
             SendError::Overloaded | SendError::KeptNowhere => ErrorClass::Transient,
         }
     }
@@ -125,6 +130,7 @@ impl Classed for SendError {
             SendError::RoomClosed => Outcome::RoomClosed.slug(),
             SendError::GiftOffShelf => Outcome::GiftOffShelf.slug(),
             SendError::Wallet(error) => error.slug(),
+            SendError::OverQuota(refusal) => refusal.slug(),
             SendError::Overloaded => "overloaded",
             SendError::KeptNowhere => "kept-nowhere",
         }
@@ -142,6 +148,7 @@ pub struct Sender {
     pub stage: Arc<Stage>,
     pub orphans: Arc<Orphans>,
     pub reports: Arc<RoutedReports>,
+    pub quotas: Arc<Quotas>,
     pub seed: DrawSeed,
     pub key_age: KeyAge,
     pub id_version: u8,
@@ -163,6 +170,8 @@ impl Sender {
         self.key_age.check(key, now)?;
         check_quantity(body.quantity)?;
         let chosen = choose(&self.shelf.view().value, &body)?;
+        let room = (Scope::Room, body.room_id.uuid().as_u128());
+        self.quotas.try_take(&[(Scope::Viewer, viewer_id.uuid().as_u128()), room], 1)?;
         let key = SendKey::from_uuid(ids::with_version(key.uuid(), self.id_version));
         let order_id = OrderId::of(viewer_id, key);
         if chosen.gift.kind == GiftKind::Free {

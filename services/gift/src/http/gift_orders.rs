@@ -26,6 +26,7 @@ use utoipa::{IntoParams, ToSchema};
         (status = 404, body = edge::ProblemDocument),
         (status = 409, body = edge::ProblemDocument),
         (status = 422, body = edge::ProblemDocument),
+        (status = 429, body = edge::ProblemDocument, description = "The viewer or the room has had enough for now."),
         (status = 504, body = edge::ProblemDocument, description = "Ask again with the same key."),
     ))]
 pub(super) async fn send_gift(

@@ -123,7 +123,7 @@ impl Bench {
 
     fn starting(&self, cache: Cache) -> impl Future<Output = Result<Running, StartError>> + Send + 'static {
         let (url, bus, config) = (self.database.url().to_owned(), self.bus.clone(), self.config.clone());
-        let node = self.node.clone();
+        let (node, quotas) = (self.node.clone(), Arc::new(guard::Quotas::new(1_024)));
         let entries: Arc<dyn LogSource<Entry>> = self.wallet.clone();
         let wallet: Arc<dyn Wallet> = self.wallet.clone();
         async move {
@@ -137,6 +137,7 @@ impl Bench {
                 reports_elsewhere: None,
                 draw_secret: b"seed".to_vec(),
                 catalogue: CATALOGUE.to_owned(),
+                quotas,
                 config,
                 zone: AccountingZone::default(),
                 node,
@@ -379,6 +380,10 @@ impl Call {
 
     pub fn delete(path: impl Into<String>) -> Call {
         Call { method: "DELETE", path: path.into(), ..Call::default() }
+    }
+
+    pub fn put(path: impl Into<String>) -> Call {
+        Call { method: "PUT", path: path.into(), ..Call::default() }
     }
 
     pub fn token(self, token: &str) -> Call {

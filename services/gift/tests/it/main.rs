@@ -6,6 +6,7 @@ mod catalogue;
 mod combos;
 mod fake_wallet;
 mod keeper;
+mod quotas;
 mod ranking;
 mod reading;
 mod sending;

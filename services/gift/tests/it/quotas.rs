@@ -1,0 +1,98 @@
+//! Invariant under test: a viewer or a room over its quota is told so before the wallet is asked, and an SRE changes
+//! quotas while gifts come in.
+
+use crate::bench::{Bench, Call, Node, ROSE};
+use axum::http::StatusCode;
+use edge::Role;
+use ids::{SendKey, Uuid, ViewerId};
+use serde_json::{Value, json};
+
+async fn change(bench: &Bench, node: &Node, role: Role, path: &str, per_s: u32) -> StatusCode {
+    let body = json!({ "per_s": per_s, "burst": 2 });
+    let call = Call::put(path).token(&bench.token(role, Uuid::now_v7())).json(&body);
+    node.call(call).await.0
+}
+
+async fn send(bench: &Bench, node: &Node, viewer: ViewerId) -> (StatusCode, Value) {
+    bench.send(node, viewer, SendKey::now(), bench.body(ROSE, 1)).await
+}
+
+#[tokio::test]
+async fn a_viewer_over_the_quota_is_told_when_to_come_back_and_pays_nothing() {
+    let bench = Bench::open().await;
+    let node = bench.start().await;
+    let (viewer, other) = (ViewerId::now(), ViewerId::now());
+    for viewer in [viewer, other] {
+        bench.wallet.give(viewer, 1_000, 0).await;
+    }
+    for _ in 0..3 {
+        assert_eq!(send(&bench, &node, viewer).await.0, StatusCode::CREATED, "there is no quota yet");
+    }
+    // Refused as soon as three come within a second, which a slow machine may not reach at once.
+    assert_eq!(change(&bench, &node, Role::Sre, "/internal/quotas/viewer", 1).await, StatusCode::OK);
+    let mut sent = 3;
+    let refused = loop {
+        let (status, answer) = send(&bench, &node, viewer).await;
+        if status != StatusCode::CREATED || sent == 60 {
+            break (status, answer);
+        }
+        sent += 1;
+    };
+    assert_eq!(refused.0, StatusCode::TOO_MANY_REQUESTS, "{}", refused.1);
+    assert_eq!(refused.1["type"], "/problems/viewer-quota");
+    assert_eq!(refused.1["retry_after_s"], 1);
+    assert_eq!(
+        bench.wallet.balance(viewer).paid_coins.get(),
+        1_000 - 10 * sent,
+        "a refused gift costs nothing"
+    );
+    assert_eq!(send(&bench, &node, other).await.0, StatusCode::CREATED, "a quota is each viewer's own");
+    let own = format!("/internal/quotas/viewer/{viewer}");
+    assert_eq!(change(&bench, &node, Role::Sre, &own, 0).await, StatusCode::OK);
+    assert_eq!(send(&bench, &node, viewer).await.0, StatusCode::CREATED, "this one may as much as it likes");
+}
+
+#[tokio::test]
+async fn a_room_over_the_quota_takes_no_gifts_of_anybody_until_it_is_lifted() {
+    let bench = Bench::open().await;
+    let node = bench.start().await;
+    assert_eq!(change(&bench, &node, Role::Sre, "/internal/quotas/room", 1).await, StatusCode::OK);
+    let mut answers = Vec::new();
+    for _ in 0..40 {
+        let viewer = ViewerId::now();
+        bench.wallet.give(viewer, 100, 0).await;
+        answers.push(send(&bench, &node, viewer).await);
+    }
+    assert!(answers[..2].iter().all(|(status, _)| *status == StatusCode::CREATED), "{answers:?}");
+    let refused = answers.iter().find(|(status, _)| *status != StatusCode::CREATED).expect("one is refused");
+    assert_eq!(
+        (refused.0, &refused.1["type"]),
+        (StatusCode::TOO_MANY_REQUESTS, &"/problems/room-quota".into())
+    );
+    assert_eq!(change(&bench, &node, Role::Sre, "/internal/quotas/room", 0).await, StatusCode::OK);
+    for _ in 0..5 {
+        let viewer = ViewerId::now();
+        bench.wallet.give(viewer, 100, 0).await;
+        assert_eq!(send(&bench, &node, viewer).await.0, StatusCode::CREATED);
+    }
+}
+
+#[tokio::test]
+async fn only_an_sre_changes_a_quota_and_only_to_one_that_can_be_counted() {
+    let bench = Bench::open().await;
+    let node = bench.start().await;
+    for role in [Role::Viewer, Role::Finance, Role::Internal] {
+        let status = change(&bench, &node, role, "/internal/quotas/viewer", 1).await;
+        assert_eq!(status, StatusCode::FORBIDDEN, "{role:?}");
+    }
+    let status = change(&bench, &node, Role::Sre, "/internal/quotas/tenant", 1).await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+    let call = Call::put("/internal/quotas/viewer").token(&bench.token(Role::Sre, Uuid::now_v7()));
+    let (status, problem) = node.call(call.json(&json!({ "per_s": 1, "burst": 0 }))).await;
+    assert_eq!((status, &problem["type"]), (StatusCode::UNPROCESSABLE_ENTITY, &"/problems/bad-quota".into()));
+    let viewer = ViewerId::now();
+    bench.wallet.give(viewer, 100, 0).await;
+    for _ in 0..5 {
+        assert_eq!(send(&bench, &node, viewer).await.0, StatusCode::CREATED, "nothing was changed");
+    }
+}
