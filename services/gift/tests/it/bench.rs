@@ -117,7 +117,8 @@ impl Bench {
     /// What a start that fails says, causes and all.
     pub async fn refused_start(&self) -> String {
         let refused = self.starting(Cache::in_process(&Lane::Live)).await.err().expect("it does not start");
-        let causes = std::iter::successors(Some(&refused as &dyn std::error::Error), |error| error.source());
+        let first: &dyn std::error::Error = &refused;
+        let causes = std::iter::successors(Some(first), |error| error.source());
         causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
     }
 
