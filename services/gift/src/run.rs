@@ -90,9 +90,7 @@ pub enum StartError {
 /// A running service.
 pub struct Running {
     router: Router,
-    shelf: Arc<Shelf>,
-    ranks: Arc<Ranks>,
-    switches: Arc<Switches>,
+    state: Arc<State>,
     orders: TableSource<OrdersTable>,
     membership: Membership,
     status: watch::Receiver<KeeperStatus>,
@@ -171,15 +169,14 @@ pub async fn start(deps: Deps) -> Result<Running, StartError> {
     let keeper = tokio::spawn(keeping.run(reader, keeper_stopped));
     let lease = tokio::spawn(lease::run(Arc::clone(&identity), deps.db.clone(), node_lease, lease_stopped));
     let refunds_due = Arc::new(Notify::new());
-    let telling = teller::run(telling, Arc::clone(&stage), Arc::clone(&ranks), Arc::clone(&refunds_due));
-    let teller = tokio::spawn(telling);
-    let (db, wallet, retry) = (deps.db.clone(), Arc::clone(&deps.wallet), config.refund_retry());
-    jobs.push(tokio::spawn(refunds::run(db, wallet, refunds_due, retry, stopped.clone())));
+    let teller = teller::run(telling, Arc::clone(&stage), Arc::clone(&ranks), Arc::clone(&refunds_due));
+    let teller = tokio::spawn(teller);
+    jobs.push(retry_refunds(&deps, refunds_due, stopped.clone()));
     let adopting = adopt_orphans(&deps, &identity, &show);
     let orphans = Arc::clone(&adopting.orphans);
     jobs.push(tokio::spawn(adopting.run(stopped.clone())));
-    let combos = Arc::new(Combos::new(i64::from(config.combo_gap_ms), config.combo_sessions_max));
-    jobs.push(tokio::spawn(sweep_combos(Arc::clone(&combos), config.combo_gap_ms, stopped.clone())));
+    let (combos, sweeping) = begin_combos(&config, stopped.clone());
+    jobs.push(sweeping);
     let sender = Sender {
         shelf: Arc::clone(&shelf),
         switches: Arc::clone(&switches),
@@ -203,9 +200,7 @@ pub async fn start(deps: Deps) -> Result<Running, StartError> {
     let internal = http::internal::router(kept, membership.ownership().holdings().clone());
     Ok(Running {
         router: http::router(Arc::clone(&state)).merge(internal).merge(http::quotas::router(quotas)),
-        shelf: Arc::clone(&state.shelf),
-        switches: Arc::clone(&state.switches),
-        ranks: Arc::clone(&state.ranks),
+        state,
         orders,
         membership,
         status,
@@ -218,6 +213,18 @@ pub async fn start(deps: Deps) -> Result<Running, StartError> {
         teller,
         lease,
     })
+}
+
+fn retry_refunds(deps: &Deps, due: Arc<Notify>, stopped: watch::Receiver<bool>) -> JoinHandle<()> {
+    let (db, wallet) = (deps.db.clone(), Arc::clone(&deps.wallet));
+    tokio::spawn(refunds::run(db, wallet, due, deps.config.refund_retry(), stopped))
+}
+
+/// Sweeps the combos that it makes.
+fn begin_combos(config: &Config, stopped: watch::Receiver<bool>) -> (Arc<Combos>, JoinHandle<()>) {
+    let combos = Arc::new(Combos::new(i64::from(config.combo_gap_ms), config.combo_sessions_max));
+    let sweeping = tokio::spawn(sweep_combos(Arc::clone(&combos), config.combo_gap_ms, stopped));
+    (combos, sweeping)
 }
 
 fn routed_reports(deps: &Deps, desk: &Arc<ReportDesk>) -> Arc<RoutedReports> {
@@ -334,17 +341,17 @@ impl Running {
 
     /// Rooms and gifts as of the latest snapshot, from memory.
     pub fn shelf(&self) -> ShelfReading {
-        ShelfReading(Arc::clone(&self.shelf))
+        ShelfReading(Arc::clone(&self.state.shelf))
     }
 
     /// What is read most here, and what is served from memory.
     pub fn hot_keys(&self) -> HotKeys {
-        HotKeys(Arc::clone(&self.ranks))
+        HotKeys(Arc::clone(&self.state.ranks))
     }
 
     /// The sets that gift publishes, by hand.
     pub fn controls(&self) -> Vec<refresh::Control> {
-        vec![self.shelf.control(), self.switches.control()]
+        vec![self.state.shelf.control(), self.state.switches.control()]
     }
 
     /// `gift.orders`, for pulls.
@@ -380,7 +387,7 @@ impl Running {
     /// Stops: what was accepted is shown, the keeper finishes its turn, then leases end. Call it after the
     /// last request has been answered.
     pub async fn shutdown(self) {
-        let Running { stop, stop_keeper, stop_lease, jobs, keeper, teller, lease, membership, ranks, .. } =
+        let Running { stop, stop_keeper, stop_lease, jobs, keeper, teller, lease, membership, state, .. } =
             self;
         // `send_replace` also works when nobody listens any more.
         stop.send_replace(true);
@@ -391,7 +398,7 @@ impl Running {
         ended("the orders keeper", keeper).await;
         membership.leave().await;
         ended("the teller", teller).await;
-        ranks.drain().await;
+        state.ranks.drain().await;
         stop_lease.send_replace(true);
         ended("the lease", lease).await;
     }
