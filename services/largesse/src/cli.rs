@@ -163,7 +163,7 @@ that names the wallet's nodes in peers.wallet names them too."
         /// The database that is to have them, migrated, with wallet nodes of its own
         #[arg(long, value_name = "URL")]
         to: String,
-        /// Groups of eight partitions, 0 to 7: \"3\", \"0,2\", \"4-7\"
+        /// Groups of eight partitions, 0 to 7: `3`, `0,2` or `4-7`
         #[arg(long, value_name = "LIST")]
         groups: GroupList,
     },
