@@ -5,11 +5,11 @@ use super::client::{Client, Request, SendError, Subject, Token, TokenCache};
 use super::keys::{Purpose, Run};
 use super::pump::{Task, Work, pump};
 use crate::catalogue::Catalogue;
-use crate::format::{Event, RechargeLine, viewer_id};
+use crate::format::{Event, RechargeLine, RoomLine, viewer_id};
 use crate::progress::{Phase, Progress};
 use crate::replay::ValidReplay;
 use contracts::catalogue::{Room, RoomState};
-use futures::StreamExt;
+use futures::{StreamExt, TryStreamExt};
 use ids::{RechargeId, ViewerId};
 use reqwest::Method;
 use serde::Deserialize;
@@ -19,6 +19,8 @@ use std::time::{Duration, Instant};
 
 /// Coins that 1 minor unit of a recharge buys.
 const COINS_PER_MINOR: i64 = 10;
+/// Rooms that are opened at the same time.
+const ROOMS_AT_ONCE: usize = 16;
 /// Between two looks at wallets that are not credited yet.
 const CREDIT_POLL: Duration = Duration::from_millis(100);
 
@@ -67,7 +69,7 @@ pub(super) async fn create_rooms(
         Ok::<_, SendError>(rooms)
     });
     let rooms = rooms.await.map_err(|error| SendError::Worker(error.to_string()))??;
-    for (number, line, room) in rooms {
+    let open = |(number, line, room): (u64, u64, RoomLine)| async move {
         let what = Subject::Line(line, "room");
         let body = Room {
             room_id: room.room_id(),
@@ -75,9 +77,10 @@ pub(super) async fn create_rooms(
             title: room.title,
             state: RoomState::Live,
         };
-        create(client, run, ("/v1/rooms", number), to_json(&body, what)?, what).await?;
-    }
-    Ok(())
+        create(client, run, ("/v1/rooms", number), to_json(&body, what)?, what).await
+    };
+    // Each is answered when every reader on its node sees it, so one after the other would wait most of the time.
+    futures::stream::iter(rooms.into_iter().map(Ok)).try_for_each_concurrent(ROOMS_AT_ONCE, open).await
 }
 
 async fn create(

@@ -43,6 +43,12 @@ pub struct Told {
 }
 
 impl Told {
+    /// What was told of both.
+    fn and(self, other: Told) -> Told {
+        let tries_max = self.tries_max.max(other.tries_max);
+        Told { taken: self.taken + other.taken, refused: self.refused + other.refused, tries_max }
+    }
+
     /// Reads "N gifts taken (M of them before), K refused, … none more than T times".
     fn read(stdout: &str) -> Told {
         let words: Vec<&str> = stdout.lines().last().unwrap_or_default().split(' ').collect();
@@ -59,7 +65,10 @@ pub struct Evening {
     place: Arc<Place>,
     cluster: Option<Cluster>,
     stop: Arc<AtomicBool>,
-    sending: Option<JoinHandle<Told>>,
+    sending: Option<JoinHandle<(Told, usize)>>,
+    /// Evenings sent before, and what was told of them.
+    sent: usize,
+    told: Told,
     // Last: logs and data are removed when nothing uses them.
     _folder: tempfile::TempDir,
 }
@@ -97,6 +106,7 @@ impl Evening {
             more: String::new(),
             clock_off,
         };
+        let began = Instant::now();
         let started = tokio::task::spawn_blocking(move || {
             let cluster = Cluster::start(settings)?;
             cluster.wait_ready(READY_WITHIN)?;
@@ -104,7 +114,13 @@ impl Evening {
         });
         let cluster = started.await.expect("it does not panic").unwrap_or_else(|error| panic!("{error}"));
         let (place, stop) = (Arc::new(Place::new()), Arc::default());
-        Evening { place, cluster: Some(cluster), stop, sending: None, _folder: folder }
+        println!(
+            "servers and {} processes were ready after {:?}",
+            cluster.processes().len(),
+            began.elapsed()
+        );
+        let (sent, told) = (0, Told::default());
+        Evening { place, cluster: Some(cluster), stop, sending: None, sent, told, _folder: folder }
     }
 
     /// As [`Evening::prepare`]; then gifts come in until [`Evening::end`], from so many clients that all send the
@@ -115,7 +131,7 @@ impl Evening {
         evening
     }
 
-    /// Lets gifts come in, to both gift nodes.
+    /// Lets gifts come in, to both gift nodes, until [`Evening::rest`] or [`Evening::end`].
     pub async fn send(&mut self, clients: usize) {
         let url = |name| self.cluster().process(name).expect("it is in the stack").url();
         let sender = Sender {
@@ -124,10 +140,14 @@ impl Evening {
             data_dir: self.cluster().data_dir(),
             database: self.cluster().database().to_owned(),
             clients,
+            first: self.sent,
             stop: Arc::clone(&self.stop),
         };
+        let before = self.count(DEBITS).await.unwrap_or_default();
         self.sending = Some(tokio::spawn(sender.run()));
-        self.wait_for_debits(i64::try_from(gifts() / 10).expect("a small number")).await;
+        let first = i64::try_from(gifts() / 10).expect("a small number");
+        let waited = self.wait_for_debits(before + first).await;
+        println!("{first} gifts came after {waited:?}");
     }
 
     /// How each process's log ends.
@@ -204,12 +224,24 @@ impl Evening {
         }
     }
 
-    /// No more gifts come. All who sent were told the same, no acknowledged gift is lost, none is charged twice, and
-    /// the books close.
-    pub async fn end(mut self, what: &str) -> Told {
+    /// No more gifts come for now. All who sent were told the same; says what.
+    pub async fn rest(&mut self) -> Told {
+        let began = Instant::now();
         self.stop.store(true, Ordering::Relaxed);
-        let told = self.sending.take().expect("gifts came in").await;
-        let told = told.unwrap_or_else(|error| panic!("{error}\n{}", self.logs()));
+        let sent = self.sending.take().expect("gifts came in").await;
+        let (told, evenings) = sent.unwrap_or_else(|error| panic!("{error}\n{}", self.logs()));
+        (self.told, self.sent) = (self.told.and(told), self.sent + evenings);
+        self.stop.store(false, Ordering::Relaxed);
+        println!("the last gifts came {:?} after the stop", began.elapsed());
+        told
+    }
+
+    /// No more gifts come. No acknowledged gift is lost, none is charged twice, and the books close.
+    pub async fn end(mut self, what: &str) {
+        if self.sending.is_some() {
+            self.rest().await;
+        }
+        let told = self.told;
         let began = Instant::now();
         loop {
             let databases = self.cluster().databases();
@@ -237,7 +269,6 @@ impl Evening {
             Ok(())
         })
         .await;
-        told
     }
 }
 
@@ -258,24 +289,21 @@ struct Sender {
     data_dir: PathBuf,
     database: String,
     clients: usize,
+    /// The number of the first evening: each is another run, with keys of its own.
+    first: usize,
     stop: Arc<AtomicBool>,
 }
 
 impl Sender {
-    async fn run(self) -> Told {
-        let mut sum = Told::default();
-        let mut round = 0;
-        while round == 0 || !self.stop.load(Ordering::Relaxed) {
-            let told = self.evening(&format!("evening-{round}.jsonl")).await;
+    /// What was told of all evenings, and how many there were.
+    async fn run(self) -> (Told, usize) {
+        let (mut sum, mut evenings) = (Told::default(), 0);
+        while evenings == 0 || !self.stop.load(Ordering::Relaxed) {
+            let told = self.evening(&format!("evening-{}.jsonl", self.first + evenings)).await;
             assert_eq!(told.taken + told.refused, i64::try_from(gifts()).expect("a small number"));
-            sum = Told {
-                taken: sum.taken + told.taken,
-                refused: sum.refused + told.refused,
-                tries_max: sum.tries_max.max(told.tries_max),
-            };
-            round += 1;
+            (sum, evenings) = (sum.and(told), evenings + 1);
         }
-        sum
+        (sum, evenings)
     }
 
     /// One file, sent by every client: the same gifts under the same keys, which follow from when the run began.

@@ -7,7 +7,6 @@ mod doctor;
 mod doubling;
 mod evening;
 mod everything;
-mod moves;
 mod nodes;
 mod place;
 mod planning;
