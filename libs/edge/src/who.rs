@@ -13,6 +13,13 @@ use std::sync::Arc;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Viewer(pub ViewerId);
 
+/// A viewer and the tenant they belong to, if any.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TenantViewer {
+    pub viewer_id: ViewerId,
+    pub tenant: Option<Uuid>,
+}
+
 /// Somebody of finance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Finance {
@@ -95,6 +102,8 @@ macro_rules! admits {
 
 admits! {
     Viewer: |parts| claims_of_viewer(parts) => |found| Viewer(ViewerId::from_uuid(found.sub));
+    TenantViewer: |parts| claims_of_viewer(parts)
+        => |found| TenantViewer { viewer_id: ViewerId::from_uuid(found.sub), tenant: found.tenant };
     Finance: |parts| claims_of_role(parts, &[Role::Finance]) => |found| Finance { sub: found.sub };
     Sre: |parts| claims_of_role(parts, &[Role::Sre]) => |found| Sre { sub: found.sub };
     FinanceOrSre: |parts| claims_of_role(parts, &[Role::Finance, Role::Sre])

@@ -75,6 +75,14 @@ pub struct ConsumerParts<D> {
     pub settings: ConsumerSettings,
 }
 
+impl<D> ConsumerParts<D> {
+    /// A consumer without a copy on disk, rules or a fallback; set what else it shall have.
+    pub fn of(set: SetName, cache: Cache, node: &str) -> ConsumerParts<D> {
+        let (disk, rules, fallback) = (None, Rules::default(), None);
+        ConsumerParts { set, cache, node: node.to_owned(), disk, rules, fallback, settings: Default::default() }
+    }
+}
+
 /// Why a consumer did not start.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ConsumerError {

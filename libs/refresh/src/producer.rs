@@ -9,7 +9,7 @@ mod running;
 
 use crate::blobs::Blobs;
 use crate::control::{AskError, Control};
-use crate::election::{Election, Order};
+use crate::election::{Alone, Election, Order};
 use crate::rules::Rules;
 use crate::set_name::SetName;
 use crate::source::{Rows, SnapshotSource};
@@ -72,6 +72,21 @@ pub struct ProducerParts<D> {
     pub source: Arc<dyn SnapshotSource<Rows>>,
     pub rules: Rules<D>,
     pub settings: ProducerSettings,
+}
+
+impl<D> ProducerParts<D> {
+    /// The only producer of a set ([`Alone`]), without rules; set what else it shall have.
+    pub fn alone(
+        set: SetName,
+        cache: Cache,
+        node: &str,
+        source: impl SnapshotSource<Rows> + 'static,
+    ) -> ProducerParts<D> {
+        let election = Arc::new(Alone::new(cache.lane()));
+        let (node, source) = (node.to_owned(), Arc::new(source));
+        let (rules, settings) = (Rules::default(), ProducerSettings::default());
+        ProducerParts { set, election, cache, node, source, rules, settings }
+    }
 }
 
 /// Why a producer did not start.

@@ -166,3 +166,14 @@ pub trait DataSet: Clone + Default + Send + Sync + 'static {
         Ok(())
     }
 }
+
+/// A table is a set of one table, which is named `rows`.
+impl<K, V> DataSet for Table<K, V>
+where
+    K: Eq + Hash + Clone + DeserializeOwned + Send + Sync + 'static,
+    V: DeserializeOwned + Send + Sync + 'static,
+{
+    fn table_mut(&mut self, name: &str) -> Option<&mut dyn RowTable> {
+        (name == "rows").then_some(self)
+    }
+}

@@ -381,6 +381,9 @@ pub struct TokenArgs {
     /// A UUID, or a name that stands for one
     #[arg(long)]
     pub sub: String,
+    /// Whose viewer this is, where several brands share the rooms: a UUID, or a name that stands for one
+    #[arg(long)]
+    pub tenant: Option<String>,
     /// How long the token is good for, in seconds
     #[arg(long, default_value_t = 86_400, value_name = "SECONDS")]
     pub ttl_s: u32,

@@ -71,6 +71,8 @@ pub struct QuotaRates {
     pub viewer_burst: u32,
     pub room_per_s: u32,
     pub room_burst: u32,
+    pub tenant_per_s: u32,
+    pub tenant_burst: u32,
 }
 
 impl QuotaRates {
@@ -83,6 +85,7 @@ impl QuotaRates {
         for (scope, per_s, burst) in [
             (Scope::Viewer, self.viewer_per_s, self.viewer_burst),
             (Scope::Room, self.room_per_s, self.room_burst),
+            (Scope::Tenant, self.tenant_per_s, self.tenant_burst),
         ] {
             let rate = (per_s > 0).then(|| Rate::try_new(per_s, Duration::from_secs(1), burst)).transpose();
             let name = scope.as_str();

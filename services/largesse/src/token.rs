@@ -11,7 +11,12 @@ pub fn run(args: TokenArgs) -> Result<ExitCode, Failure> {
     let secrets = Secrets::open(&args.data_dir)?;
     let keys = secrets.token_keys()?;
     let ttl = Duration::from_secs(u64::from(args.ttl_s));
-    let token = keys.mint(role(args.role), subject(&args.sub), ttl).map_err(Failure::Token)?;
+    let (role, sub) = (role(args.role), subject(&args.sub));
+    let token = match &args.tenant {
+        Some(name) => keys.mint_of(tenant(name), role, sub, ttl),
+        None => keys.mint(role, sub, ttl),
+    };
+    let token = token.map_err(Failure::Token)?;
     println!("{token}");
     Ok(ExitCode::SUCCESS)
 }
@@ -19,6 +24,10 @@ pub fn run(args: TokenArgs) -> Result<ExitCode, Failure> {
 /// A UUID as it is, or the id a name stands for in development and in samples.
 pub fn subject(sub: &str) -> ids::Uuid {
     ids::Uuid::try_parse(sub).unwrap_or_else(|_| ids::named_id("viewer", sub))
+}
+
+fn tenant(name: &str) -> ids::Uuid {
+    ids::Uuid::try_parse(name).unwrap_or_else(|_| ids::named_id("tenant", name))
 }
 
 fn role(name: RoleName) -> edge::Role {

@@ -21,7 +21,7 @@ use contracts::class::{Classed, ErrorClass};
 use contracts::digest::body_hash;
 use contracts::entry::{Combo, Funds, GiftSend, Outcome, Reveal};
 use contracts::wallet::{Act, Answer, Command, Replay, Verdict, Wallet, WalletError};
-use edge::{KeyAge, KeyAgeError};
+use edge::{KeyAge, KeyAgeError, TenantViewer};
 use guard::{Quotas, Refusal, Scope};
 use ids::{OrderId, RoomId, SendKey, ViewerId};
 use money::Coins;
@@ -161,17 +161,25 @@ struct Chosen {
 }
 
 impl Sender {
+    fn take_from_quotas(&self, from: TenantViewer, room_id: RoomId) -> Result<(), Refusal> {
+        let viewer = (Scope::Viewer, from.viewer_id.uuid().as_u128());
+        let room = (Scope::Room, room_id.uuid().as_u128());
+        match from.tenant {
+            Some(tenant) => self.quotas.try_take(&[viewer, room, (Scope::Tenant, tenant.as_u128())], 1),
+            None => self.quotas.try_take(&[viewer, room], 1),
+        }
+    }
+
     /// Sends a gift, once per key.
     ///
     /// # Errors
     /// [`SendError`]. After `OutcomeUnknown`, ask again with the same key to learn what happened.
-    pub async fn send(&self, viewer_id: ViewerId, key: SendKey, body: SendBody) -> Result<Sent, SendError> {
-        let now = Utc::now();
+    pub async fn send(&self, from: TenantViewer, key: SendKey, body: SendBody) -> Result<Sent, SendError> {
+        let (viewer_id, now) = (from.viewer_id, Utc::now());
         self.key_age.check(key, now)?;
         check_quantity(body.quantity)?;
         let chosen = choose(&self.shelf.view().value, &body)?;
-        let room = (Scope::Room, body.room_id.uuid().as_u128());
-        self.quotas.try_take(&[(Scope::Viewer, viewer_id.uuid().as_u128()), room], 1)?;
+        self.take_from_quotas(from, body.room_id)?;
         let key = SendKey::from_uuid(ids::with_version(key.uuid(), self.id_version));
         let order_id = OrderId::of(viewer_id, key);
         if chosen.gift.kind == GiftKind::Free {

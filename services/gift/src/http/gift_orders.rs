@@ -10,7 +10,7 @@ use axum::http::StatusCode;
 use contracts::class::{Classed, ErrorClass};
 use contracts::entry::{Funds, Outcome};
 use contracts::wallet::Replay;
-use edge::{AnyRole, Finance, IdempotencyKey, Json, Path, Problem, Query, Role, TokenError, Viewer};
+use edge::{AnyRole, Finance, IdempotencyKey, Json, Path, Problem, Query, Role, TenantViewer, TokenError, Viewer};
 use ids::{OrderId, SendKey, ViewerId};
 use money::Coins;
 use serde::{Deserialize, Serialize};
@@ -26,16 +26,16 @@ use utoipa::{IntoParams, ToSchema};
         (status = 404, body = edge::ProblemDocument),
         (status = 409, body = edge::ProblemDocument),
         (status = 422, body = edge::ProblemDocument),
-        (status = 429, body = edge::ProblemDocument, description = "The viewer or the room has had enough for now."),
+        (status = 429, body = edge::ProblemDocument, description = "The viewer, the room or the tenant has had enough for now."),
         (status = 504, body = edge::ProblemDocument, description = "Ask again with the same key."),
     ))]
 pub(super) async fn send_gift(
     State(state): State<Arc<Shared>>,
-    Viewer(viewer_id): Viewer,
+    from: TenantViewer,
     IdempotencyKey(key): IdempotencyKey,
     Json(body): Json<SendBody>,
 ) -> Result<(StatusCode, Json<Sent>), Problem> {
-    let sent = state.sender.send(viewer_id, key, body).await.map_err(|error| send_problem(&error))?;
+    let sent = state.sender.send(from, key, body).await.map_err(|error| send_problem(&error))?;
     let status = if sent.replay == Some(Replay::First) { StatusCode::CREATED } else { StatusCode::OK };
     Ok((status, Json(sent)))
 }

@@ -29,7 +29,7 @@ pub(crate) fn router(quotas: Arc<Quotas>) -> Router {
         .with_state(quotas)
 }
 
-/// What every viewer may send, or every room may receive, from now on.
+/// What every viewer or tenant may send, or every room may receive, from now on.
 async fn set(
     sre: Sre,
     State(quotas): State<Arc<Quotas>>,
@@ -67,12 +67,12 @@ async fn unset_for(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Gifts know viewers and rooms. A tenant is known to whoever stands before all of this.
 fn scope_of(name: &str) -> Result<Scope, Problem> {
     match name {
         "viewer" => Ok(Scope::Viewer),
         "room" => Ok(Scope::Room),
-        _ => Err(Problem::not_found("no-such-quota", "There are quotas of a viewer and of a room.")),
+        "tenant" => Ok(Scope::Tenant),
+        _ => Err(Problem::not_found("no-such-quota", "There are quotas of a viewer, of a room and of a tenant.")),
     }
 }
 

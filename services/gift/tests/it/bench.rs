@@ -159,6 +159,12 @@ impl Bench {
         self.keys.mint(role, sub, Duration::from_secs(600)).expect("a token is signed")
     }
 
+    /// A token of a tenant's viewer.
+    pub fn token_of(&self, tenant: Uuid, viewer: ViewerId) -> String {
+        let ttl = Duration::from_secs(600);
+        self.keys.mint_of(tenant, Role::Viewer, viewer.uuid(), ttl).expect("a token is signed")
+    }
+
     pub fn body(&self, gift_id: u32, quantity: u32) -> Value {
         json!({"room_id": self.room, "gift_id": gift_id, "quantity": quantity})
     }
