@@ -79,7 +79,15 @@ impl<D> ConsumerParts<D> {
     /// A consumer without a copy on disk, rules or a fallback; set what else it shall have.
     pub fn of(set: SetName, cache: Cache, node: &str) -> ConsumerParts<D> {
         let (disk, rules, fallback) = (None, Rules::default(), None);
-        ConsumerParts { set, cache, node: node.to_owned(), disk, rules, fallback, settings: Default::default() }
+        ConsumerParts {
+            set,
+            cache,
+            node: node.to_owned(),
+            disk,
+            rules,
+            fallback,
+            settings: Default::default(),
+        }
     }
 }
 

@@ -10,7 +10,9 @@ use axum::http::StatusCode;
 use contracts::class::{Classed, ErrorClass};
 use contracts::entry::{Funds, Outcome};
 use contracts::wallet::Replay;
-use edge::{AnyRole, Finance, IdempotencyKey, Json, Path, Problem, Query, Role, TenantViewer, TokenError, Viewer};
+use edge::{
+    AnyRole, Finance, IdempotencyKey, Json, Path, Problem, Query, Role, TenantViewer, TokenError, Viewer,
+};
 use ids::{OrderId, SendKey, ViewerId};
 use money::Coins;
 use serde::{Deserialize, Serialize};

@@ -72,7 +72,10 @@ fn scope_of(name: &str) -> Result<Scope, Problem> {
         "viewer" => Ok(Scope::Viewer),
         "room" => Ok(Scope::Room),
         "tenant" => Ok(Scope::Tenant),
-        _ => Err(Problem::not_found("no-such-quota", "There are quotas of a viewer, of a room and of a tenant.")),
+        _ => Err(Problem::not_found(
+            "no-such-quota",
+            "There are quotas of a viewer, of a room and of a tenant.",
+        )),
     }
 }
 

@@ -103,7 +103,11 @@ async fn all_viewers_of_a_tenant_share_its_quota_and_others_do_not_feel_it() {
     let viewer = ViewerId::now();
     bench.wallet.give(viewer, 1_000, 0).await;
     for _ in 0..5 {
-        assert_eq!(send(&bench, &node, viewer).await.0, StatusCode::CREATED, "nobody's viewer has no such quota");
+        assert_eq!(
+            send(&bench, &node, viewer).await.0,
+            StatusCode::CREATED,
+            "nobody's viewer has no such quota"
+        );
     }
 }
 
