@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup fmt lint deny test test-long demo bench bench-large bench-hotkey bench-guard bench-refresh stack stack-down
+.PHONY: help setup fmt lint deny test test-long demo bench bench-large bench-bills bench-hotkey bench-guard bench-refresh stack stack-down
 
 # Tools that setup installs are found even where the toolchain's folder is not on the path.
 export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin
@@ -67,6 +67,9 @@ bench-refresh: ## libs/refresh beside its anchors, on a durable PostgreSQL and a
 	cargo build --release -p testkit
 	CARGO_TARGET_DIR=target/benches target/release/testkit run --with postgres,redis -- \
 		cargo bench --manifest-path libs/refresh/benches/Cargo.toml
+
+bench-bills: ## a trade bill of a million rows beside the csv crate reading the same bytes into string records
+	cargo bench --manifest-path libs/bills/benches/Cargo.toml --target-dir target/bench-bills
 
 bench-guard: ## guard beside tower-resilience and governor, then its limit under three times a node's capacity
 	cargo bench --manifest-path libs/guard/benches/Cargo.toml --target-dir target/bench-guard

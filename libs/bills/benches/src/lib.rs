@@ -1,0 +1,1 @@
+//! Figures of bills beside the csv crate; everything is in `benches/`.
