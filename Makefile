@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup fmt lint deny test test-long demo bench bench-large bench-bills bench-hotkey bench-guard bench-refresh stack stack-down
+.PHONY: help setup fmt lint deny test test-long demo bench bench-large bench-bills bench-hotkey bench-guard bench-refresh stack stack-down bench-exports
 
 # Tools that setup installs are found even where the toolchain's folder is not on the path.
 export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin
@@ -78,6 +78,9 @@ bench-hotkey: export CARGO_TARGET_DIR := $(CURDIR)/target/bench-hotkey
 bench-hotkey: ## hot keys beside heavykeeper, quick_cache, moka and redis-rs's own cache, on a private Redis
 	CARGO_TARGET_DIR=target cargo build -p testkit
 	target/debug/testkit run --with redis -- cargo bench --manifest-path libs/hotkey/benches/Cargo.toml
+
+bench-exports: ## a million rows as XLSX, CSV, Parquet and plain-text books beside the crate csv; fails above 200 MB for XLSX
+	cargo bench --manifest-path libs/exports/benches/Cargo.toml --target-dir target/bench-exports
 
 stack: ## every service as a process of its own, on private PostgreSQL, Redis and RabbitMQ, in target/stack
 	@scripts/setup.sh servers
