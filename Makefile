@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup fmt lint deny test test-long demo bench bench-large bench-bills bench-hotkey bench-guard bench-refresh stack stack-down bench-exports
+.PHONY: help setup fmt lint deny test test-long demo bench bench-large bench-bills bench-hotkey bench-guard bench-refresh stack stack-down bench-exports bench-matching
 
 # Tools that setup installs are found even where the toolchain's folder is not on the path.
 export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin
@@ -81,6 +81,14 @@ bench-hotkey: ## hot keys beside heavykeeper, quick_cache, moka and redis-rs's o
 
 bench-exports: ## a million rows as XLSX, CSV, Parquet and plain-text books beside the crate csv; fails above 200 MB for XLSX
 	cargo bench --manifest-path libs/exports/benches/Cargo.toml --target-dir target/bench-exports
+bench-matching: export MATCHING_BENCH_FOLDER := $(CURDIR)/target/bench-matching/files
+bench-matching: export MATCHING_BENCH_PYTHON := $(CURDIR)/target/bench-matching/python/bin/python3
+bench-matching: ## matching beside PostgreSQL's full outer join and pandas' merge; ROWS=1000000 for a short trial
+	@scripts/setup.sh servers
+	libs/matching/benches/python.sh target/bench-matching/python
+	cargo build --release -p testkit
+	CARGO_TARGET_DIR=target/bench-matching target/release/testkit run --with postgres -- \
+		cargo bench --manifest-path libs/matching/benches/Cargo.toml -- --rows $(or $(ROWS),10000000)
 
 stack: ## every service as a process of its own, on private PostgreSQL, Redis and RabbitMQ, in target/stack
 	@scripts/setup.sh servers

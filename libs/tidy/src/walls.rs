@@ -24,7 +24,8 @@ enum Tier {
 impl Tier {
     fn of(crate_folder: &str) -> Option<Tier> {
         Some(match crate_folder {
-            "libs/money" | "libs/ids" | "libs/contracts" | "libs/bills" | "libs/exports" => Tier::Pure,
+            "libs/money" | "libs/ids" | "libs/contracts" | "libs/bills" | "libs/exports"
+            | "libs/matching" => Tier::Pure,
             "libs/seqlog" | "libs/bus" | "libs/pg" | "libs/cache" | "libs/edge" | "libs/telemetry"
             | "libs/peer" => Tier::Adapter,
             "libs/hotkey" | "libs/refresh" | "libs/guard" | "libs/lane" => Tier::Kit,
