@@ -54,7 +54,7 @@ bench: setup ## figures beside their yardsticks, in target/bench/report.json: em
 	cargo build --release --workspace --bins
 	target/release/testkit run --with postgres,rabbitmq -- sh -c \
 		'target/release/largesse bench --database "$$LARGESSE_TEST_DATABASE_URL" --amqp "$$LARGESSE_TEST_AMQP_URL" \
-			--out target/bench/report.json'
+			--runs 5 --pipeline-seconds 120 --out target/bench/report.json'
 
 bench-large: setup ## the wallet on a log of 50 million entries beside empty tables; needs 40 GB of disk and an hour
 	mkdir -p target/bench

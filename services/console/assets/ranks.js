@@ -1,4 +1,4 @@
-// Who has given most in this room. Asked for after gifts, but never more than once in a while.
+// Who has given most in this room, and how many gifts it got today. Asked for after gifts, but never more than once in a while.
 
 import { call } from "./api.js";
 import { coins } from "./money.js";
@@ -30,11 +30,18 @@ async function refresh() {
   planned = 0;
   asked = Date.now();
   try {
-    const { ranks } = await call("GET", `/v1/rooms/${room}/ranks`);
+    const { ranks, gift_count: gifts } = await call("GET", `/v1/rooms/${room}/ranks`);
     show(ranks.slice(0, 10));
+    showCount(gifts);
   } catch {
     // What is shown stays; the next gift or the next interval asks again.
   }
+}
+
+/** Nothing is said of a count that is not known, or of none. */
+function showCount(gifts) {
+  const place = document.getElementById("gift-count");
+  if (place && gifts > 0) place.textContent = gifts === 1 ? "1 gift today" : `${gifts.toLocaleString("en")} gifts today`;
 }
 
 function show(ranks) {

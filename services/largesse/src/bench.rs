@@ -12,6 +12,7 @@ mod http;
 mod large;
 mod load;
 mod naive;
+mod peak;
 mod server;
 mod writes;
 
@@ -36,7 +37,7 @@ pub async fn run(args: BenchArgs) -> Result<ExitCode, Failure> {
     let mut config = Config::load(None)?;
     config.telemetry.log = "warn".to_owned();
     let telemetry = telemetry_of(&config)?;
-    let (mut figures, mut writes) = (Vec::new(), None);
+    let (mut figures, mut pipeline) = (Vec::new(), None);
     if args.large {
         let url = args.database.as_ref().ok_or_else(|| {
             Failure::Config("a long log needs a real PostgreSQL: name one with --database".to_owned())
@@ -49,18 +50,27 @@ pub async fn run(args: BenchArgs) -> Result<ExitCode, Failure> {
         let bed = server::Bed::open(url).await?;
         figures.extend(server::measure(&args, &bed).await?);
         let http = http::HttpBench { args: &args, bed: &bed, folder: &data, metrics: &telemetry.metrics() };
-        let (over_http, cost) = http.measure().await?;
+        let (over_http, told) = http.measure().await?;
         figures.extend(over_http);
-        writes = cost;
+        pipeline = told;
     }
-    let text = serde_json::to_string_pretty(&serde_json::json!({ "figures": figures, "writes": writes }))
-        .map_err(|error| Failure::Report(Box::new(error)))?;
-    std::fs::write(&args.out, text).map_err(|source| Failure::File { path: args.out.clone(), source })?;
+    write(&args.out, &serde_json::json!({ "figures": figures, "pipeline": pipeline }))?;
     print_table(&figures);
-    if let Some(cost) = &writes {
-        writes::print_cost(cost);
+    if let Some(told) = &pipeline {
+        writes::print_cost(&told.writes);
+        if let Some(lag_ms) = told.recon_lag_p99_ms {
+            println!("a minute was compared {lag_ms} ms after its end, of 99 in a hundred");
+        }
+        let path = folder.join("load-test.json");
+        write(&path, &told.peak.load_test())?;
+        println!("for `largesse capacity --load-test`: {}", path.display());
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn write(path: &Path, what: &impl serde::Serialize) -> Result<(), Failure> {
+    let text = serde_json::to_string_pretty(what).map_err(|error| Failure::Report(Box::new(error)))?;
+    std::fs::write(path, text).map_err(|source| Failure::File { path: path.to_owned(), source })
 }
 
 /// Whether a figure was asked for.

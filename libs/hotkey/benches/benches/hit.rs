@@ -6,6 +6,7 @@ use contracts::lane::Lane;
 use criterion::{BenchmarkId, Criterion, Throughput};
 use hotkey::{HotSettings, HotValues};
 use hotkey_benches::{keys, runtime, zipf};
+use std::collections::HashMap;
 use std::hint::black_box;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -69,6 +70,20 @@ fn main() {
         group.bench_function(BenchmarkId::new("quick_cache", threads), |bench| {
             bench.iter_custom(|iters| {
                 hits!(runtime, iters, drawn, quick, |cache, key| cache.get(key).expect("held"))
+            });
+        });
+
+        // What no cache can be faster than: a map that never changes, so that nothing is checked, counted or evicted.
+        let plain: Arc<HashMap<String, Arc<[u8]>, foldhash::fast::RandomState>> =
+            Arc::new(keys.iter().map(|key| (key.clone(), value.clone())).collect());
+        group.bench_function(BenchmarkId::new("floor_map_and_arc", threads), |bench| {
+            bench.iter_custom(|iters| {
+                hits!(runtime, iters, drawn, plain, |map, key| Arc::clone(map.get(key).expect("held")))
+            });
+        });
+        group.bench_function(BenchmarkId::new("floor_map_alone", threads), |bench| {
+            bench.iter_custom(|iters| {
+                hits!(runtime, iters, drawn, plain, |map, key| black_box(map.get(key).expect("held")).len())
             });
         });
 

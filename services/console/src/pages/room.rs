@@ -52,7 +52,7 @@ fn room_page(deps: &Deps, session: &Session, room: &Room) -> Markup {
             }
             aside .side {
                 section .card aria-labelledby="ranks-title" {
-                    h2 #ranks-title { "Top supporters" }
+                    div .card-head { h2 #ranks-title { "Top supporters" } span .muted #gift-count {} }
                     ol .ranks #ranks { li .muted { "Nobody yet. The first gift leads." } }
                 }
                 @if is_viewer {

@@ -163,6 +163,9 @@ pub async fn both_see_one_gift(chromium: &Chromium, base: &str, room_id: &str, g
     );
     wait_for(&ann, "the order behind the line", &script).await;
 
+    let counted = "return / gifts? today$/.test(document.getElementById('gift-count').textContent)";
+    wait_for(&ben, "the room's count of gifts", counted).await;
+
     // The combo button sends again, as an order of its own.
     click(&ann, "#combo").await;
     wait_for_balance(&ann, before - 2 * charge).await;

@@ -203,7 +203,8 @@ async fn ranks(State(stub): State<Stub>, _room: Path<String>) -> Json<Value> {
     ranks.sort_by_key(|(_, coins)| std::cmp::Reverse(*coins));
     let ranks: Vec<Value> =
         ranks.into_iter().map(|(viewer, coins)| json!({ "viewer": viewer, "coins": coins })).collect();
-    Json(json!({ "ranks": ranks }))
+    let gift_count = stub.world().orders.len();
+    Json(json!({ "gift_count": gift_count, "ranks": ranks }))
 }
 
 async fn wallet(State(stub): State<Stub>, Viewer(viewer): Viewer) -> Json<Value> {

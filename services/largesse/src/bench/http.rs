@@ -6,6 +6,7 @@ use super::echo::Echo;
 use super::figure::{Figure, Sample};
 use super::load::{self, CONNECTIONS, Pace, Target};
 use super::server::Bed;
+use super::peak::{self, Peak};
 use super::writes::{Counters, WriteCost};
 use super::{prove, wanted};
 use crate::cli::{BenchArgs, ServiceName};
@@ -20,6 +21,7 @@ use contracts::wallet::{Act, Command};
 use edge::{Role, TokenKeys};
 use ids::{RequestId, RoomId, StreamerId, Uuid, ViewerId};
 use money::Coins;
+use serde::Serialize;
 use reqwest::header::HeaderValue;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -39,10 +41,27 @@ const TOKEN_TTL: Duration = Duration::from_secs(24 * 3_600);
 const USUAL_LOAD: u64 = 70;
 const PIPELINE_LOAD: u64 = 85;
 
+/// How long after its end a minute of a partition was compared, of 99 in a hundred, in milliseconds.
+const COMPARED_AFTER: &str = "
+SELECT percentile_disc(0.99) WITHIN GROUP
+    (ORDER BY (extract(epoch FROM compared_at) * 1000)::bigint - (minute::bigint + 1) * 60000)
+FROM recon.minutes WHERE compared_at > now() - make_interval(secs => $1)";
+
 const ONE_PROCESS: &str = "gifts/s over HTTP, gift and wallet in one process";
 const TWO_PROCESSES: &str = "gifts/s over HTTP, gift and wallet in two processes";
 const HOT_ROOM: &str = "gifts/s over HTTP, all to one room";
 const PIPELINE: &str = "gifts/s accepted, ordered, settled and booked, every service on";
+
+/// What was found beside the figures where the pipeline was among them.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Pipeline {
+    pub writes: WriteCost,
+    /// How long after its end a minute was compared, of 99 in a hundred; none where no minute ended during a run.
+    pub recon_lag_p99_ms: Option<i64>,
+    /// For `largesse capacity`.
+    #[serde(skip)]
+    pub peak: Peak,
+}
 
 /// What the figures share.
 pub struct HttpBench<'a> {
@@ -53,9 +72,9 @@ pub struct HttpBench<'a> {
 }
 
 impl HttpBench<'_> {
-    /// Every figure asked for, and what a gift costs the database where the pipeline was among them.
-    pub async fn measure(&self) -> Result<(Vec<Figure>, Option<WriteCost>), Failure> {
-        let (mut figures, mut cost) = (Vec::new(), None);
+    /// Every figure asked for, and what else the pipeline told where it was among them.
+    pub async fn measure(&self) -> Result<(Vec<Figure>, Option<Pipeline>), Failure> {
+        let (mut figures, mut pipeline) = (Vec::new(), None);
         if wanted(self.args, ONE_PROCESS) {
             figures.extend(self.beside_echo(ONE_PROCESS, Processes::One, 500).await?);
         }
@@ -74,9 +93,9 @@ impl HttpBench<'_> {
         if wanted(self.args, PIPELINE) {
             let (figure, median) = self.pipeline().await?;
             figures.push(figure);
-            cost = median;
+            pipeline = median;
         }
-        Ok((figures, cost))
+        Ok((figures, pipeline))
     }
 
     fn seconds(&self) -> u64 {
@@ -130,30 +149,33 @@ impl HttpBench<'_> {
     }
 
     /// Everything on, most of what it accepts at best, and the time until all of it is booked and compared.
-    async fn pipeline(&self) -> Result<(Figure, Option<WriteCost>), Failure> {
-        let (mut through, mut accepted, mut costs) = (Vec::new(), Vec::new(), Vec::new());
+    async fn pipeline(&self) -> Result<(Figure, Option<Pipeline>), Failure> {
+        let (mut through, mut accepted, mut told) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..self.args.runs {
             let place = self.prepare(ROOMS).await?;
             let stack = self.stack(&place, &Plan::whole()).await?;
             let target = place.target(&format!("http://{}", stack.address()));
-            let peak = load::run(&target, Pace::Closed, self.seconds()).await?;
+            let peak = peak::find(&target, self.seconds()).await?;
             stack.catch_up(CATCH_UP_MAX).await?;
             let before = Counters::read(stack.pool()).await?;
             let began = Instant::now();
-            let load = load::run(&target, at(peak, PIPELINE_LOAD), self.args.pipeline_seconds.into()).await?;
+            let pace = at(peak.accepted, PIPELINE_LOAD);
+            let load = load::run(&target, pace, self.args.pipeline_seconds.into()).await?;
             let sent = load.per_second.saturating_mul(millis(began)) / 1_000;
             stack.catch_up(CATCH_UP_MAX).await?;
             let per_second = sent.saturating_mul(1_000) / millis(began);
-            costs.push(Counters::read(stack.pool()).await?.since(&before, sent));
+            let recon_lag_p99_ms = compared_after(stack.pool(), began).await?;
+            let writes = Counters::read(stack.pool()).await?.since(&before, sent);
             prove(stack.pool()).await?;
             stack.shutdown().await;
             through.push(Sample { per_second, ..load });
-            accepted.push(peak);
+            accepted.push(peak.accepted);
+            told.push(Pipeline { writes, recon_lag_p99_ms, peak });
         }
-        let yardstick = format!("accepted at best; the load is {PIPELINE_LOAD} % of it");
-        costs.sort_unstable();
-        let cost = costs.get(costs.len() / 2).cloned();
-        Ok((Figure::new(PIPELINE, &yardstick, &through, &accepted).with_target(800), cost))
+        let yardstick = format!("accepted at best within {}; the load is {PIPELINE_LOAD} % of it", peak::PROMISE);
+        told.sort_unstable();
+        let median = told.get(told.len() / 2).cloned();
+        Ok((Figure::new(PIPELINE, &yardstick, &through, &accepted).with_target(800), median))
     }
 
     async fn stack(&self, place: &Place, plan: &Plan<'_>) -> Result<Stack, Failure> {
@@ -209,6 +231,13 @@ impl HttpBench<'_> {
         stack.shutdown().await;
         proven
     }
+}
+
+/// Of the minutes that ended since `began`.
+async fn compared_after(pool: &sqlx::PgPool, began: Instant) -> Result<Option<i64>, Failure> {
+    let since = began.elapsed().as_secs_f64();
+    let found = sqlx::query_scalar(COMPARED_AFTER).bind(since).fetch_one(pool).await;
+    found.map_err(|error| Failure::Bench(Box::new(error)))
 }
 
 fn at(peak: Sample, percent: u64) -> Pace {
