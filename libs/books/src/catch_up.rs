@@ -65,6 +65,7 @@ fn known_readers(schema: Schema, log: LogName) -> &'static str {
         (Schema::Clearing, LogName::Payments) => "clearing.payments",
         (Schema::Clearing, LogName::Entries) => "clearing.entries",
         (Schema::Clearing, LogName::Items) => "clearing.items",
+        (Schema::Clearing, LogName::Payouts) => "clearing.payouts",
         (Schema::Recon, LogName::Entries) => "recon.entries",
         (Schema::Recon, LogName::Orders) => "recon.orders",
         (Schema::Recon, LogName::Items) => "recon.items",
@@ -73,16 +74,20 @@ fn known_readers(schema: Schema, log: LogName) -> &'static str {
     }
 }
 
-/// Orders that are not decided, and refunds on their way: applied, but without an end.
+/// What is decided and has no end yet: orders and refunds of gift, and moves of payees' money not yet in their log.
+const WAITING: [(Schema, &str); 3] =
+    [(Schema::Gift, "pending_orders"), (Schema::Gift, "refunds_due"), (Schema::Settlement, "moves_due")];
+
 async fn waiting(snapshot: &mut Snapshot) -> Result<Vec<ReaderGap>, sqlx::Error> {
-    if !snapshot.has(&[Schema::Gift]) {
-        return Ok(Vec::new());
-    }
     let mut gaps = Vec::new();
-    for table in ["pending_orders", "refunds_due"] {
-        let rows = snapshot.rows(&format!("SELECT count(*) FROM {{gift}}.{table}")).await?;
+    for (schema, table) in WAITING {
+        if !snapshot.has(&[schema]) {
+            continue;
+        }
+        let name = schema.name();
+        let rows = snapshot.rows(&format!("SELECT count(*) FROM {{{name}}}.{table}")).await?;
         let lag_rows = rows.first().map_or(Ok(0), |row| row.try_get(0))?;
-        gaps.push(ReaderGap { reader: "gift".to_owned(), log: format!("gift.{table}"), lag_rows });
+        gaps.push(ReaderGap { reader: name.to_owned(), log: format!("{name}.{table}"), lag_rows });
     }
     Ok(gaps)
 }

@@ -8,6 +8,8 @@ pub(crate) async fn prove(snapshot: &mut Snapshot) -> Result<Vec<Invariant>, sql
     let mut lines = Vec::new();
     if snapshot.has(&[Schema::Settlement]) {
         lines.push(earnings_equal_items(snapshot).await?);
+        lines.push(statements_equal_released(snapshot).await?);
+        lines.push(payees_are_their_moves(snapshot).await?);
     }
     if !snapshot.has(&[Schema::Clearing]) {
         return Ok(lines);
@@ -24,11 +26,15 @@ pub(crate) async fn prove(snapshot: &mut Snapshot) -> Result<Vec<Invariant>, sql
     }
     if snapshot.has(&[Schema::Settlement]) {
         for (account, payee_kind, name) in [
-            ("2241.01", 1, "earnings-of-streamers-equal-2241-01"),
-            ("2241.02", 2, "earnings-of-agencies-equal-2241-02"),
+            ("2241.01", 1, "pending-of-streamers-equals-2241-01"),
+            ("2241.02", 2, "pending-of-agencies-equals-2241-02"),
             ("2221.01", 4, "tax-of-settlement-equals-2221-01"),
         ] {
             lines.push(control(snapshot, &earnings(account, payee_kind, name)).await?);
+        }
+        for (account, sum, name) in payees() {
+            let sub_ledger = format!("SELECT ({sum} * 1000000)::text FROM {{settlement}}.payees");
+            lines.push(control(snapshot, &Control { account, name: name.to_owned(), sub_ledger }).await?);
         }
     }
     for (account, needs, name) in [
@@ -122,12 +128,30 @@ fn channels() -> Control {
     Control { name, account: "1122", sub_ledger: sub_ledger.to_owned() }
 }
 
+/// What payees earned and was not released to them yet.
 fn earnings(account: &'static str, payee_kind: i16, name: &str) -> Control {
     let sub_ledger = format!(
-        "SELECT coalesce(sum(share_micro + clawback_micro), 0)::text FROM {{settlement}}.earnings
-         WHERE payee_kind = {payee_kind}"
+        "SELECT ((SELECT coalesce(sum(share_micro + clawback_micro), 0) FROM {{settlement}}.earnings
+                  WHERE payee_kind = {payee_kind})
+               - (SELECT coalesce(sum(released_minor), 0) * 1000000 FROM {{settlement}}.payees
+                  WHERE payee_kind = {payee_kind}))::text"
     );
     Control { name: name.to_owned(), account, sub_ledger }
+}
+
+/// Where payees' money stands after its release. Each sum is on its account's credit side, in minor units.
+fn payees() -> [(&'static str, &'static str, &'static str); 5] {
+    [
+        (
+            "2241.03",
+            "coalesce(sum(available_minor + requested_minor), 0)",
+            "available-of-payees-equals-2241-03",
+        ),
+        ("1012", "coalesce(sum(in_flight_minor), 0)", "payouts-in-flight-equal-1012"),
+        ("1002.01", "coalesce(sum(paid_minor), 0)", "payouts-paid-equal-1002-01"),
+        ("2221.12", "coalesce(sum(withheld_minor), 0)", "tax-withheld-equals-2221-12"),
+        ("1221.01", "-coalesce(sum(receivable_minor), 0)", "receivable-from-payees-equals-1221-01"),
+    ]
 }
 
 async fn control(snapshot: &mut Snapshot, control: &Control) -> Result<Invariant, sqlx::Error> {
@@ -141,6 +165,50 @@ async fn control(snapshot: &mut Snapshot, control: &Control) -> Result<Invariant
     let [sub_ledger] = snapshot.sums(&control.sub_ledger).await?;
     let figure = format!("account {account} {balance}, sub-ledger {sub_ledger}");
     Ok(Invariant::of_equality(&control.name, figure, balance, sub_ledger))
+}
+
+/// What payees were given of their statements is what those say, and what is released is in no other place.
+async fn statements_equal_released(snapshot: &mut Snapshot) -> Result<Invariant, sqlx::Error> {
+    let wrong = format!(
+        "SELECT format('payee %s: statements %s, released %s', coalesce(s.payee_id, p.payee_id),
+                       coalesce(s.stated, 0), coalesce(p.released_minor, 0))
+         FROM (SELECT payee_kind, payee_id, sum(payable_minor) AS stated FROM {{settlement}}.statements
+               WHERE released_at IS NOT NULL GROUP BY payee_kind, payee_id) s
+         FULL JOIN {{settlement}}.payees p ON p.payee_kind = s.payee_kind AND p.payee_id = s.payee_id
+         WHERE coalesce(s.stated, 0) <> coalesce(p.released_minor, 0)
+            OR p.released_minor::numeric <> p.available_minor::numeric + p.requested_minor + p.in_flight_minor
+                + p.paid_minor + p.withheld_minor - p.receivable_minor
+         ORDER BY 1 LIMIT {OFFENDERS_MAX}"
+    );
+    let detail = snapshot.lines(&wrong).await?;
+    let [payees, released] = snapshot
+        .sums("SELECT count(*)::text, coalesce(sum(released_minor), 0)::text FROM {settlement}.payees")
+        .await?;
+    let figure = format!("{payees} payees, {released} released");
+    Ok(Invariant::without_offenders("released-equals-statements", figure, detail))
+}
+
+/// Every payee's balances are the sums of the log of payouts and of what is not in it yet.
+async fn payees_are_their_moves(snapshot: &mut Snapshot) -> Result<Invariant, sqlx::Error> {
+    let places = ["released", "available", "requested", "in_flight", "paid", "withheld", "receivable"];
+    let sums = places.map(|place| format!("sum({place}_minor) AS {place}")).join(", ");
+    let differ =
+        places.map(|place| format!("coalesce(m.{place}, 0) <> coalesce(p.{place}_minor, 0)")).join(" OR ");
+    let columns = places.map(|place| format!("{place}_minor")).join(", ");
+    let wrong = format!(
+        "SELECT format('payee %s', coalesce(m.payee_id, p.payee_id))
+         FROM (SELECT payee_kind, payee_id, count(*) AS moves, max(payee_seq) AS last, {sums}
+               FROM (SELECT payee_kind, payee_id, payee_seq, {columns} FROM {{settlement}}.payouts
+                     UNION ALL SELECT payee_kind, payee_id, payee_seq, {columns} FROM {{settlement}}.moves_due) a
+               GROUP BY payee_kind, payee_id) m
+         FULL JOIN {{settlement}}.payees p ON p.payee_kind = m.payee_kind AND p.payee_id = m.payee_id
+         WHERE coalesce(m.moves, 0) <> coalesce(p.last_seq, 0) OR coalesce(m.last, 0) <> coalesce(p.last_seq, 0)
+            OR {differ}
+         ORDER BY 1 LIMIT {OFFENDERS_MAX}"
+    );
+    let detail = snapshot.lines(&wrong).await?;
+    let [moves] = snapshot.sums("SELECT count(*)::text FROM {settlement}.payouts").await?;
+    Ok(Invariant::without_offenders("payees-are-their-moves", format!("{moves} moves"), detail))
 }
 
 /// Netted earnings lose nothing of the items they net.

@@ -60,7 +60,7 @@ impl Schema {
             LogName::Payments => Schema::Cashier,
             LogName::Entries => Schema::Wallet,
             LogName::Orders => Schema::Gift,
-            LogName::Items => Schema::Settlement,
+            LogName::Items | LogName::Payouts => Schema::Settlement,
             LogName::Vouchers => Schema::Clearing,
         }
     }

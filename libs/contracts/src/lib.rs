@@ -12,6 +12,7 @@ pub mod lane;
 pub mod log;
 pub mod order;
 pub mod payment;
+pub mod payout;
 pub mod show;
 pub mod topology;
 pub mod voucher;

@@ -6,7 +6,7 @@ use ids::{Partition, Uuid};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// The five logs. A log is a table owned by one service; its rows never change.
+/// The six logs. A log is a table owned by one service; its rows never change.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema,
 )]
@@ -19,13 +19,21 @@ pub enum LogName {
     Orders,
     #[serde(rename = "settlement.items")]
     Items,
+    #[serde(rename = "settlement.payouts")]
+    Payouts,
     #[serde(rename = "clearing.vouchers")]
     Vouchers,
 }
 
 impl LogName {
-    pub const ALL: [LogName; 5] =
-        [LogName::Payments, LogName::Entries, LogName::Orders, LogName::Items, LogName::Vouchers];
+    pub const ALL: [LogName; 6] = [
+        LogName::Payments,
+        LogName::Entries,
+        LogName::Orders,
+        LogName::Items,
+        LogName::Payouts,
+        LogName::Vouchers,
+    ];
 
     /// The name on the wire, in `log_heads` and in queue names: `<service>.<table>`.
     pub const fn as_str(self) -> &'static str {
@@ -34,6 +42,7 @@ impl LogName {
             LogName::Entries => "wallet.entries",
             LogName::Orders => "gift.orders",
             LogName::Items => "settlement.items",
+            LogName::Payouts => "settlement.payouts",
             LogName::Vouchers => "clearing.vouchers",
         }
     }
@@ -44,7 +53,7 @@ impl LogName {
             LogName::Payments => "cashier",
             LogName::Entries => "wallet",
             LogName::Orders => "gift",
-            LogName::Items => "settlement",
+            LogName::Items | LogName::Payouts => "settlement",
             LogName::Vouchers => "clearing",
         }
     }

@@ -91,6 +91,16 @@ ids! {
     PaymentId = "payment";
     /// One combo session in a room.
     ComboId = "combo";
+    /// One file of contracts, waiting for approval or decided.
+    ContractImportId = "contract-import";
+    /// Where a payee's money goes.
+    PayeeAccountId = "payee-account";
+    /// Money a payee asked for.
+    PayoutRequestId = "payout-request";
+    /// One file of payouts.
+    PayoutBatchId = "payout-batch";
+    /// One payee's line of a file of payouts: what the bank confirms.
+    PayoutLineId = "payout-line";
     /// One difference found by reconciliation.
     BreakId = "break";
 }

@@ -155,7 +155,7 @@ fn key(deed: &str, what: &str, partition: Partition, seq: Seq) -> SpanKey {
 /// The row it derives from stands in partition n of the log before; what derives from none, under the request.
 fn parent_of(log: LogName, stamp: &contracts::log::Stamp) -> Parent {
     let before = match log {
-        LogName::Payments | LogName::Entries | LogName::Vouchers => None,
+        LogName::Payments | LogName::Entries | LogName::Payouts | LogName::Vouchers => None,
         LogName::Orders => Some(LogName::Entries),
         LogName::Items => Some(LogName::Orders),
     };

@@ -1,6 +1,6 @@
-//! Clearing: double-entry vouchers from payments, entries and items, by a table of rules.
+//! Clearing: double-entry vouchers from payments, entries, items and payouts, by a table of rules.
 //!
-//! Promises: each row of the three source logs is posted exactly once, by the rule of its kind; a voucher that
+//! Promises: each row of the four source logs is posted exactly once, by the rule of its kind; a voucher that
 //! does not sum to zero cannot be stored; reversals have rules of their own and are never netted with what they
 //! reverse; nothing is posted into a hard-locked day. Does not judge the logs it reads: recon does.
 
@@ -73,7 +73,7 @@ pub struct Running {
     pub source: TableSource<VouchersTable>,
     db: Db,
     /// Lag and stops of the readers, by name.
-    statuses: [(&'static str, watch::Receiver<ReaderStatus>); 3],
+    statuses: [(&'static str, watch::Receiver<ReaderStatus>); 4],
     membership: Membership,
     stop: watch::Sender<bool>,
     task: JoinHandle<()>,

@@ -1,5 +1,7 @@
 //! The command line: what can be asked for, with examples.
 
+pub mod money;
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use ids::PartitionGroup;
 use refresh::SetName;
@@ -121,6 +123,35 @@ Examples:
   largesse refresh roll-back --set gift-shelf --json"
     )]
     Refresh(RefreshCommand),
+    /// Contracts of streamers: in files, approved by another person, in force from their day on
+    #[command(
+        subcommand,
+        after_help = "Examples:
+  largesse contract import contracts.csv --sub ann
+  largesse contract approve 019a2f00-0000-7000-8000-000000000001 --sub bob
+  largesse contract export --out contracts.csv"
+    )]
+    Contract(money::ContractCommand),
+    /// What streamers and agencies earned, day by day, down to the orders
+    #[command(
+        subcommand,
+        after_help = "Examples:
+  largesse statement list --from 2026-11-01 --to 2026-11-30
+  largesse statement show 019a2f00-0000-7000-8000-000000000001 2026-11-20
+  largesse statement list --from 2026-11-01 --to 2026-11-30 --payee agency --csv november.csv"
+    )]
+    Statement(money::StatementCommand),
+    /// Pay streamers and agencies out: request, build, approve, submit, confirm
+    #[command(
+        subcommand,
+        after_help = "Examples:
+  largesse payout request 019a2f00-0000-7000-8000-000000000001
+  largesse payout build --sub ann
+  largesse payout approve 019a2f00-0000-7000-8000-000000000002 --sub bob
+  largesse payout submit 019a2f00-0000-7000-8000-000000000002 --out payouts.csv
+  largesse payout confirm 019a2f00-0000-7000-8000-000000000002 bank.csv"
+    )]
+    Payout(money::PayoutCommand),
     /// Compute nodes and quotas for a forecast peak, from a load test's result
     #[command(after_help = "Examples:
   largesse capacity --load-test load-test.json --forecast forecast.json

@@ -11,6 +11,7 @@ use contracts::item::Item;
 use contracts::log::{LogName, LogRow, Seq};
 use contracts::order::Order;
 use contracts::payment::Payment;
+use contracts::payout::Payout;
 use contracts::voucher::Voucher;
 use edge::{InternalOrSre, Path, Problem, Query};
 use ids::Partition;
@@ -28,6 +29,7 @@ pub struct Logs {
     pub entries: Arc<dyn LogSource<Entry>>,
     pub orders: Arc<dyn LogSource<Order>>,
     pub items: Arc<dyn LogSource<Item>>,
+    pub payouts: Arc<dyn LogSource<Payout>>,
     pub vouchers: Arc<dyn LogSource<Voucher>>,
 }
 
@@ -57,6 +59,7 @@ async fn read(
         LogName::Entries => page(&*logs.entries, partition, &from).await,
         LogName::Orders => page(&*logs.orders, partition, &from).await,
         LogName::Items => page(&*logs.items, partition, &from).await,
+        LogName::Payouts => page(&*logs.payouts, partition, &from).await,
         LogName::Vouchers => page(&*logs.vouchers, partition, &from).await,
     }
 }

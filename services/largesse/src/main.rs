@@ -11,17 +11,20 @@ mod check;
 mod cli;
 mod compose;
 mod config;
+mod contract;
 mod demo;
 mod deps;
 mod directory;
 mod doctor;
 mod drain;
 mod failure;
+mod finance;
 mod health;
 mod hotkeys;
 mod logs;
 mod opening;
 mod parts;
+mod payout;
 mod peers;
 mod replay;
 mod retire;
@@ -29,6 +32,7 @@ mod secrets;
 mod serve;
 mod sets;
 mod shards;
+mod statement;
 mod token;
 mod up;
 mod waiting;
@@ -74,6 +78,9 @@ async fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Deps(args) => deps::run(args).await,
         Command::Hotkeys(args) => hotkeys::run(args).await,
         Command::Refresh(command) => sets::run(command).await,
+        Command::Contract(command) => contract::run(command).await,
+        Command::Statement(command) => statement::run(command).await,
+        Command::Payout(command) => payout::run(command).await,
         Command::Capacity(args) => capacity::run(args),
     }
 }

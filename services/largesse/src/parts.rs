@@ -96,6 +96,7 @@ pub async fn start_services(
         entries: common.table("wallet", wallet::EntriesTable),
         orders: common.table("gift", gift::OrdersTable),
         items: common.table("settlement", settlement::ItemsTable),
+        payouts: common.table("settlement", settlement::PayoutsTable),
         vouchers: common.table("clearing", clearing::VouchersTable),
     });
     let wants = |name| services.contains(&name);
@@ -212,6 +213,7 @@ async fn start_clearing(common: &Common<'_>) -> Result<clearing::Running, Failur
         payments: common.source("cashier", cashier::PaymentsTable, &common.config.peers.cashier)?,
         entries: common.source("wallet", wallet::EntriesTable, &common.config.peers.wallet)?,
         items: common.source("settlement", settlement::ItemsTable, &common.config.peers.settlement)?,
+        payouts: common.source("settlement", settlement::PayoutsTable, &common.config.peers.settlement)?,
     };
     let deps = clearing::Deps {
         db: common.db("clearing"),

@@ -1,8 +1,16 @@
 //! Settlement's acts, one file each.
 
+pub mod build_batch;
+pub mod import_contracts;
+pub mod log_moves;
 pub mod make_contract;
 pub mod make_statement;
+pub mod pass_batch;
+pub mod read_statements;
+pub mod release_statements;
+pub mod request_payout;
 
+use crate::config::PayoutSettings;
 use contracts::log::AccountingZone;
 use pg::Db;
 
@@ -10,4 +18,7 @@ use pg::Db;
 pub struct Settlement {
     pub(crate) db: Db,
     pub(crate) zone: AccountingZone,
+    /// ISO 4217.
+    pub(crate) currency: String,
+    pub(crate) payouts: PayoutSettings,
 }

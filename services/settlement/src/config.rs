@@ -21,7 +21,21 @@ pub struct Config {
     pub lease_ms: u32,
     pub finalise_every_s: u32,
     pub statements_per_batch: u32,
+    pub payouts: PayoutSettings,
     pub default_contract: Terms,
+}
+
+/// What becomes of money after its statement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PayoutSettings {
+    /// Days a statement is on hold after its own day; zero releases it as soon as it is final.
+    pub hold_days: u32,
+    /// The least that one request asks for, in minor units.
+    pub minimum_minor: i64,
+    pub batch_lines_max: u32,
+    pub releases_per_batch: u32,
+    pub log_every_ms: u32,
 }
 
 impl Config {
@@ -47,6 +61,10 @@ impl Config {
             ("lease_ms", self.lease_ms == 0),
             ("finalise_every_s", self.finalise_every_s == 0),
             ("statements_per_batch", self.statements_per_batch == 0),
+            ("payouts.minimum_minor", self.payouts.minimum_minor <= 0),
+            ("payouts.batch_lines_max", self.payouts.batch_lines_max == 0),
+            ("payouts.releases_per_batch", self.payouts.releases_per_batch == 0),
+            ("payouts.log_every_ms", self.payouts.log_every_ms == 0),
         ]
         .into_iter()
         .find_map(|(setting, bad)| bad.then_some(setting))
@@ -58,6 +76,10 @@ impl Config {
 
     pub(crate) fn finalise_every(&self) -> Duration {
         Duration::from_secs(u64::from(self.finalise_every_s))
+    }
+
+    pub(crate) fn log_every(&self) -> Duration {
+        Duration::from_millis(u64::from(self.payouts.log_every_ms))
     }
 
     pub(crate) fn reader(&self) -> ReaderSettings {

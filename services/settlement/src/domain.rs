@@ -2,6 +2,11 @@
 
 pub mod book;
 pub mod contract;
+pub mod contract_file;
+pub mod contract_plan;
 pub mod earning;
+pub mod payee_money;
+pub mod payout;
 pub mod split;
 pub mod statement;
+pub mod withholding;

@@ -1,32 +1,58 @@
 //! Why settlement has no answer, or a refusal. Each error knows its class and its stable slug.
 
 use crate::domain::contract::TermsError;
+use crate::domain::contract_file::Faults;
+use crate::domain::payee_money::MoveError;
+use crate::domain::payout::{BatchState, LineState};
 use chrono::NaiveDate;
 use contracts::class::{Classed, ErrorClass};
 use money::MoneyError;
 
-/// Why a contract was not made.
+/// Why a contract did not come, or is not in force.
 #[derive(Debug, thiserror::Error)]
 pub enum ContractError {
     #[error(transparent)]
     Terms(#[from] TermsError),
-    #[error("a contract begins on {today} at the earliest")]
-    BeginsInThePast { today: NaiveDate },
-    #[error("version {version} of this contract begins on {valid_from}; a new one begins later")]
-    Overlaps { version: i32, valid_from: NaiveDate },
-    #[error("the default contract is a setting")]
-    DefaultIsASetting,
+    #[error("the file was refused: {0}")]
+    BadFile(Faults),
+    #[error("there is no such import")]
+    NoSuchImport,
+    #[error("an import is approved by another person than the one who made it")]
+    OwnImport,
+    #[error("this import has been decided the other way")]
+    Decided,
+    #[error("somebody else changed these contracts at the same time; look again")]
+    Raced,
     #[error("the database cannot be reached")]
-    Unavailable(#[from] sqlx::Error),
+    Unavailable(#[source] sqlx::Error),
+}
+
+impl ContractError {
+    /// A constraint that says no is somebody who came first.
+    pub(crate) fn of_sql(error: sqlx::Error) -> ContractError {
+        if pg::is_constraint(&error) { ContractError::Raced } else { ContractError::Unavailable(error) }
+    }
+}
+
+impl From<sqlx::Error> for ContractError {
+    fn from(error: sqlx::Error) -> ContractError {
+        ContractError::of_sql(error)
+    }
+}
+
+impl From<Faults> for ContractError {
+    fn from(faults: Faults) -> ContractError {
+        ContractError::BadFile(faults)
+    }
 }
 
 impl Classed for ContractError {
     fn class(&self) -> ErrorClass {
         match self {
-            ContractError::Terms(_)
-            | ContractError::BeginsInThePast { .. }
-            | ContractError::DefaultIsASetting => ErrorClass::Rejected,
-            ContractError::Overlaps { .. } => ErrorClass::Conflict,
+            ContractError::Terms(_) | ContractError::BadFile(_) => ErrorClass::Rejected,
+            ContractError::NoSuchImport => ErrorClass::NotFound,
+            ContractError::OwnImport => ErrorClass::Denied,
+            ContractError::Decided | ContractError::Raced => ErrorClass::Conflict,
             ContractError::Unavailable(_) => ErrorClass::Transient,
         }
     }
@@ -36,10 +62,108 @@ impl Classed for ContractError {
             ContractError::Terms(TermsError::SharesNotWhole) => "shares-not-whole",
             ContractError::Terms(TermsError::AgencyMissing) => "agency-missing",
             ContractError::Terms(TermsError::TaxNotBorne { .. }) => "tax-not-borne",
-            ContractError::BeginsInThePast { .. } => "contract-begins-in-the-past",
-            ContractError::Overlaps { .. } => "contract-overlaps",
-            ContractError::DefaultIsASetting => "default-contract-is-a-setting",
+            ContractError::BadFile(_) => "contracts-refused",
+            ContractError::NoSuchImport => "no-such-import",
+            ContractError::OwnImport => "approver-is-the-maker",
+            ContractError::Decided => "import-decided",
+            ContractError::Raced => "contracts-changed",
             ContractError::Unavailable(_) => "settlement-unavailable",
+        }
+    }
+}
+
+/// Why money is not paid out, or not confirmed.
+#[derive(Debug, thiserror::Error)]
+pub enum PayoutError {
+    #[error("{available_minor} are available")]
+    NotEnough { available_minor: i64 },
+    #[error("a payout is of {minimum_minor} at least; {available_minor} are available")]
+    BelowMinimum { minimum_minor: i64, available_minor: i64 },
+    #[error("the payee has no approved account to pay to")]
+    AccountMissing,
+    #[error("this id came before with something else")]
+    RequestReused,
+    #[error("there is no such {0}")]
+    NotFound(&'static str),
+    #[error("nothing that was asked for can be paid out now")]
+    NothingToPayOut,
+    #[error("no rule says what is withheld of this payee's kind on {0}")]
+    RuleMissing(NaiveDate),
+    #[error("what one made, another approves")]
+    OwnWork,
+    #[error("the batch is {0:?}")]
+    WrongState(BatchState),
+    #[error("the request is in a batch already")]
+    InBatch,
+    #[error("line {line} is {state:?} already")]
+    LineEnded { line: i32, state: LineState },
+    #[error("line {0} is rejected without a reason")]
+    ReasonMissing(i32),
+    #[error("a field is empty, too long, or begins like a formula")]
+    BadAccount,
+    #[error("payees' money is not where it should be")]
+    Moved(#[source] MoveError),
+    #[error("the sums do not fit")]
+    Money(#[from] MoneyError),
+    #[error("the database cannot be reached")]
+    Unavailable(#[source] sqlx::Error),
+}
+
+impl From<sqlx::Error> for PayoutError {
+    fn from(error: sqlx::Error) -> PayoutError {
+        PayoutError::Unavailable(error)
+    }
+}
+
+impl From<MoveError> for PayoutError {
+    fn from(error: MoveError) -> PayoutError {
+        match error {
+            MoveError::NotEnough { available_minor } => PayoutError::NotEnough { available_minor },
+            MoveError::Money(error) => PayoutError::Money(error),
+            MoveError::Elsewhere => PayoutError::Moved(error),
+        }
+    }
+}
+
+impl Classed for PayoutError {
+    fn class(&self) -> ErrorClass {
+        match self {
+            PayoutError::NotEnough { .. }
+            | PayoutError::BelowMinimum { .. }
+            | PayoutError::AccountMissing
+            | PayoutError::NothingToPayOut
+            | PayoutError::RuleMissing(_)
+            | PayoutError::ReasonMissing(_)
+            | PayoutError::BadAccount => ErrorClass::Rejected,
+            PayoutError::NotFound(_) => ErrorClass::NotFound,
+            PayoutError::OwnWork => ErrorClass::Denied,
+            PayoutError::RequestReused
+            | PayoutError::WrongState(_)
+            | PayoutError::InBatch
+            | PayoutError::LineEnded { .. } => ErrorClass::Conflict,
+            PayoutError::Moved(_) | PayoutError::Money(_) => ErrorClass::Bug,
+            PayoutError::Unavailable(_) => ErrorClass::Transient,
+        }
+    }
+
+    fn slug(&self) -> &'static str {
+        match self {
+            PayoutError::NotEnough { .. } => "not-enough-available",
+            PayoutError::BelowMinimum { .. } => "below-payout-minimum",
+            PayoutError::AccountMissing => "payee-account-missing",
+            PayoutError::RequestReused => "request-reused",
+            PayoutError::NotFound(_) => "not-found",
+            PayoutError::NothingToPayOut => "nothing-to-pay-out",
+            PayoutError::RuleMissing(_) => "withholding-rule-missing",
+            PayoutError::OwnWork => "approver-is-the-maker",
+            PayoutError::WrongState(_) => "batch-state",
+            PayoutError::InBatch => "request-in-batch",
+            PayoutError::LineEnded { .. } => "line-ended-otherwise",
+            PayoutError::ReasonMissing(_) => "reason-missing",
+            PayoutError::BadAccount => "bad-payee-account",
+            PayoutError::Moved(_) => "payee-money-elsewhere",
+            PayoutError::Money(_) => "sums-do-not-fit",
+            PayoutError::Unavailable(_) => "settlement-unavailable",
         }
     }
 }
@@ -47,6 +171,8 @@ impl Classed for ContractError {
 /// Why there is no statement.
 #[derive(Debug, thiserror::Error)]
 pub enum StatementError {
+    #[error("more than {0} statements are asked for at once")]
+    TooMany(i64),
     #[error("the sums do not fit")]
     Money(#[from] MoneyError),
     #[error("the database cannot be reached")]
@@ -56,6 +182,7 @@ pub enum StatementError {
 impl Classed for StatementError {
     fn class(&self) -> ErrorClass {
         match self {
+            StatementError::TooMany(_) => ErrorClass::Rejected,
             StatementError::Money(_) => ErrorClass::Bug,
             StatementError::Unavailable(_) => ErrorClass::Transient,
         }
@@ -63,6 +190,7 @@ impl Classed for StatementError {
 
     fn slug(&self) -> &'static str {
         match self {
+            StatementError::TooMany(_) => "too-many-statements",
             StatementError::Money(_) => "sums-do-not-fit",
             StatementError::Unavailable(_) => "settlement-unavailable",
         }

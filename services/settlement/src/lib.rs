@@ -1,6 +1,7 @@
 //! Splits delivered orders by the contract in force.
 //!
-//! Owns `settlement.items` (the log of what each order earned whom), contracts, netted earnings, and statements.
+//! Owns `settlement.items` (the log of what each order earned whom), contracts, netted earnings, statements, and
+//! `settlement.payouts` (the log of what becomes of payees' money from the end of its hold to the bank).
 //! Must not move coins, and must not know how an order was delivered: it reads `gift.orders`.
 
 mod app;
@@ -13,15 +14,29 @@ mod readers;
 mod start;
 mod store;
 
-pub use config::{Config, DEFAULT_TOML};
+pub use app::build_batch::{BuiltBatch, Skipped};
+pub use app::import_contracts::Imported;
+pub use app::pass_batch::{CONFIRM_LINES_MAX, Confirmation, Confirmed};
+pub use app::request_payout::{AskPayout, GiveAccount, PayeeView};
+pub use config::{Config, DEFAULT_TOML, PayoutSettings};
 pub use domain::contract::{Contract, Promo, Terms, TermsError};
-pub use error::{ContractError, StartError, StatementError};
+pub use domain::payout::{Batch, BatchState, Line, LineState, Outcome, PayoutFile};
+pub use error::{ContractError, PayoutError, StartError, StatementError};
 pub use http::openapi;
 pub use readers::settle_orders::{READER, SettleOrders};
 pub use start::{Deps, Running, start};
 pub use store::items::ItemsTable;
+pub use store::payee_accounts::PayeeAccount;
+pub use store::payout_requests::{PayoutRequest, RequestState};
+pub use store::payouts::PayoutsTable;
+pub use store::statement_lines::{LineOrder, StatementLine, StatementRow};
 
 /// The service's own tables, migrated after [`seqlog::MIGRATOR`].
 pub static MIGRATOR: std::sync::LazyLock<pg::Migrator> = std::sync::LazyLock::new(|| {
-    pg::migrator(&[(101, "init", include_str!("../../../migrations/settlement/0101_init.sql"))])
+    pg::migrator(&[
+        (101, "init", include_str!("../../../migrations/settlement/0101_init.sql")),
+        (102, "contract_imports", include_str!("../../../migrations/settlement/0102_contract_imports.sql")),
+        (103, "statement_lines", include_str!("../../../migrations/settlement/0103_statement_lines.sql")),
+        (104, "payouts", include_str!("../../../migrations/settlement/0104_payouts.sql")),
+    ])
 });

@@ -1,6 +1,7 @@
 //! Puts settlement together and runs it.
 
 use crate::app::Settlement;
+use crate::app::log_moves::MoveLogger;
 use crate::app::make_contract::keep_default;
 use crate::config::Config;
 use crate::error::StartError;
@@ -8,6 +9,7 @@ use crate::http;
 use crate::jobs;
 use crate::readers::settle_orders::SettleOrders;
 use crate::store::items::ItemsTable;
+use crate::store::payouts::PayoutsTable;
 use axum::Router;
 use bus::Bus;
 use chrono::Utc;
@@ -42,8 +44,10 @@ pub struct Running {
     source: TableSource<ItemsTable>,
     status: watch::Receiver<ReaderStatus>,
     membership: Membership,
+    /// Of the log of payouts, which has nodes of its own.
+    payouts: Membership,
     stop: watch::Sender<bool>,
-    tasks: [JoinHandle<()>; 2],
+    tasks: [JoinHandle<()>; 3],
 }
 
 /// Keeps the default contract, joins settlement's nodes, takes its share of the partitions over, and starts reading.
@@ -67,18 +71,20 @@ pub async fn start(deps: Deps) -> Result<Running, StartError> {
     let held = handler.partitions().unwrap_or_default();
     let reader = Reader::try_new(db.clone(), orders, handler, config.reader(), held).await?;
     let status = reader.status();
+    let payouts =
+        Membership::join(db.clone(), LogName::Payouts.as_str(), NodeSettings::even(&node, config.lease()))
+            .await?;
+    let settings = AppenderSettings { ownership: payouts.ownership(), relaying: Relaying::On };
+    let logger =
+        MoveLogger::new(db.clone(), Appender::new(db.clone(), PayoutsTable, bus.clone(), settings), zone);
     let (stop, shutdown) = watch::channel(false);
-    let finalising = jobs::finalise_days(
-        db.clone(),
-        zone,
-        config.finalise_every(),
-        config.statements_per_batch,
-        shutdown.clone(),
-    );
+    let finalising = jobs::finalise_days(db.clone(), zone, config.clone(), shutdown.clone());
+    let logging = jobs::log_moves(logger, config.log_every(), shutdown.clone());
     let reading = async move { reader.run(bus, shutdown).await.release().await };
-    let tasks = [tokio::spawn(reading), tokio::spawn(finalising)];
+    let tasks = [tokio::spawn(reading), tokio::spawn(finalising), tokio::spawn(logging)];
     let source = TableSource::new(db.clone(), ItemsTable);
-    Ok(Running { settlement: Arc::new(Settlement { db, zone }), source, status, membership, stop, tasks })
+    let settlement = Arc::new(Settlement { db, zone, currency: config.currency, payouts: config.payouts });
+    Ok(Running { settlement, source, status, membership, payouts, stop, tasks })
 }
 
 impl Running {
@@ -99,6 +105,7 @@ impl Running {
 
     /// Hands the partitions to other live nodes, if there are any; goes on with what nobody takes.
     pub async fn drain(&self, limit: Duration) -> GroupSet {
+        self.payouts.drain(limit).await;
         self.membership.drain(limit).await
     }
 
@@ -110,6 +117,7 @@ impl Running {
                 tracing::error!(%error, "a task of settlement ended badly");
             }
         }
+        self.payouts.leave().await;
         self.membership.leave().await;
     }
 }

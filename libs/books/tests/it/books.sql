@@ -108,3 +108,35 @@ INSERT INTO clearing.account_days (posted_day, account, partition, debit_micro, 
 SELECT v.posted_day, l.account, v.partition, sum(l.debit), sum(l.credit)
 FROM clearing.vouchers v, LATERAL unnest(v.accounts, v.debits, v.credits) AS l (account, debit, credit)
 GROUP BY v.posted_day, l.account, v.partition;
+
+-- The streamer's statement is out of its hold: of 4 minor units 2 were asked for and are at the bank, 1 of them tax.
+SELECT pg_temp.put_head('settlement', 'settlement.payouts', 3);
+INSERT INTO settlement.statements (payee_kind, payee_id, day, gross_micro, share_micro, clawback_micro, settled_count,
+    reversed_count, carry_in_micro, payable_minor, carry_out_micro, released_at)
+VALUES (1, '01900000-0000-7000-8000-00000000cccc', '2026-03-01', 15000000, 16000000, -12000000, 2, 1, 0, 4, 0, now());
+INSERT INTO settlement.payees (payee_kind, payee_id, partition, last_seq, released_minor, available_minor,
+    in_flight_minor, withheld_minor)
+VALUES (1, '01900000-0000-7000-8000-00000000cccc', 5, 3, 4, 2, 1, 1);
+INSERT INTO settlement.payouts (partition, seq, epoch, decided_at, minute, day, origin_seq, kind, payee_kind, payee_id,
+    payee_seq, released_minor, available_minor, requested_minor, in_flight_minor, paid_minor, withheld_minor,
+    receivable_minor, reference)
+SELECT 5, seq, 1, now(), 1, '2026-03-01', 0, kind, 1, '01900000-0000-7000-8000-00000000cccc', seq, released, available,
+    requested, in_flight, 0, withheld, 0, 'by hand'
+FROM (VALUES (1, 1, 4, 4, 0, 0, 0), (2, 2, 0, -2, 2, 0, 0), (3, 4, 0, 0, -2, 1, 1))
+    AS p (seq, kind, released, available, requested, in_flight, withheld);
+INSERT INTO clearing.read_offsets VALUES ('clearing.payouts', 'settlement.payouts', 5, 1, 3);
+INSERT INTO clearing.vouchers (partition, seq, epoch, decided_at, minute, day, origin_seq, rule, source, from_seq,
+    to_seq, posted_day, row_count, coins, accounts, debits, credits)
+VALUES
+    (5, 11, 1, now(), 1, '2026-03-01', 3, 'settlement.release', 'settlement.payouts', 1, 3, '2026-03-01', 1, 0,
+        '{2241.01,2241.03}', '{4000000,0}', '{0,4000000}'),
+    (5, 12, 1, now(), 1, '2026-03-01', 3, 'settlement.payout', 'settlement.payouts', 1, 3, '2026-03-01', 1, 0,
+        '{2241.03,1012,2221.12}', '{2000000,0,0}', '{0,1000000,1000000}');
+UPDATE clearing.log_head_groups SET last_seqs[6] = 12;
+INSERT INTO clearing.account_days (posted_day, account, partition, debit_micro, credit_micro)
+SELECT v.posted_day, l.account, v.partition, sum(l.debit), sum(l.credit)
+FROM clearing.vouchers v, LATERAL unnest(v.accounts, v.debits, v.credits) AS l (account, debit, credit)
+WHERE v.seq > 10 GROUP BY v.posted_day, l.account, v.partition
+ON CONFLICT (posted_day, account, partition) DO UPDATE SET
+    debit_micro = clearing.account_days.debit_micro + excluded.debit_micro,
+    credit_micro = clearing.account_days.credit_micro + excluded.credit_micro;

@@ -8,6 +8,9 @@ const CASHIER: &str = include_str!("../../../../migrations/cashier/0101_init.sql
 const WALLET: &str = include_str!("../../../../migrations/wallet/0101_init.sql");
 const GIFT: &str = include_str!("../../../../migrations/gift/0101_init.sql");
 const SETTLEMENT: &str = include_str!("../../../../migrations/settlement/0101_init.sql");
+const CONTRACT_IMPORTS: &str = include_str!("../../../../migrations/settlement/0102_contract_imports.sql");
+const STATEMENT_LINES: &str = include_str!("../../../../migrations/settlement/0103_statement_lines.sql");
+const PAYOUTS: &str = include_str!("../../../../migrations/settlement/0104_payouts.sql");
 const CLEARING: &str = include_str!("../../../../migrations/clearing/0101_init.sql");
 
 pub struct Books {
@@ -34,13 +37,17 @@ impl Books {
 
     pub async fn migrate(&self, service: &str) {
         let own = match service {
-            "cashier" => CASHIER,
-            "wallet" => WALLET,
-            "gift" => GIFT,
-            "settlement" => SETTLEMENT,
-            _ => CLEARING,
+            "cashier" => pg::migrator(&[(101, "init", CASHIER)]),
+            "wallet" => pg::migrator(&[(101, "init", WALLET)]),
+            "gift" => pg::migrator(&[(101, "init", GIFT)]),
+            "settlement" => pg::migrator(&[
+                (101, "init", SETTLEMENT),
+                (102, "contract_imports", CONTRACT_IMPORTS),
+                (103, "statement_lines", STATEMENT_LINES),
+                (104, "payouts", PAYOUTS),
+            ]),
+            _ => pg::migrator(&[(101, "init", CLEARING)]),
         };
-        let own = pg::migrator(&[(101, "init", own)]);
         self.database.db(service, &Lane::Live, &[&seqlog::MIGRATOR, &own]).await;
     }
 

@@ -98,10 +98,10 @@ faults! {
         => ["payments-of-channels-equal-1122"];
     streamers_who_are_owed_something_else_are_named:
         "UPDATE settlement.earnings SET share_micro = share_micro + 1 WHERE payee_kind = 1"
-        => ["earnings-equal-items", "earnings-of-streamers-equal-2241-01"];
+        => ["earnings-equal-items", "pending-of-streamers-equals-2241-01"];
     agencies_that_are_owed_something_else_are_named:
         "UPDATE settlement.earnings SET clawback_micro = clawback_micro - 1 WHERE payee_kind = 2"
-        => ["earnings-equal-items", "earnings-of-agencies-equal-2241-02"];
+        => ["earnings-equal-items", "pending-of-agencies-equals-2241-02"];
     tax_that_is_owed_differently_is_named:
         "UPDATE settlement.earnings SET share_micro = share_micro + 1 WHERE payee_kind = 4"
         => ["earnings-equal-items", "tax-of-settlement-equals-2221-01"];
@@ -117,4 +117,28 @@ faults! {
         "UPDATE clearing.account_days SET credit_micro = credit_micro + 7 WHERE account = '2242';
          UPDATE clearing.account_days SET debit_micro = debit_micro + 7 WHERE account = '6601'"
         => ["trial-balance-equals-vouchers", "refund-clearing-2242-is-zero"];
+    a_move_that_waits_for_its_log_is_named:
+        "INSERT INTO settlement.moves_due SELECT 1, partition, 2, payee_kind, payee_id, 4, 0, -1, 1, 0, 0, 0, 0, 'x'
+            FROM settlement.payees; UPDATE settlement.payees SET last_seq = 4, available_minor = 1, requested_minor = 1"
+        => ["readers-caught-up"];
+    a_payee_who_has_more_than_moved_is_named:
+        "ALTER TABLE settlement.payees DROP CONSTRAINT payees_lose_nothing;
+         UPDATE settlement.payees SET available_minor = 3"
+        => ["released-equals-statements", "payees-are-their-moves", "available-of-payees-equals-2241-03"];
+    a_payout_that_is_not_at_the_bank_is_named:
+        "UPDATE settlement.payees SET in_flight_minor = 0, paid_minor = 1"
+        => ["payees-are-their-moves", "payouts-in-flight-equal-1012", "payouts-paid-equal-1002-01"];
+    tax_that_was_withheld_and_kept_is_named:
+        "UPDATE settlement.payees SET withheld_minor = 0, available_minor = 3"
+        => ["payees-are-their-moves", "available-of-payees-equals-2241-03", "tax-withheld-equals-2221-12"];
+    a_debt_that_nobody_booked_is_named:
+        "UPDATE settlement.payees SET available_minor = 0, requested_minor = 3, receivable_minor = 1"
+        => ["payees-are-their-moves", "available-of-payees-equals-2241-03",
+            "receivable-from-payees-equals-1221-01"];
+    a_statement_that_was_never_released_is_named:
+        "UPDATE settlement.statements SET released_at = NULL"
+        => ["released-equals-statements"];
+    a_move_that_vanished_is_named:
+        "DELETE FROM settlement.payouts WHERE seq = 2"
+        => ["no-gap-in-settlement-payouts", "payees-are-their-moves"];
 }

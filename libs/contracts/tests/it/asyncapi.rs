@@ -11,6 +11,7 @@ use contracts::log::{
 };
 use contracts::order::Order;
 use contracts::payment::Payment;
+use contracts::payout::Payout;
 use contracts::topology::{Exchange, QUEUE_HEADER, REASON_HEADER, routing_key};
 use contracts::voucher::Voucher;
 use ids::PartitionGroup;
@@ -32,11 +33,13 @@ const RULES: &str = include_str!("consuming.md");
     BatchMessage<Entry>,
     BatchMessage<Order>,
     BatchMessage<Item>,
+    BatchMessage<Payout>,
     BatchMessage<Voucher>,
     Payment,
     Entry,
     Order,
     Item,
+    Payout,
     Voucher,
 )))]
 struct Words;
@@ -48,6 +51,7 @@ fn row_name(log: LogName) -> &'static str {
         LogName::Entries => "Entry",
         LogName::Orders => "Order",
         LogName::Items => "Item",
+        LogName::Payouts => "Payout",
         LogName::Vouchers => "Voucher",
     }
 }
@@ -58,6 +62,7 @@ fn meaning(log: LogName) -> &'static str {
         LogName::Entries => "One entry per decided wallet command, refusals included.",
         LogName::Orders => "How each accepted gift ended, and what came back later.",
         LogName::Items => "One item per delivered order; one more per refund of a delivered order.",
+        LogName::Payouts => "What became of each payee's money, from the end of its hold to the bank.",
         LogName::Vouchers => "Balanced accounting documents, netted per rule, day, partition and range.",
     }
 }
@@ -72,6 +77,7 @@ fn example_of(log: LogName) -> Value {
         LogName::Entries => batch(examples::entry()),
         LogName::Orders => batch(examples::order()),
         LogName::Items => batch(examples::item()),
+        LogName::Payouts => batch(examples::payout()),
         LogName::Vouchers => batch(examples::voucher()),
     }
 }

@@ -10,6 +10,7 @@ use contracts::log::{
 };
 use contracts::order::{Order, OrderKind};
 use contracts::payment::{Payment, PaymentKind};
+use contracts::payout::{PayeeClass, PayeeMove, Payout, PayoutKind};
 use contracts::voucher::{Posting, Voucher};
 use ids::{
     AgencyId, ComboId, OrderId, Partition, PaymentId, RoomId, SendKey, StreamerId, Uuid, ViewerId,
@@ -146,6 +147,23 @@ pub fn item() -> Item {
         agency: Micros::new(7_500_000),
         platform: Micros::new(69_000_000),
         tax: Micros::new(6_000_000),
+    }
+}
+
+pub fn payout() -> Payout {
+    Payout {
+        stamp: stamp(7, 0),
+        kind: PayoutKind::Submitted,
+        payee: PayeeClass::Streamer,
+        payee_id: id(5),
+        payee_seq: 3,
+        moved: PayeeMove {
+            requested_minor: -100_000,
+            in_flight_minor: 97_600,
+            withheld_minor: 2_400,
+            ..PayeeMove::default()
+        },
+        reference: id(9).to_string(),
     }
 }
 

@@ -19,6 +19,7 @@ fn a_row_of_each_log_is_the_json_it_was() {
     pin("refusal", &examples::refusal());
     pin("order", &examples::order());
     pin("item", &examples::item());
+    pin("payout", &examples::payout());
     pin("voucher", &examples::voucher());
 }
 

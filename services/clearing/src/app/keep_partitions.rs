@@ -1,4 +1,4 @@
-//! Keeps partitions: holds what this node is to hold, saves marks, and runs the three readers over what is held.
+//! Keeps partitions: holds what this node is to hold, saves marks, and runs the readers over what is held.
 
 use super::post_vouchers::{SharedWriter, Terminology};
 use crate::domain::movement::Accountable;
@@ -7,6 +7,7 @@ use bus::Bus;
 use contracts::entry::Entry;
 use contracts::item::Item;
 use contracts::payment::Payment;
+use contracts::payout::Payout;
 use pg::Db;
 use seqlog::{Handler, LogSource, Ownership, Reader, ReaderSettings, ReaderStatus};
 use std::sync::Arc;
@@ -24,6 +25,7 @@ pub struct Sources {
     pub payments: Arc<dyn LogSource<Payment>>,
     pub entries: Arc<dyn LogSource<Entry>>,
     pub items: Arc<dyn LogSource<Item>>,
+    pub payouts: Arc<dyn LogSource<Payout>>,
 }
 
 /// What the readers need.
@@ -45,14 +47,15 @@ pub struct Started {
 }
 
 impl Reading {
-    /// Starts the three readers over what is held now; they follow what is held later.
+    /// Starts the readers over what is held now; they follow what is held later.
     ///
     /// # Errors
     /// Whatever the database says.
-    pub async fn start(&self, sources: &Sources) -> Result<[Started; 3], sqlx::Error> {
+    pub async fn start(&self, sources: &Sources) -> Result<[Started; 4], sqlx::Error> {
         let payments = self.start_one(Arc::clone(&sources.payments)).await?;
         let entries = self.start_one(Arc::clone(&sources.entries)).await?;
-        Ok([payments, entries, self.start_one(Arc::clone(&sources.items)).await?])
+        let items = self.start_one(Arc::clone(&sources.items)).await?;
+        Ok([payments, entries, items, self.start_one(Arc::clone(&sources.payouts)).await?])
     }
 
     async fn start_one<R: Accountable>(&self, source: Arc<dyn LogSource<R>>) -> Result<Started, sqlx::Error> {
@@ -73,7 +76,7 @@ impl Reading {
 /// Runs until `shutdown` turns true; the readers end first, and their writer lets go last.
 pub async fn keep_partitions(
     writer: SharedWriter,
-    readers: [JoinHandle<()>; 3],
+    readers: [JoinHandle<()>; 4],
     ownership: Ownership,
     mut shutdown: watch::Receiver<bool>,
 ) {

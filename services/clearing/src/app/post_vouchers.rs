@@ -1,4 +1,4 @@
-//! The one writer of `clearing.vouchers`, shared by the three readers.
+//! The one writer of `clearing.vouchers`, shared by the readers.
 //!
 //! Lock order: this writer's mutex first, a connection second, always. A reader takes the mutex before its
 //! transaction begins and lets it go after the COMMIT, so with one connection nobody waits for the mutex while
@@ -21,7 +21,7 @@ use std::sync::Arc;
 use tokio::sync::Mutex;
 
 /// The logs that vouchers are made from.
-pub const SOURCES: [LogName; 3] = [LogName::Payments, LogName::Entries, LogName::Items];
+pub const SOURCES: [LogName; 4] = [LogName::Payments, LogName::Entries, LogName::Items, LogName::Payouts];
 
 /// What posting needs to know, fixed at start.
 #[derive(Debug)]
@@ -136,8 +136,8 @@ impl Writer {
     pub fn closed(&mut self, source: LogName, partition: Partition, until: DateTime<Utc>) {
         self.closed.insert((partition, source), until);
         let closed = SOURCES.map(|source| self.closed.get(&(partition, source)).copied());
-        if let [Some(a), Some(b), Some(c)] = closed {
-            self.appender.close(partition, a.min(b).min(c));
+        if let [Some(a), Some(b), Some(c), Some(d)] = closed {
+            self.appender.close(partition, a.min(b).min(c).min(d));
         }
     }
 }

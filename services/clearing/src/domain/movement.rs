@@ -1,12 +1,13 @@
 //! What one row of a source log moves: amounts of fiat by component, above zero whichever way they go.
 //!
-//! The only place that knows what a payment, an entry and an item mean; the direction is the rule's.
+//! The only place that knows what a payment, an entry, an item and a payout mean; the direction is the rule's.
 
 use super::face_value::FaceValues;
 use contracts::entry::{Entry, EntryKind};
 use contracts::item::{Item, ItemKind};
 use contracts::log::{LogName, LogRow};
 use contracts::payment::{Payment, PaymentKind};
+use contracts::payout::{PayeeClass, Payout, PayoutKind};
 use money::{Coins, Micros, MoneyError};
 use serde::Deserialize;
 use serde::de::value::{Error as ValueError, StrDeserializer};
@@ -17,6 +18,7 @@ pub enum RowKind {
     Payment(PaymentKind),
     Entry(EntryKind),
     Item(ItemKind),
+    Payout(PayoutKind),
 }
 
 impl RowKind {
@@ -27,6 +29,7 @@ impl RowKind {
             LogName::Payments => PaymentKind::deserialize(text).ok().map(RowKind::Payment),
             LogName::Entries => EntryKind::deserialize(text).ok().map(RowKind::Entry),
             LogName::Items => ItemKind::deserialize(text).ok().map(RowKind::Item),
+            LogName::Payouts => PayoutKind::deserialize(text).ok().map(RowKind::Payout),
             LogName::Orders | LogName::Vouchers => None,
         }
     }
@@ -36,7 +39,9 @@ impl RowKind {
         let payments = PaymentKind::ALL.into_iter().map(RowKind::Payment);
         let entries =
             EntryKind::ALL.into_iter().filter(|kind| direction(*kind).is_some()).map(RowKind::Entry);
-        payments.chain(entries).chain(ItemKind::ALL.into_iter().map(RowKind::Item))
+        let payouts = PayoutKind::ALL.into_iter().filter(|kind| *kind != PayoutKind::Requested);
+        let items = ItemKind::ALL.into_iter().map(RowKind::Item);
+        payments.chain(entries).chain(items).chain(payouts.map(RowKind::Payout))
     }
 }
 
@@ -56,6 +61,15 @@ pub enum Component {
     GrossPromo,
     Streamer,
     Agency,
+    /// Of a payout: what leaves the pending money of a streamer or an agency, for themselves or for what they owe.
+    StreamerAvailable,
+    StreamerOffset,
+    AgencyAvailable,
+    AgencyOffset,
+    /// Of a payout: what the bank is to pay, the tax withheld, and what comes back for what is owed.
+    Net,
+    Withheld,
+    Offset,
 }
 
 impl Component {
@@ -69,6 +83,13 @@ impl Component {
             | Component::GrossPromo
             | Component::Streamer
             | Component::Agency => LogName::Items,
+            Component::StreamerAvailable
+            | Component::StreamerOffset
+            | Component::AgencyAvailable
+            | Component::AgencyOffset
+            | Component::Net
+            | Component::Withheld
+            | Component::Offset => LogName::Payouts,
         }
     }
 
@@ -84,6 +105,13 @@ impl Component {
             Component::GrossPromo => "gross_promo",
             Component::Streamer => "streamer",
             Component::Agency => "agency",
+            Component::StreamerAvailable => "streamer_available",
+            Component::StreamerOffset => "streamer_offset",
+            Component::AgencyAvailable => "agency_available",
+            Component::AgencyOffset => "agency_offset",
+            Component::Net => "net",
+            Component::Withheld => "withheld",
+            Component::Offset => "offset",
         }
     }
 }
@@ -108,6 +136,8 @@ pub enum BadRow {
     WrongWay,
     #[error("an item's parts do not sum to its gross")]
     UnevenItem,
+    #[error("a payout's parts do not sum to what was released")]
+    UnevenPayout,
     #[error("no rule posts the {0} of this kind")]
     NoRule(&'static str),
     #[error("an amount is out of range")]
@@ -224,5 +254,49 @@ impl Accountable for Item {
         ];
         let coins = self.paid_coins.checked_add(self.promo_coins)?;
         Ok(movement(RowKind::Item(self.kind), coins, &amounts))
+    }
+}
+
+impl Accountable for Payout {
+    fn movement(&self, _terms: &Terms) -> Result<Option<Movement>, BadRow> {
+        let moved = self.moved;
+        let kept = [
+            moved.available_minor,
+            moved.requested_minor,
+            moved.in_flight_minor,
+            moved.paid_minor,
+            moved.withheld_minor,
+        ];
+        let kept: i128 = kept.into_iter().map(i128::from).sum();
+        if i128::from(moved.released_minor) != kept - i128::from(moved.receivable_minor) {
+            return Err(BadRow::UnevenPayout);
+        }
+        let amount = |minor: i64| Micros::of_minor(minor);
+        let (net, withheld) = (amount(moved.in_flight_minor)?, amount(moved.withheld_minor)?);
+        // A receivable that shrinks is money that goes towards what is owed.
+        let offset = amount(moved.receivable_minor)?.checked_neg()?;
+        let amounts = match self.kind {
+            PayoutKind::Released => {
+                let available = amount(moved.available_minor)?;
+                match self.payee {
+                    PayeeClass::Streamer => {
+                        vec![(Component::StreamerAvailable, available), (Component::StreamerOffset, offset)]
+                    }
+                    PayeeClass::Agency => {
+                        vec![(Component::AgencyAvailable, available), (Component::AgencyOffset, offset)]
+                    }
+                }
+            }
+            PayoutKind::Requested => Vec::new(),
+            PayoutKind::Cancelled => vec![(Component::Offset, offset)],
+            PayoutKind::Submitted => vec![(Component::Net, net), (Component::Withheld, withheld)],
+            PayoutKind::Paid => vec![(Component::Net, net.checked_neg()?)],
+            PayoutKind::Rejected => vec![
+                (Component::Net, net.checked_neg()?),
+                (Component::Withheld, withheld.checked_neg()?),
+                (Component::Offset, offset),
+            ],
+        };
+        Ok(movement(RowKind::Payout(self.kind), Coins::ZERO, &amounts))
     }
 }

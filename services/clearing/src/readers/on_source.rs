@@ -1,4 +1,4 @@
-//! The reader of one source log: payments, entries or items. The three differ only in their rows.
+//! The reader of one source log: payments, entries, items or payouts. They differ only in their rows.
 
 use crate::app::post_vouchers::{SharedWriter, Terminology, Writer};
 use crate::domain::movement::Accountable;
@@ -37,6 +37,7 @@ impl<R: Accountable> Handler for OnSource<R> {
             LogName::Entries => "clearing.entries",
             LogName::Orders => "clearing.orders",
             LogName::Items => "clearing.items",
+            LogName::Payouts => "clearing.payouts",
             LogName::Vouchers => "clearing.vouchers",
         }
     }

@@ -9,6 +9,7 @@ use contracts::item::Item;
 use contracts::lane::Lane;
 use contracts::log::LogName;
 use contracts::payment::Payment;
+use contracts::payout::Payout;
 use pg::Db;
 use seqlog::read_offsets;
 use std::collections::BTreeMap;
@@ -21,6 +22,7 @@ pub struct Bench {
     pub payments: Arc<FakeLog<Payment>>,
     pub entries: Arc<FakeLog<Entry>>,
     pub items: Arc<FakeLog<Item>>,
+    pub payouts: Arc<FakeLog<Payout>>,
     _database: testkit::TestDatabase,
 }
 
@@ -30,8 +32,8 @@ impl Bench {
         let db = database.db("clearing", &Lane::Live, &[&seqlog::MIGRATOR, &clearing::MIGRATOR]).await;
         let bus = Bus::in_process(&Lane::Live);
         let (payments, entries) = (FakeLog::new(&bus, &Lane::Live), FakeLog::new(&bus, &Lane::Live));
-        let items = FakeLog::new(&bus, &Lane::Live);
-        Bench { db, bus, payments, entries, items, _database: database }
+        let (items, payouts) = (FakeLog::new(&bus, &Lane::Live), FakeLog::new(&bus, &Lane::Live));
+        Bench { db, bus, payments, entries, items, payouts, _database: database }
     }
 
     /// The same with a pool of one connection, as the embedded database has.
@@ -57,6 +59,7 @@ impl Bench {
             payments: self.payments.clone(),
             entries: self.entries.clone(),
             items: self.items.clone(),
+            payouts: self.payouts.clone(),
         };
         let (db, bus) = (self.db.clone(), self.bus.clone());
         clearing::start(Deps { db, bus, sources, config, node: node.to_owned() }).await.expect("starts")
@@ -66,6 +69,7 @@ impl Bench {
         self.payments.announce().await;
         self.entries.announce().await;
         self.items.announce().await;
+        self.payouts.announce().await;
     }
 
     /// Announces until `done` holds, for at most 20 seconds.
@@ -78,7 +82,7 @@ impl Bench {
         }
     }
 
-    /// Waits until the readers have applied `rows` rows of all three logs together.
+    /// Waits until the readers have applied `rows` rows of all four logs together.
     pub async fn until_applied(&self, rows: i64) {
         self.until("every row is applied", || async { self.applied().await == rows }).await;
     }
@@ -88,6 +92,7 @@ impl Bench {
             ("clearing.payments", LogName::Payments),
             ("clearing.entries", LogName::Entries),
             ("clearing.items", LogName::Items),
+            ("clearing.payouts", LogName::Payouts),
         ];
         let mut applied = 0;
         for (reader, log) in logs {

@@ -285,6 +285,7 @@ async fn the_log_closes_no_further_than_its_slowest_source() {
     let late = early + TimeDelta::minutes(5);
     bench.payments.close(late);
     bench.entries.close(late);
+    bench.payouts.close(late);
     bench.items.close(early);
     bench.until("the early time is reached", || async { bench.closed_until_min().await == early }).await;
     bench.items.close(late);

@@ -4,6 +4,7 @@ mod database;
 mod fake_log;
 mod ledger;
 mod ownership;
+mod payouts;
 mod policy;
 mod refusals;
 mod trial_balance_api;

@@ -20,7 +20,7 @@ const CHART: &str = include_str!("../../chart.default.toml");
 #[test]
 fn the_shipped_files_fit_together() {
     let policy = Config::try_default().expect("valid").policy().expect("fits");
-    assert_eq!(policy.rules.rules().len(), 10);
+    assert_eq!(policy.rules.rules().len(), 15);
 }
 
 #[test]

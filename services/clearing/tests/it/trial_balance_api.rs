@@ -39,7 +39,7 @@ async fn only_finance_reads_the_trial_balance() {
     assert_eq!(status, StatusCode::OK);
     assert_eq!(body["difference_micro"], 0);
     assert_eq!(body["total_debit_micro"], 3_000_000);
-    let clearing = &body["accounts"].as_array().expect("a list")[5];
+    let clearing = &body["accounts"].as_array().expect("a list")[8];
     assert_eq!(clearing["account"], "2207");
     assert_eq!((&clearing["side"], &clearing["balance_micro"]), (&"credit".into(), &3_000_000.into()));
     let (_, body) = get(&router, "/v1/trial-balance?day=2026-02-28", &finance).await;

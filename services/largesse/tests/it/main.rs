@@ -8,6 +8,7 @@ mod doubling;
 mod evening;
 mod everything;
 mod nodes;
+mod payouts;
 mod place;
 mod planning;
 mod processes;

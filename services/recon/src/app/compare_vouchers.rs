@@ -127,7 +127,7 @@ impl VoucherCheck<'_> {
         match place.0 {
             LogName::Entries => read_effects(&*self.sources.entries, place.1, (from, to)).await,
             LogName::Items => read_effects(&*self.sources.items, place.1, (from, to)).await,
-            LogName::Payments | LogName::Orders | LogName::Vouchers => Ok(Vec::new()),
+            LogName::Payments | LogName::Orders | LogName::Payouts | LogName::Vouchers => Ok(Vec::new()),
         }
     }
 

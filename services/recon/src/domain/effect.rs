@@ -106,6 +106,6 @@ fn code_of(source: LogName, kind: &str) -> Option<i16> {
     match source {
         LogName::Entries => serde_json::from_value::<EntryKind>(json).ok().map(EntryKind::code),
         LogName::Items => serde_json::from_value::<ItemKind>(json).ok().map(ItemKind::code),
-        LogName::Payments | LogName::Orders | LogName::Vouchers => None,
+        LogName::Payments | LogName::Orders | LogName::Payouts | LogName::Vouchers => None,
     }
 }

@@ -92,6 +92,7 @@ impl<R: Foldable> Handler for OnLog<R> {
             LogName::Entries => "recon.entries",
             LogName::Orders => "recon.orders",
             LogName::Items => "recon.items",
+            LogName::Payouts => "recon.payouts",
             LogName::Vouchers => "recon.vouchers",
         }
     }

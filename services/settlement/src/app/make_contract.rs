@@ -1,7 +1,9 @@
-//! A new version of a contract, from today on at the earliest. What was settled keeps its version.
+//! The default contract, which is a setting, and lists of what there is. Streamers' own contracts come by
+//! [`crate::app::import_contracts`].
 
 use crate::app::Settlement;
 use crate::domain::contract::{Contract, DEFAULT_STREAMER, Promo, Terms};
+use crate::domain::contract_file::write_contracts;
 use crate::error::ContractError;
 use crate::store::book::begin_change_in_tx;
 use crate::store::contracts;
@@ -16,8 +18,14 @@ use utoipa::ToSchema;
 /// The most versions one list answers.
 pub const CONTRACTS_PAGE_MAX: u16 = 500;
 
+/// The most versions one page of an export has.
+pub const EXPORT_PAGE_MAX: u16 = 5_000;
+
 /// The default contract's first day: before every day of the product.
 const FIRST_DAY: NaiveDate = NaiveDate::from_ymd_opt(2000, 1, 1).expect("a day of the calendar");
+
+/// Who approves the default contract: whoever may change the configuration has approved it by that.
+const APPROVED_BY_START: &str = "start with this setting";
 
 /// What finance sends.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -36,7 +44,7 @@ pub struct MakeContract {
 }
 
 impl MakeContract {
-    fn terms(&self) -> Terms {
+    pub(crate) fn terms(&self) -> Terms {
         Terms {
             agency_id: self.agency_id,
             streamer_ppm: self.streamer_ppm,
@@ -49,36 +57,6 @@ impl MakeContract {
 }
 
 impl Settlement {
-    /// Stores a new version, which begins after every other of its streamer.
-    ///
-    /// # Errors
-    /// [`ContractError`].
-    pub(crate) async fn make_contract(
-        &self,
-        ask: MakeContract,
-        created_by: String,
-        today: NaiveDate,
-    ) -> Result<Contract, ContractError> {
-        ask.terms().check()?;
-        if ask.streamer_id == DEFAULT_STREAMER {
-            return Err(ContractError::DefaultIsASetting);
-        }
-        if ask.valid_from < today {
-            return Err(ContractError::BeginsInThePast { today });
-        }
-        let mut tx = self.db.begin().await?;
-        match make_in_tx(&mut tx, &self.db, ask, created_by).await {
-            Ok(contract) => {
-                tx.commit().await?;
-                Ok(contract)
-            }
-            Err(error) => {
-                let _ = tx.rollback().await; // A lost connection rolls back by itself.
-                Err(error)
-            }
-        }
-    }
-
     /// Versions of one streamer, or of those after another, oldest first.
     ///
     /// # Errors
@@ -90,31 +68,23 @@ impl Settlement {
     ) -> Result<Vec<Contract>, ContractError> {
         Ok(contracts::list_contracts(&self.db, streamer, after, i64::from(CONTRACTS_PAGE_MAX)).await?)
     }
-}
 
-async fn make_in_tx(
-    tx: &mut PgConnection,
-    db: &Db,
-    ask: MakeContract,
-    created_by: String,
-) -> Result<Contract, ContractError> {
-    begin_change_in_tx(tx, db).await?; // From here on no other change, and no batch, is under way.
-    let newest = contracts::find_newest_in_tx(tx, db, ask.streamer_id).await?;
-    if let Some(newest) = &newest
-        && ask.valid_from <= newest.valid_from
-    {
-        let (version, valid_from) = (newest.version, newest.valid_from);
-        return Err(ContractError::Overlaps { version, valid_from });
+    /// A page of streamers' own contracts as CSV, and the last of it where there may be more.
+    ///
+    /// # Errors
+    /// [`ContractError::Unavailable`].
+    pub(crate) async fn export_contracts(
+        &self,
+        streamer: Option<StreamerId>,
+        after: (StreamerId, i32),
+    ) -> Result<(String, Option<(StreamerId, i32)>), ContractError> {
+        let limit = i64::from(EXPORT_PAGE_MAX);
+        let page = contracts::list_to_export(&self.db, streamer, after, limit).await?;
+        let is_full = page.len() >= usize::from(EXPORT_PAGE_MAX);
+        let next = page.last().filter(|_| is_full).map(|last| (last.streamer_id, last.version));
+        let rows = page.iter().map(|contract| (contract.streamer_id, contract.valid_from, &contract.terms));
+        Ok((write_contracts(rows), next))
     }
-    let contract = Contract {
-        streamer_id: ask.streamer_id,
-        version: newest.map_or(1, |newest| newest.version + 1),
-        valid_from: ask.valid_from,
-        terms: ask.terms(),
-        created_by,
-    };
-    contracts::insert_in_tx(tx, db, &contract).await?;
-    Ok(contract)
 }
 
 /// Stores the setting of the default contract if it is new: the first one from the beginning, later ones from today.
@@ -151,6 +121,8 @@ async fn keep_default_in_tx(
         Some(newest) => (newest.version - 1, today),
     };
     let created_by = format!("setting of {node}");
-    let contract = Contract { streamer_id: DEFAULT_STREAMER, version, valid_from, terms, created_by };
-    contracts::insert_in_tx(tx, db, &contract).await
+    let approved_by = APPROVED_BY_START.to_owned();
+    let contract =
+        Contract { streamer_id: DEFAULT_STREAMER, version, valid_from, terms, created_by, approved_by };
+    contracts::insert_in_tx(tx, db, &[contract]).await
 }

@@ -1,12 +1,13 @@
 //! Statements: final ones are stored when their day is closed in every partition; others are previews.
 
 use crate::app::Settlement;
-use crate::domain::earning::{Earning, Payee, PayeeKind};
+use crate::domain::earning::{Earning, Payee};
 use crate::domain::statement::{Statement, state};
 use crate::error::StatementError;
 use crate::store::{book, earnings, statements};
 use chrono::NaiveDate;
 use contracts::log::AccountingZone;
+use contracts::payout::PayeeClass;
 use ids::Uuid;
 use money::{MICROS_PER_MINOR, Micros};
 use pg::Db;
@@ -106,29 +107,10 @@ async fn finalise_payees(
     }
 }
 
-/// Which payees have statements.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum StatedPayee {
-    #[default]
-    Streamer,
-    Agency,
-}
-
-impl StatedPayee {
-    pub(crate) const fn of(self, id: Uuid) -> Payee {
-        let kind = match self {
-            StatedPayee::Streamer => PayeeKind::Streamer,
-            StatedPayee::Agency => PayeeKind::Agency,
-        };
-        Payee { kind, id }
-    }
-}
-
 /// A statement as finance sees it.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct StatementView {
-    pub payee: StatedPayee,
+    pub payee: PayeeClass,
     pub payee_id: Uuid,
     pub day: NaiveDate,
     pub status: StatementStatus,
@@ -148,7 +130,7 @@ pub struct StatementView {
 
 impl StatementView {
     pub(crate) fn new(
-        (payee, payee_id): (StatedPayee, Uuid),
+        (payee, payee_id): (PayeeClass, Uuid),
         day: NaiveDate,
         (statement, status): (Statement, StatementStatus),
     ) -> StatementView {

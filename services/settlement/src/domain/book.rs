@@ -69,6 +69,7 @@ mod tests {
             valid_from,
             terms: terms(500_000, 0, 60_000, Promo::Shared),
             created_by: "test".to_owned(),
+            approved_by: "another".to_owned(),
         };
         let book = Book::new(
             1,

@@ -93,6 +93,8 @@ pub struct Contract {
     #[serde(flatten)]
     pub terms: Terms,
     pub created_by: String,
+    /// Never who made it.
+    pub approved_by: String,
 }
 
 /// The streamer of the default contract.

@@ -1,7 +1,9 @@
-//! Earnings netted per payee, day and partition: a batch of items becomes a few additions.
+//! Earnings netted per payee, day, partition, streamer and contract version: a batch of items becomes a few additions,
+//! and a statement has a line for each streamer and version.
 
 use chrono::NaiveDate;
 use contracts::item::{Item, ItemKind};
+use contracts::payout::PayeeClass;
 use ids::{AgencyId, Partition, StreamerId, Uuid};
 use money::{Micros, MoneyError};
 use serde::{Deserialize, Serialize};
@@ -45,6 +47,15 @@ impl Payee {
         Payee { kind: PayeeKind::Streamer, id: id.uuid() }
     }
 
+    /// Somebody who has statements and payouts.
+    pub const fn of(class: PayeeClass, id: Uuid) -> Payee {
+        let kind = match class {
+            PayeeClass::Streamer => PayeeKind::Streamer,
+            PayeeClass::Agency => PayeeKind::Agency,
+        };
+        Payee { kind, id }
+    }
+
     pub const fn agency(id: AgencyId) -> Payee {
         Payee { kind: PayeeKind::Agency, id: id.uuid() }
     }
@@ -56,6 +67,9 @@ pub struct EarningKey {
     pub payee: Payee,
     pub day: NaiveDate,
     pub partition: Partition,
+    /// Whose contract, and which version of it, says so. The platform and the tax have one row for all: nil and 0.
+    pub streamer_id: StreamerId,
+    pub contract_version: i32,
 }
 
 /// What is added to one row.
@@ -106,9 +120,11 @@ pub type Earnings = BTreeMap<EarningKey, Earning>;
 /// [`MoneyError::Overflow`].
 pub fn add_item(earnings: &mut Earnings, item: &Item, first_open_day: NaiveDate) -> Result<(), MoneyError> {
     let gross = item.gross_paid.checked_add(item.gross_promo)?;
-    let mut add = |payee, part: Micros| {
-        let key =
-            EarningKey { payee, day: item.stamp.day.max(first_open_day), partition: item.stamp.partition };
+    let (day, partition) = (item.stamp.day.max(first_open_day), item.stamp.partition);
+    let of_contract = (item.streamer_id, item.contract_version);
+    let of_all = (StreamerId::from_uuid(Uuid::nil()), 0);
+    let mut add = |payee, (streamer_id, contract_version), part: Micros| {
+        let key = EarningKey { payee, day, partition, streamer_id, contract_version };
         let more = match item.kind {
             ItemKind::Settled => Earning { gross, share: part, settled_count: 1, ..Earning::default() },
             ItemKind::Reversed => Earning { clawback: part, reversed_count: 1, ..Earning::default() },
@@ -117,10 +133,10 @@ pub fn add_item(earnings: &mut Earnings, item: &Item, first_open_day: NaiveDate)
         *row = row.checked_add(more)?;
         Ok::<(), MoneyError>(())
     };
-    add(Payee::streamer(item.streamer_id), item.streamer)?;
+    add(Payee::streamer(item.streamer_id), of_contract, item.streamer)?;
     if let Some(agency) = item.agency_id {
-        add(Payee::agency(agency), item.agency)?;
+        add(Payee::agency(agency), of_contract, item.agency)?;
     }
-    add(Payee::PLATFORM, item.platform)?;
-    add(Payee::TAX, item.tax)
+    add(Payee::PLATFORM, of_all, item.platform)?;
+    add(Payee::TAX, of_all, item.tax)
 }

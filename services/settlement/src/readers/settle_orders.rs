@@ -9,6 +9,7 @@ use crate::domain::split::{Split, reverse, split};
 use crate::store::book::{load_book_in_tx, share_state_in_tx};
 use crate::store::earnings;
 use crate::store::items::{ItemsTable, list_of_orders_in_tx};
+use crate::store::statement_lines::insert_late_in_tx;
 use chrono::{DateTime, NaiveDate, Utc};
 use contracts::entry::Funds;
 use contracts::item::{Item, ItemKind};
@@ -224,6 +225,11 @@ impl Handler for SettleOrders {
             }
         }
         self.appender.append(tx, items).await?;
+        // Those that came late count in another statement than their own day's.
+        let rows = self.appender.planned().iter().flat_map(|(_, rows)| rows);
+        let late = rows.filter(|item| item.stamp.day < first_open_day);
+        let late: Vec<_> = late.map(|item| (item.stamp.partition.number(), item.stamp.seq)).collect();
+        insert_late_in_tx(tx, &self.db, &late, first_open_day).await?;
         earnings::add_in_tx(tx, &self.db, &netted).await?;
         Ok(())
     }

@@ -9,10 +9,10 @@ use sqlx::{PgConnection, Row};
 
 const ADD: &str = "
 INSERT INTO {s}.earnings AS e (payee_kind, payee_id, day, partition, gross_micro, share_micro, clawback_micro,
-    settled_count, reversed_count)
+    settled_count, reversed_count, streamer_id, contract_version)
 SELECT * FROM unnest($1::smallint[], $2::uuid[], $3::date[], $4::smallint[], $5::bigint[], $6::bigint[],
-    $7::bigint[], $8::bigint[], $9::bigint[])
-ON CONFLICT (payee_kind, payee_id, day, partition) DO UPDATE SET
+    $7::bigint[], $8::bigint[], $9::bigint[], $10::uuid[], $11::integer[])
+ON CONFLICT (payee_kind, payee_id, day, partition, streamer_id, contract_version) DO UPDATE SET
     gross_micro = e.gross_micro + excluded.gross_micro,
     share_micro = e.share_micro + excluded.share_micro,
     clawback_micro = e.clawback_micro + excluded.clawback_micro,
@@ -45,6 +45,8 @@ pub(crate) async fn add_in_tx(
         .bind(values(earnings, |row| row.clawback.get()))
         .bind(values(earnings, |row| row.settled_count))
         .bind(values(earnings, |row| row.reversed_count))
+        .bind(keys(earnings, |key| key.streamer_id.uuid()))
+        .bind(keys(earnings, |key| key.contract_version))
         .execute(tx)
         .await?;
     Ok(())
@@ -87,6 +89,20 @@ pub(crate) async fn net_between(
         .bind(payee.id)
         .bind(after)
         .bind(before)
+        .fetch_one(db.pool())
+        .await?;
+    Ok(Micros::new(net))
+}
+
+const NET_OF: &str = "
+SELECT coalesce(sum(share_micro + clawback_micro), 0)::bigint FROM {s}.earnings
+WHERE payee_kind = $1 AND payee_id = $2";
+
+/// All that a payee ever earned, less what was taken back.
+pub(crate) async fn net_of(db: &Db, payee: Payee) -> Result<Micros, sqlx::Error> {
+    let net: i64 = sqlx::query_scalar(db.sql(NET_OF))
+        .bind(payee.kind.code())
+        .bind(payee.id)
         .fetch_one(db.pool())
         .await?;
     Ok(Micros::new(net))

@@ -1,8 +1,10 @@
-//! The tables `statements` and `finalised_days`, and how far the log is closed.
+//! The tables `statements` and `finalised_days`, how far the log is closed, and whose hold has ended.
 
 use crate::domain::earning::{Earning, Payee, PayeeKind};
+use crate::domain::payee_money::PayeeKey;
 use crate::domain::statement::Statement;
 use crate::store::earnings::earning_of_row;
+use crate::store::payouts::class_of_row;
 use crate::store::unknown_code;
 use chrono::{DateTime, NaiveDate, Utc};
 use contracts::log::LogName;
@@ -164,4 +166,53 @@ pub(crate) async fn find_carry(
         .await?;
     let Some(row) = row else { return Ok(None) };
     Ok(Some((row.try_get("day")?, Micros::new(row.try_get("carry_out_micro")?))))
+}
+
+// Locked, because two nodes look at once; what the other has is left to it.
+const RELEASABLE: &str = "
+SELECT payee_kind, payee_id, day, payable_minor FROM {s}.statements
+WHERE released_at IS NULL AND day <= $1
+ORDER BY day, payee_kind, payee_id LIMIT $2 FOR UPDATE SKIP LOCKED";
+
+const NEGATIVE: &str = "
+SELECT payee_kind, payee_id, day, payable_minor FROM {s}.statements
+WHERE released_at IS NULL AND payable_minor < 0 AND day > $1
+ORDER BY day, payee_kind, payee_id LIMIT $2 FOR UPDATE SKIP LOCKED";
+
+/// Statements up to a day, and later ones below zero, that were not released; held until the transaction ends.
+pub(crate) async fn list_releasable_in_tx(
+    tx: &mut PgConnection,
+    db: &Db,
+    last: NaiveDate,
+    limit: i64,
+) -> Result<Vec<(PayeeKey, NaiveDate, i64)>, sqlx::Error> {
+    let mut rows = sqlx::query(db.sql(NEGATIVE)).bind(last).bind(limit).fetch_all(&mut *tx).await?;
+    let left = limit.saturating_sub(i64::try_from(rows.len()).unwrap_or(limit));
+    rows.extend(sqlx::query(db.sql(RELEASABLE)).bind(last).bind(left).fetch_all(tx).await?);
+    rows.iter()
+        .map(|row| {
+            let key = PayeeKey { class: class_of_row(row)?, id: row.try_get("payee_id")? };
+            Ok((key, row.try_get("day")?, row.try_get("payable_minor")?))
+        })
+        .collect()
+}
+
+const MARK_RELEASED: &str = "
+UPDATE {s}.statements s SET released_at = now()
+FROM unnest($1::smallint[], $2::uuid[], $3::date[]) AS r (kind, id, day)
+WHERE s.payee_kind = r.kind AND s.payee_id = r.id AND s.day = r.day AND s.released_at IS NULL";
+
+/// Records that statements were released.
+pub(crate) async fn mark_released_in_tx(
+    tx: &mut PgConnection,
+    db: &Db,
+    released: &[(PayeeKey, NaiveDate, i64)],
+) -> Result<(), sqlx::Error> {
+    sqlx::query(db.sql(MARK_RELEASED))
+        .bind(released.iter().map(|(key, ..)| key.class.code()).collect::<Vec<_>>())
+        .bind(released.iter().map(|(key, ..)| key.id).collect::<Vec<_>>())
+        .bind(released.iter().map(|(_, day, _)| *day).collect::<Vec<_>>())
+        .execute(tx)
+        .await?;
+    Ok(())
 }

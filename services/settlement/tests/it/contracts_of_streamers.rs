@@ -8,15 +8,15 @@ use contracts::item::ItemKind;
 use contracts::log::AccountingZone;
 use contracts::order::OrderKind;
 use edge::Role;
-use ids::{AgencyId, StreamerId};
+use ids::{AgencyId, StreamerId, Uuid};
 use serde_json::{Value, json};
 
-fn today() -> NaiveDate {
+pub fn today() -> NaiveDate {
     AccountingZone::default().day_of(Utc::now())
 }
 
 /// The number of a day for [`noon`].
-fn number_of(day: NaiveDate) -> i64 {
+pub fn number_of(day: NaiveDate) -> i64 {
     day.signed_duration_since(day_of(1)).num_days() + 1
 }
 
@@ -28,14 +28,22 @@ fn contract(streamer: StreamerId, from: NaiveDate, streamer_ppm: u32, agency_ppm
     })
 }
 
+/// A contract that one person asks for and another approves.
+pub async fn make_and_approve(desk: &Desk, contract: &Value) {
+    let made = desk.post(Uuid::now_v7(), "/v1/contracts", contract).await;
+    assert_eq!(made.status, StatusCode::CREATED, "{}", made.body);
+    let import = made.body["import_id"].as_str().expect("something new");
+    let path = format!("/v1/finance/contract-imports/{import}/approve");
+    let approved = desk.post(Uuid::now_v7(), &path, &Value::Null).await;
+    assert_eq!(approved.status, StatusCode::OK, "{}", approved.body);
+}
+
 #[tokio::test]
 async fn a_new_version_counts_from_its_day_and_a_refund_follows_the_old_one() {
     let mut desk = Desk::open().await;
     let (streamer, tomorrow) = (StreamerId::now(), today() + Days::new(1));
-    let make = async |body: Value| desk.as_role(Role::Finance, Method::POST, "/v1/contracts", &body).await;
-    let made = make(contract(streamer, today(), 400_000, 100_000)).await;
-    assert_eq!((made.status, &made.body["version"]), (StatusCode::CREATED, &json!(1)), "{}", made.body);
-    assert_eq!(make(contract(streamer, tomorrow, 600_000, 100_000)).await.body["version"], 2);
+    make_and_approve(&desk, &contract(streamer, today(), 400_000, 100_000)).await;
+    make_and_approve(&desk, &contract(streamer, tomorrow, 600_000, 100_000)).await;
     let day = number_of(today());
     let old = desk.orders.append(delivered(streamer, 500, 100, day));
     desk.orders.append(delivered(streamer, 500, 100, day + 1));
@@ -67,10 +75,12 @@ async fn contracts_that_overlap_begin_in_the_past_or_cannot_be_kept_are_refused_
     let streamer = StreamerId::now();
     let make = async |body: Value| desk.as_role(Role::Finance, Method::POST, "/v1/contracts", &body).await;
     let yesterday = today() - Days::new(1);
-    assert_eq!(make(contract(streamer, yesterday, 1, 1)).await.slug(), "contract-begins-in-the-past");
+    let late = make(contract(streamer, yesterday, 1, 1)).await;
+    assert_eq!(late.slug(), "contracts-refused");
+    assert!(late.body["detail"].as_str().is_some_and(|detail| detail.contains("at the earliest")));
     assert_eq!(make(contract(streamer, today(), 400_000, 0)).await.status, StatusCode::CREATED);
     let overlaps = make(contract(streamer, today(), 500_000, 0)).await;
-    assert_eq!((overlaps.status, overlaps.slug()), (StatusCode::CONFLICT, "contract-overlaps"));
+    assert_eq!((overlaps.status, overlaps.slug()), (StatusCode::UNPROCESSABLE_ENTITY, "contracts-refused"));
     assert_eq!(make(contract(streamer, today() + Days::new(1), 990_000, 0)).await.slug(), "tax-not-borne");
     let mut odd = contract(streamer, today() + Days::new(1), 400_000, 100_000);
     odd["platform_ppm"] = 1.into();
@@ -83,8 +93,8 @@ async fn contracts_that_overlap_begin_in_the_past_or_cannot_be_kept_are_refused_
     typo["streamer_share"] = 1.into();
     assert_eq!(make(typo).await.slug(), "field-unknown");
     assert_eq!(make(odd).await.status, StatusCode::BAD_REQUEST);
-    let nobody = contract(StreamerId::from_uuid(ids::Uuid::nil()), today(), 1, 1);
-    assert_eq!(make(nobody).await.slug(), "default-contract-is-a-setting");
+    let nobody = contract(StreamerId::from_uuid(Uuid::nil()), today(), 1, 1);
+    assert_eq!(make(nobody).await.slug(), "contracts-refused");
     for role in [Role::Viewer, Role::Sre] {
         let told = desk.as_role(role, Method::POST, "/v1/contracts", &Value::Null).await;
         assert_eq!(told.status, StatusCode::FORBIDDEN);

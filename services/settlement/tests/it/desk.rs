@@ -4,6 +4,7 @@ use crate::orders::Orders;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{Method, Request, StatusCode};
+use books::BooksDb;
 use bus::Bus;
 use chrono::{DateTime, NaiveDate, Utc};
 use contracts::item::Item;
@@ -54,6 +55,9 @@ pub fn quick_config() -> Config {
     config.lease_ms = 900;
     config.finalise_every_s = 1;
     config.statements_per_batch = 3;
+    config.payouts.log_every_ms = 20;
+    config.payouts.releases_per_batch = 3;
+    config.payouts.minimum_minor = 1;
     config
 }
 
@@ -151,22 +155,91 @@ impl Desk {
     }
 
     pub async fn as_role(&self, role: Role, method: Method, path: &str, body: &Value) -> Told {
+        let body = body.to_string();
+        let (status, text) = self.ask((role, Uuid::now_v7()), method, path, ("application/json", body)).await;
+        Told { status, body: serde_json::from_str(&text).unwrap_or(Value::Null) }
+    }
+
+    /// Somebody of finance posts JSON.
+    pub async fn post(&self, who: Uuid, path: &str, body: &Value) -> Told {
+        let body = ("application/json", body.to_string());
+        let (status, text) = self.ask((Role::Finance, who), Method::POST, path, body).await;
+        Told { status, body: serde_json::from_str(&text).unwrap_or(Value::Null) }
+    }
+
+    /// Somebody of finance posts a file.
+    pub async fn post_csv(&self, who: Uuid, path: &str, file: &str) -> Told {
+        let body = ("text/csv", file.to_owned());
+        let (status, text) = self.ask((Role::Finance, who), Method::POST, path, body).await;
+        Told { status, body: serde_json::from_str(&text).unwrap_or(Value::Null) }
+    }
+
+    /// Finance reads JSON.
+    pub async fn get(&self, path: &str) -> Value {
+        self.as_role(Role::Finance, Method::GET, path, &Value::Null).await.body
+    }
+
+    /// Finance reads a file.
+    pub async fn get_text(&self, path: &str) -> (StatusCode, String) {
+        self.ask((Role::Finance, Uuid::now_v7()), Method::GET, path, ("text/csv", String::new())).await
+    }
+
+    async fn ask(
+        &self,
+        (role, who): (Role, Uuid),
+        method: Method,
+        path: &str,
+        (content_type, body): (&str, String),
+    ) -> (StatusCode, String) {
         let router: Router = match &self.running {
             Some(running) => Edge::new(self.keys.clone()).finish(running.router()),
             None => panic!("settlement does not run"),
         };
-        let token = self.keys.mint(role, Uuid::now_v7(), Duration::from_secs(60)).expect("signed");
+        let token = self.keys.mint(role, who, Duration::from_secs(60)).expect("signed");
         let request = Request::builder()
             .method(method)
             .uri(path)
-            .header("content-type", "application/json")
+            .header("content-type", content_type)
             .header("authorization", format!("Bearer {token}"))
-            .body(Body::from(body.to_string()))
+            .body(Body::from(body))
             .expect("a good request");
         let response = router.oneshot(request).await.expect("a router answers");
         let status = response.status();
-        let bytes = to_bytes(response.into_body(), 1 << 20).await.expect("a short body");
-        Told { status, body: serde_json::from_slice(&bytes).unwrap_or(Value::Null) }
+        let bytes = to_bytes(response.into_body(), 1 << 22).await.expect("a short body");
+        (status, String::from_utf8(bytes.to_vec()).expect("text"))
+    }
+
+    /// Waits until a day's statement of a payee is final, closing the log up to an instant again and again.
+    pub async fn finalise(&self, payee: Uuid, day: NaiveDate, closed_until: DateTime<Utc>) -> Value {
+        let until = tokio::time::Instant::now() + PATIENCE;
+        loop {
+            self.orders.publish_marks(&self.bus, closed_until).await;
+            let statement = self.statement(payee, day).await;
+            if statement["status"] == "final" {
+                return statement;
+            }
+            assert!(tokio::time::Instant::now() < until, "{day} was not finalised in time");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Waits until every move of payees' money is in its log, and proves the books from the tables.
+    pub async fn prove(&self) {
+        let until = tokio::time::Instant::now() + PATIENCE;
+        loop {
+            let due = self.db.sql("SELECT count(*) FROM {s}.moves_due");
+            let due: i64 = sqlx::query_scalar(due).fetch_one(self.db.pool()).await.expect("a count");
+            if due == 0 {
+                break;
+            }
+            assert!(tokio::time::Instant::now() < until, "{due} moves were not logged in time");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let source = BooksDb::new(self.db.pool().clone(), &Lane::Live);
+        let report = books::check(&source).await.expect("the books can be read");
+        let failed: Vec<_> = report.invariants.iter().filter(|line| !line.passed).collect();
+        assert!(report.passed, "{failed:#?}");
+        assert!(report.invariants.iter().any(|line| line.name == "payees-are-their-moves"));
     }
 
     pub async fn statement(&self, payee: Uuid, day: NaiveDate) -> Value {

@@ -1,8 +1,12 @@
 //! Settlement against a real database, fed with orders as gift would write them.
 
+mod contract_files;
 mod contracts_of_streamers;
 mod desk;
 mod model;
+mod money;
 mod orders;
+mod payouts;
 mod readers;
+mod statement_lines;
 mod statements;

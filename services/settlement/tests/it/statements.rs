@@ -7,17 +7,8 @@ use ids::StreamerId;
 use serde_json::Value;
 use std::time::Duration;
 
-/// Waits until a day's statements are final, closing the log up to an instant again and again.
 async fn finalise(desk: &Desk, streamer: StreamerId, day: i64, closed_until: i64) -> Value {
-    for _ in 0..1_000 {
-        desk.orders.publish_marks(&desk.bus, noon(closed_until)).await;
-        let statement = desk.statement(streamer.uuid(), day_of(day)).await;
-        if statement["status"] == "final" {
-            return statement;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    panic!("day {day} was not finalised in time");
+    desk.finalise(streamer.uuid(), day_of(day), noon(closed_until)).await
 }
 
 fn number(statement: &Value, field: &str) -> i64 {
