@@ -29,4 +29,7 @@ pub use key::{IDEMPOTENCY_KEY_HEADER, IdempotencyKey, KeyAge, KeyAgeError};
 pub use problem::{Problem, ProblemDocument};
 pub use serve::{ListenError, Served, listen, serve};
 pub use token::{Claims, Role, TokenError, TokenKeys};
-pub use who::{AnyRole, Finance, FinanceOrSre, Internal, InternalOrSre, Sre, TenantViewer, Viewer};
+pub use who::{
+    AnyRole, Finance, FinanceChecker, FinanceMaker, FinanceOrSre, FinanceReader, FinanceWorker, Internal,
+    InternalOrSre, Sre, TenantViewer, Viewer,
+};

@@ -24,17 +24,34 @@ const SEEN_TOKENS_MAX: usize = 16_384;
 #[serde(rename_all = "snake_case")]
 pub enum Role {
     Viewer,
+    /// Finance in one person, for development and small teams: reads, commands the services directly, and makes
+    /// proposals. It decides none.
     Finance,
+    /// Reads, and proposes what is to be done about a break.
+    #[serde(rename = "finance-maker")]
+    FinanceMaker,
+    /// Reads, and decides what others have proposed.
+    #[serde(rename = "finance-checker")]
+    FinanceChecker,
+    /// Reads, and changes nothing.
+    Auditor,
     Sre,
     /// Another process of the same system. No person has it: it has no name that could be asked for.
     Internal,
 }
 
 impl Role {
+    /// Those that a person may have.
+    pub const OF_PEOPLE: [Role; 6] =
+        [Role::Viewer, Role::Finance, Role::FinanceMaker, Role::FinanceChecker, Role::Auditor, Role::Sre];
+
     pub const fn as_str(self) -> &'static str {
         match self {
             Role::Viewer => "viewer",
             Role::Finance => "finance",
+            Role::FinanceMaker => "finance-maker",
+            Role::FinanceChecker => "finance-checker",
+            Role::Auditor => "auditor",
             Role::Sre => "sre",
             Role::Internal => "internal",
         }
@@ -44,10 +61,7 @@ impl Role {
 impl std::str::FromStr for Role {
     type Err = TokenError;
     fn from_str(text: &str) -> Result<Role, TokenError> {
-        [Role::Viewer, Role::Finance, Role::Sre]
-            .into_iter()
-            .find(|role| role.as_str() == text)
-            .ok_or(TokenError::NoSuchRole)
+        Role::OF_PEOPLE.into_iter().find(|role| role.as_str() == text).ok_or(TokenError::NoSuchRole)
     }
 }
 
@@ -80,7 +94,7 @@ pub enum TokenError {
     RoleNotAllowed,
     #[error("the request does not prove that it came from our pages")]
     CsrfRefused,
-    #[error("a role is one of viewer, finance, sre")]
+    #[error("a role is one of viewer, finance, finance-maker, finance-checker, auditor, sre")]
     NoSuchRole,
     #[error("a token secret has at least {SECRET_LEN_MIN} bytes")]
     SecretTooShort,

@@ -20,9 +20,35 @@ pub struct TenantViewer {
     pub tenant: Option<Uuid>,
 }
 
-/// Somebody of finance.
+/// Somebody of finance who may command the services directly.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Finance {
+    pub sub: Uuid,
+}
+
+/// Anybody of finance, or an auditor: who may read the books.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FinanceReader {
+    pub sub: Uuid,
+    pub role: Role,
+}
+
+/// Anybody of finance: who may work on breaks. An auditor only reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FinanceWorker {
+    pub sub: Uuid,
+    pub role: Role,
+}
+
+/// Somebody of finance who may propose what another decides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FinanceMaker {
+    pub sub: Uuid,
+}
+
+/// Somebody of finance who may decide what another has proposed. That it is another is the tables' to say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FinanceChecker {
     pub sub: Uuid,
 }
 
@@ -32,7 +58,7 @@ pub struct Sre {
     pub sub: Uuid,
 }
 
-/// Somebody of finance, or an SRE.
+/// Whoever may read the books, or an SRE.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FinanceOrSre {
     pub sub: Uuid,
@@ -54,6 +80,12 @@ pub struct InternalOrSre {
 /// Anybody with a valid token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AnyRole(pub Claims);
+
+/// Who may read the books.
+const READERS: [Role; 4] = [Role::Finance, Role::FinanceMaker, Role::FinanceChecker, Role::Auditor];
+
+const READERS_AND_SRES: [Role; 5] =
+    [Role::Finance, Role::FinanceMaker, Role::FinanceChecker, Role::Auditor, Role::Sre];
 
 /// The claims of a request: of its bearer token, or of its session cookie if the request proves by its
 /// method or its CSRF header that it came from our pages.
@@ -106,7 +138,15 @@ admits! {
         => |found| TenantViewer { viewer_id: ViewerId::from_uuid(found.sub), tenant: found.tenant };
     Finance: |parts| claims_of_role(parts, &[Role::Finance]) => |found| Finance { sub: found.sub };
     Sre: |parts| claims_of_role(parts, &[Role::Sre]) => |found| Sre { sub: found.sub };
-    FinanceOrSre: |parts| claims_of_role(parts, &[Role::Finance, Role::Sre])
+    FinanceReader: |parts| claims_of_role(parts, &READERS)
+        => |found| FinanceReader { sub: found.sub, role: found.role };
+    FinanceWorker: |parts| claims_of_role(parts, &[Role::Finance, Role::FinanceMaker, Role::FinanceChecker])
+        => |found| FinanceWorker { sub: found.sub, role: found.role };
+    FinanceMaker: |parts| claims_of_role(parts, &[Role::Finance, Role::FinanceMaker])
+        => |found| FinanceMaker { sub: found.sub };
+    FinanceChecker: |parts| claims_of_role(parts, &[Role::Finance, Role::FinanceChecker])
+        => |found| FinanceChecker { sub: found.sub };
+    FinanceOrSre: |parts| claims_of_role(parts, &READERS_AND_SRES)
         => |found| FinanceOrSre { sub: found.sub, role: found.role };
     Internal: |parts| claims_of_role(parts, &[Role::Internal]) => |found| Internal { sub: found.sub };
     InternalOrSre: |parts| claims_of_role(parts, &[Role::Internal, Role::Sre])

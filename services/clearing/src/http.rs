@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::routing::get;
 use axum::{Json, Router};
 use chrono::NaiveDate;
-use edge::{Finance, Problem, ProblemDocument, Query};
+use edge::{FinanceReader, Problem, ProblemDocument, Query};
 use pg::Db;
 use serde::Deserialize;
 use utoipa::{IntoParams, OpenApi};
@@ -42,13 +42,13 @@ struct AsOf {
         (status = 200, description = "The books as of the end of the day.", body = TrialBalance),
         (status = 400, description = "The day is no date.", body = ProblemDocument),
         (status = 401, description = "No valid token.", body = ProblemDocument),
-        (status = 403, description = "Only finance may read the books.", body = ProblemDocument),
+        (status = 403, description = "Only finance and auditors may read the books.", body = ProblemDocument),
     ),
     security(("bearer" = []))
 )]
 async fn get_trial_balance(
     State(db): State<Db>,
-    _finance: Finance,
+    _reader: FinanceReader,
     Query(as_of): Query<AsOf>,
 ) -> Result<Json<TrialBalance>, Problem> {
     Ok(Json(read_trial_balance(&db, as_of.day).await?))

@@ -2,8 +2,10 @@
 
 use crate::failure::Failure;
 use crate::secrets::Secrets;
-use edge::Role;
+use edge::{IDEMPOTENCY_KEY_HEADER, Role};
+use ids::{SendKey, Uuid};
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use std::path::Path;
 use std::time::Duration;
 
@@ -25,13 +27,86 @@ pub async fn ask_as_sre<T: DeserializeOwned>(
 ) -> Result<T, Failure> {
     let keys = Secrets::open(data_dir)?.token_keys()?;
     let token = keys.mint(Role::Sre, ids::named_id("sre", command), TOKEN_TTL).map_err(Failure::Token)?;
-    let refused = |error: reqwest::Error| Failure::Refused {
-        what: "the process at --url",
-        change: "start it, or name another",
-        source: Box::new(error),
-    };
     let url = format!("{}{path}", url.trim_end_matches('/'));
     let asked = reqwest::Client::new().get(url).bearer_auth(token).timeout(ANSWER_MAX).send().await;
     let answer = asked.and_then(reqwest::Response::error_for_status).map_err(refused)?;
     answer.json().await.map_err(refused)
+}
+
+fn refused(error: reqwest::Error) -> Failure {
+    Failure::Refused {
+        what: "the process at --url",
+        change: "start it, or name another",
+        source: Box::new(error),
+    }
+}
+
+/// How a process is asked, by somebody in a role.
+pub struct Question {
+    base: String,
+    token: String,
+    client: reqwest::Client,
+}
+
+/// What is read of a problem.
+#[derive(Deserialize)]
+struct ProblemText {
+    #[serde(rename = "type")]
+    kind: String,
+    detail: String,
+}
+
+impl Question {
+    /// Prepares to ask the process at `url` about what is under `path`.
+    ///
+    /// # Errors
+    /// [`Failure`] where there is no signing key.
+    pub fn open(
+        (url, path): (&str, &str),
+        data_dir: &Path,
+        (role, sub): (Role, Uuid),
+    ) -> Result<Question, Failure> {
+        let keys = Secrets::open(data_dir)?.token_keys()?;
+        let token = keys.mint(role, sub, TOKEN_TTL).map_err(Failure::Token)?;
+        let base = format!("{}{path}", url.trim_end_matches('/'));
+        Ok(Question { base, token, client: reqwest::Client::new() })
+    }
+
+    /// Asks for something.
+    ///
+    /// # Errors
+    /// [`Failure::Answered`] with the process's reason where it refuses; [`Failure::Refused`] where it is away.
+    pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
+        self.answer(self.client.get(format!("{}{path}", self.base))).await
+    }
+
+    /// Sends something.
+    ///
+    /// # Errors
+    /// As [`Question::get`].
+    pub async fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, Failure> {
+        self.answer(self.client.post(format!("{}{path}", self.base)).json(body)).await
+    }
+
+    /// Sends something that is to be done once, under a new key.
+    ///
+    /// # Errors
+    /// As [`Question::get`].
+    pub async fn post_once<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<T, Failure> {
+        let request = self.client.post(format!("{}{path}", self.base)).json(body);
+        self.answer(request.header(IDEMPOTENCY_KEY_HEADER, SendKey::now().to_string())).await
+    }
+
+    async fn answer<T: DeserializeOwned>(&self, request: reqwest::RequestBuilder) -> Result<T, Failure> {
+        let answer = request.bearer_auth(&self.token).timeout(ANSWER_MAX).send().await.map_err(refused)?;
+        let Err(error) = answer.error_for_status_ref() else { return answer.json().await.map_err(refused) };
+        // A process without the service has no such route, and says so without a problem's form.
+        let Ok(problem) = answer.json::<ProblemText>().await else { return Err(refused(error)) };
+        let slug = problem.kind.rsplit('/').next().unwrap_or_default().to_owned();
+        Err(Failure::Answered { slug, detail: problem.detail })
+    }
 }

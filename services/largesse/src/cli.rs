@@ -1,6 +1,11 @@
 //! The command line: what can be asked for, with examples.
 
+mod breaks;
 pub mod money;
+
+pub use breaks::{
+    ActionName, AuditCommand, BreakCommand, DeskArgs, ListArgs, OneBreak, ProposeArgs, VerifyArgs,
+};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use ids::PartitionGroup;
@@ -152,6 +157,22 @@ Examples:
   largesse payout confirm 019a2f00-0000-7000-8000-000000000002 bank.csv"
     )]
     Payout(money::PayoutCommand),
+    /// Work on what reconciliation found: look, assign, propose, approve, reopen
+    #[command(
+        subcommand,
+        after_help = "A break is closed by two people: one proposes, another approves exactly that.
+
+Examples:
+  largesse break list --state open
+  largesse break show BREAK
+  largesse break assign BREAK --to mia --sub mia
+  largesse break propose BREAK --sub mia --action write-off --coins 70 --reason \"less than it costs\"
+  largesse break approve BREAK --sub ced --digest 5f1c…"
+    )]
+    Break(BreakCommand),
+    /// The trail of every step of every break
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// Compute nodes and quotas for a forecast peak, from a load test's result
     #[command(after_help = "Examples:
   largesse capacity --load-test load-test.json --forecast forecast.json
@@ -401,7 +422,14 @@ pub struct MigrateArgs {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum RoleName {
     Viewer,
+    /// Reads, commands the services directly, and makes proposals: finance in one person, for development
     Finance,
+    /// Reads, and proposes what is to be done about a break
+    FinanceMaker,
+    /// Reads, and decides what others have proposed
+    FinanceChecker,
+    /// Reads, and changes nothing
+    Auditor,
     Sre,
 }
 

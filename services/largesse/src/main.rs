@@ -5,6 +5,7 @@
 
 mod ask;
 mod bench;
+mod breaks;
 mod capacity;
 mod catch_up;
 mod check;
@@ -23,6 +24,7 @@ mod health;
 mod hotkeys;
 mod logs;
 mod opening;
+mod owners;
 mod parts;
 mod payout;
 mod peers;
@@ -34,6 +36,7 @@ mod sets;
 mod shards;
 mod statement;
 mod token;
+mod trail;
 mod up;
 mod waiting;
 
@@ -81,6 +84,8 @@ async fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Contract(command) => contract::run(command).await,
         Command::Statement(command) => statement::run(command).await,
         Command::Payout(command) => payout::run(command).await,
+        Command::Break(command) => breaks::run(command).await,
+        Command::Audit(command) => trail::run(command).await,
         Command::Capacity(args) => capacity::run(args),
     }
 }

@@ -5,6 +5,7 @@ use crate::config::{Config, Profile};
 use crate::failure::Failure;
 use crate::hotkeys;
 use crate::logs::{self, Logs};
+use crate::owners::OwnerCommands;
 use crate::peers::Peers;
 use crate::secrets::Secrets;
 use crate::sets;
@@ -116,7 +117,7 @@ pub async fn start_services(
         router = router.merge(wallet::public_router(Arc::clone(wallet)));
     }
     if wants(ServiceName::Gift) {
-        let gift = start_gift(common, wallet.ok_or(Failure::NeedsWallet)?).await?;
+        let gift = start_gift(common, wallet.clone().ok_or(Failure::NeedsWallet)?).await?;
         router = router.merge(gift.router()).merge(sets::router(gift.controls()));
         if wants(ServiceName::Console) {
             router = router.merge(pages(common, &gift, tokens));
@@ -135,7 +136,7 @@ pub async fn start_services(
         running.clearing = Some(clearing);
     }
     if wants(ServiceName::Recon) {
-        let recon = start_recon(common).await?;
+        let recon = start_recon(common, wallet).await?;
         router = router.merge(recon.router());
         running.recon = Some(recon);
     }
@@ -225,7 +226,10 @@ async fn start_clearing(common: &Common<'_>) -> Result<clearing::Running, Failur
     clearing::start(deps).await.map_err(start_failed("clearing"))
 }
 
-async fn start_recon(common: &Common<'_>) -> Result<recon::Running, Failure> {
+async fn start_recon(
+    common: &Common<'_>,
+    wallet: Option<Arc<dyn Wallet>>,
+) -> Result<recon::Running, Failure> {
     let sources = recon::Sources {
         entries: common.source("wallet", wallet::EntriesTable, &common.config.peers.wallet)?,
         orders: common.source("gift", gift::OrdersTable, &common.config.peers.gift)?,
@@ -236,6 +240,7 @@ async fn start_recon(common: &Common<'_>) -> Result<recon::Running, Failure> {
         db: common.db("recon"),
         bus: common.bus.clone(),
         sources,
+        commands: Arc::new(OwnerCommands::new(wallet)),
         config: common.config.recon.clone(),
         node: common.config.node.clone(),
     };

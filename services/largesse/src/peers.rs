@@ -46,7 +46,23 @@ const PATHS: [(ServiceName, &[&str]); 4] = [
         ],
     ),
     (ServiceName::Clearing, &["/v1/trial-balance"]),
-    (ServiceName::Recon, &["/v1/breaks", "/v1/recon/lag"]),
+    (
+        ServiceName::Recon,
+        &[
+            "/v1/breaks",
+            "/v1/recon/lag",
+            "/v1/finance/breaks",
+            "/v1/finance/breaks/{break_id}",
+            "/v1/finance/breaks/{break_id}/assignments",
+            "/v1/finance/breaks/{break_id}/comments",
+            "/v1/finance/breaks/{break_id}/proposals",
+            "/v1/finance/breaks/{break_id}/approvals",
+            "/v1/finance/breaks/{break_id}/rejections",
+            "/v1/finance/breaks/{break_id}/reopenings",
+            "/v1/finance/audit",
+            "/v1/finance/audit/verification",
+        ],
+    ),
 ];
 
 /// What is known of the other processes.
@@ -74,7 +90,8 @@ impl Peers {
         let every = config.map_poll();
         let wants = |name| services.contains(&name);
         let mut peers = Peers { calls: calls.clone(), wallet: None, needed: None, reports: None };
-        if !config.wallet.is_empty() && (wants(ServiceName::Gift) || wants(ServiceName::Wallet)) {
+        let commands_wallet = [ServiceName::Gift, ServiceName::Wallet, ServiceName::Recon];
+        if !config.wallet.is_empty() && commands_wallet.into_iter().any(wants) {
             let map = OwnerMap::start(calls.clone(), config.wallet.clone(), RemoteWallet::SHARDS_PATH, every);
             peers.wallet =
                 Some(Arc::new(RemoteWallet::start(&calls, map.clone(), config).map_err(too_many)?));

@@ -3,9 +3,9 @@
 //! Owns the routes of a process and the command that asks them. Decides nothing: an order is kept with the set, and
 //! whichever node publishes the set obeys it.
 
+use crate::ask::Question;
 use crate::cli::{ProcessArgs, RefreshCommand, SetArgs};
 use crate::failure::Failure;
-use crate::secrets::Secrets;
 use crate::token::subject;
 use axum::Router;
 use axum::extract::State;
@@ -16,16 +16,9 @@ use serde::{Deserialize, Serialize};
 use std::fmt::Write;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// Where a process says what it knows of the sets.
 const SETS_PATH: &str = "/internal/refresh";
-
-/// How long the command's own token is good for: one question.
-const TOKEN_TTL: Duration = Duration::from_secs(60);
-
-/// How long a process may take to answer.
-const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 
 /// One set as a process knows it.
 #[derive(Debug, Serialize, Deserialize)]
@@ -133,11 +126,11 @@ async fn report(control: &Control) -> SetReport {
 pub async fn run(command: RefreshCommand) -> Result<ExitCode, Failure> {
     match command {
         RefreshCommand::List { process } => {
-            let reports: Vec<SetReport> = Question::open(&process)?.get("").await?;
+            let reports: Vec<SetReport> = question(&process)?.get("").await?;
             show(process.json, &reports, |reports| set_table(reports));
         }
         RefreshCommand::Roster { one } => {
-            let report: SetReport = Question::open(&one.process)?.get(&format!("/{}", one.set)).await?;
+            let report: SetReport = question(&one.process)?.get(&format!("/{}", one.set)).await?;
             show(one.process.json, &report, roster_text);
         }
         RefreshCommand::Pin { one, version } => ask(&one, Asking::Pin { version }).await?,
@@ -149,7 +142,7 @@ pub async fn run(command: RefreshCommand) -> Result<ExitCode, Failure> {
 }
 
 async fn ask(one: &SetArgs, asking: Asking) -> Result<(), Failure> {
-    let question = Question::open(&one.process)?;
+    let question = question(&one.process)?;
     let asked: Asked = question.post(&format!("/{}/orders", one.set), &asking).await?;
     show(one.process.json, &asked, asked_text);
     Ok(())
@@ -163,57 +156,9 @@ fn show<T: Serialize>(json: bool, value: &T, text: impl Fn(&T) -> String) {
     }
 }
 
-/// How a process is asked.
-struct Question {
-    base: String,
-    token: String,
-    client: reqwest::Client,
-}
-
-/// What is read of a problem.
-#[derive(Deserialize)]
-struct ProblemText {
-    #[serde(rename = "type")]
-    kind: String,
-    detail: String,
-}
-
-impl Question {
-    fn open(process: &ProcessArgs) -> Result<Question, Failure> {
-        let keys = Secrets::open(&process.data_dir)?.token_keys()?;
-        let token = keys.mint(Role::Sre, subject(&process.sub), TOKEN_TTL).map_err(Failure::Token)?;
-        let base = format!("{}{SETS_PATH}", process.url.trim_end_matches('/'));
-        Ok(Question { base, token, client: reqwest::Client::new() })
-    }
-
-    async fn get<T: for<'a> Deserialize<'a>>(&self, path: &str) -> Result<T, Failure> {
-        self.answer(self.client.get(format!("{}{path}", self.base))).await
-    }
-
-    async fn post<T: for<'a> Deserialize<'a>>(
-        &self,
-        path: &str,
-        body: &impl Serialize,
-    ) -> Result<T, Failure> {
-        self.answer(self.client.post(format!("{}{path}", self.base)).json(body)).await
-    }
-
-    async fn answer<T: for<'a> Deserialize<'a>>(
-        &self,
-        request: reqwest::RequestBuilder,
-    ) -> Result<T, Failure> {
-        let failed = |error: reqwest::Error| Failure::Refused {
-            what: "the process at --url",
-            change: "start it, or name another",
-            source: Box::new(error),
-        };
-        let answer = request.bearer_auth(&self.token).timeout(ANSWER_WITHIN).send().await.map_err(failed)?;
-        let Err(error) = answer.error_for_status_ref() else { return answer.json().await.map_err(failed) };
-        // A process without gift has no such route, and says so without a problem's form.
-        let Ok(problem) = answer.json::<ProblemText>().await else { return Err(failed(error)) };
-        let slug = problem.kind.rsplit('/').next().unwrap_or_default().to_owned();
-        Err(Failure::Answered { slug, detail: problem.detail })
-    }
+fn question(process: &ProcessArgs) -> Result<Question, Failure> {
+    let who = (Role::Sre, subject(&process.sub));
+    Question::open((&process.url, SETS_PATH), &process.data_dir, who)
 }
 
 fn version_text(version: Option<i64>) -> String {

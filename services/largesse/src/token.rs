@@ -34,6 +34,9 @@ fn role(name: RoleName) -> edge::Role {
     match name {
         RoleName::Viewer => edge::Role::Viewer,
         RoleName::Finance => edge::Role::Finance,
+        RoleName::FinanceMaker => edge::Role::FinanceMaker,
+        RoleName::FinanceChecker => edge::Role::FinanceChecker,
+        RoleName::Auditor => edge::Role::Auditor,
         RoleName::Sre => edge::Role::Sre,
     }
 }

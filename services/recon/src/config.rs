@@ -1,9 +1,15 @@
 //! Recon's settings; defaults in `recon.default.toml`, commented.
 
+use crate::app::run_desk::Pace;
+use crate::domain::action::Limits;
 use crate::domain::effect::{BadVoucherRule, VoucherRule, VoucherRules};
+use crate::domain::healing::{BadHealing, Healing};
+use crate::domain::severity::{BadSeverities, Severities, SeverityRule};
+use chrono::TimeDelta;
 use figment::Figment;
 use figment::providers::{Format, Toml};
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 
 /// The commented defaults, as the program ships them.
 pub const DEFAULTS: &str = include_str!("../recon.default.toml");
@@ -17,6 +23,14 @@ pub struct Config {
     pub batch_rows_max: usize,
     pub keep_days: u16,
     pub lease_ms: u64,
+    pub desk_every_ms: u64,
+    pub open_after_s: u32,
+    pub recheck_every_s: u32,
+    pub write_off_coins_max: i64,
+    pub grant_coins_max: i64,
+    pub wait_days_max: u16,
+    pub healing: Healing,
+    pub severities: Vec<SeverityRule>,
     pub voucher_rules: Vec<VoucherRule>,
 }
 
@@ -27,6 +41,10 @@ pub enum ConfigError {
     Unreadable(Box<figment::Error>),
     #[error(transparent)]
     VoucherRule(#[from] BadVoucherRule),
+    #[error(transparent)]
+    Severities(#[from] BadSeverities),
+    #[error(transparent)]
+    Healing(#[from] BadHealing),
     #[error("{0} must be above zero")]
     Zero(&'static str),
 }
@@ -50,6 +68,7 @@ impl Config {
             ("compare_every_ms", self.compare_every_ms),
             ("gather_ms", self.gather_ms),
             ("lease_ms", self.lease_ms),
+            ("desk_every_ms", self.desk_every_ms),
         ] {
             if value == 0 {
                 return Err(ConfigError::Zero(name));
@@ -62,5 +81,39 @@ impl Config {
             return Err(ConfigError::Zero("keep_days"));
         }
         Ok(VoucherRules::try_new(&self.voucher_rules)?)
+    }
+
+    /// How bad breaks are, with what people and rules may do about them.
+    ///
+    /// # Errors
+    /// [`ConfigError`], with what is wrong.
+    pub fn checked_desk(&self) -> Result<Severities, ConfigError> {
+        for (name, value) in [
+            ("recheck_every_s", i64::from(self.recheck_every_s)),
+            ("wait_days_max", i64::from(self.wait_days_max)),
+            ("grant_coins_max", self.grant_coins_max),
+        ] {
+            if value <= 0 {
+                return Err(ConfigError::Zero(name));
+            }
+        }
+        self.healing.check()?;
+        Ok(Severities::try_new(&self.severities)?)
+    }
+
+    pub(crate) fn limits(&self) -> Limits {
+        Limits {
+            write_off_coins_max: self.write_off_coins_max,
+            grant_coins_max: self.grant_coins_max,
+            wait_days_max: self.wait_days_max,
+        }
+    }
+
+    pub(crate) fn pace(&self) -> Pace {
+        Pace {
+            turn_every: Duration::from_millis(self.desk_every_ms),
+            open_after: TimeDelta::seconds(i64::from(self.open_after_s)),
+            recheck_every: Duration::from_secs(u64::from(self.recheck_every_s)),
+        }
     }
 }

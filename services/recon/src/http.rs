@@ -1,14 +1,17 @@
 //! The HTTP face: the only place that knows status codes.
 
+mod desk;
+mod trail;
+
+use crate::app::act_on_break::Desk;
+use crate::app::desk_error::DeskError;
 use crate::app::read_lag::Lag;
 use crate::domain::break_state::BreakState;
-use crate::store::breaks::{self, BreakView};
+use crate::store::breaks::{self, BreakView, Filter};
 use axum::extract::State;
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::{Json, Router};
-use contracts::class::{Classed, ErrorClass};
-use edge::{Finance, FinanceOrSre, Problem, ProblemDocument, Query};
-use pg::Db;
+use edge::{FinanceOrSre, FinanceReader, Problem, ProblemDocument, Query};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use utoipa::{IntoParams, OpenApi, ToSchema};
@@ -19,13 +22,26 @@ const PAGE_LEN_MAX: i64 = 200;
 /// What the routes need.
 #[derive(Clone)]
 pub(crate) struct Api {
-    pub db: Db,
+    pub desk: Desk,
     pub lag: Arc<dyn Fn() -> Lag + Send + Sync>,
 }
 
 /// The routes of this service.
 pub(crate) fn router(api: Api) -> Router {
-    Router::new().route("/v1/breaks", get(list_breaks)).route("/v1/recon/lag", get(get_lag)).with_state(api)
+    Router::new()
+        .route("/v1/breaks", get(list_breaks))
+        .route("/v1/recon/lag", get(get_lag))
+        .route("/v1/finance/breaks", get(desk::list_breaks))
+        .route("/v1/finance/breaks/{break_id}", get(desk::get_break))
+        .route("/v1/finance/breaks/{break_id}/assignments", post(desk::assign))
+        .route("/v1/finance/breaks/{break_id}/comments", post(desk::comment))
+        .route("/v1/finance/breaks/{break_id}/proposals", post(desk::propose))
+        .route("/v1/finance/breaks/{break_id}/approvals", post(desk::approve))
+        .route("/v1/finance/breaks/{break_id}/rejections", post(desk::reject))
+        .route("/v1/finance/breaks/{break_id}/reopenings", post(desk::reopen))
+        .route("/v1/finance/audit", get(trail::list_steps))
+        .route("/v1/finance/audit/verification", get(trail::verify))
+        .with_state(api)
 }
 
 /// The OpenAPI of this service.
@@ -34,7 +50,20 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 }
 
 #[derive(OpenApi)]
-#[openapi(paths(list_breaks, get_lag))]
+#[openapi(paths(
+    list_breaks,
+    get_lag,
+    desk::list_breaks,
+    desk::get_break,
+    desk::assign,
+    desk::comment,
+    desk::propose,
+    desk::approve,
+    desk::reject,
+    desk::reopen,
+    trail::list_steps,
+    trail::verify
+))]
 struct Document;
 
 #[derive(Deserialize, IntoParams)]
@@ -57,20 +86,6 @@ struct Breaks {
     not_closed_count: i64,
 }
 
-#[derive(Debug, thiserror::Error)]
-#[error("the database failed")]
-struct DbFailed(#[from] sqlx::Error);
-
-impl Classed for DbFailed {
-    fn class(&self) -> ErrorClass {
-        ErrorClass::Transient
-    }
-
-    fn slug(&self) -> &'static str {
-        "database-unavailable"
-    }
-}
-
 /// Differences found by reconciliation, newest first.
 #[utoipa::path(
     get,
@@ -81,14 +96,14 @@ impl Classed for DbFailed {
         (status = 200, description = "One page of breaks.", body = Breaks),
         (status = 400, description = "A parameter cannot be read.", body = ProblemDocument),
         (status = 401, description = "No valid token.", body = ProblemDocument),
-        (status = 403, description = "Only finance may read breaks.", body = ProblemDocument),
+        (status = 403, description = "Only finance and auditors may read breaks.", body = ProblemDocument),
         (status = 422, description = "The limit is out of range.", body = ProblemDocument),
     ),
     security(("bearer" = []))
 )]
 async fn list_breaks(
     State(api): State<Api>,
-    _finance: Finance,
+    _reader: FinanceReader,
     Query(page): Query<Page>,
 ) -> Result<Json<Breaks>, Problem> {
     let limit = page.limit.unwrap_or(50);
@@ -96,8 +111,10 @@ async fn list_breaks(
         let detail = format!("limit is from 1 to {PAGE_LEN_MAX}");
         return Err(Problem::rejected("limit-out-of-range", detail).with("field", "limit"));
     }
-    let breaks = breaks::list(&api.db, page.before, page.state, limit).await.map_err(DbFailed)?;
-    let not_closed_count = breaks::count_not_closed(&api.db).await.map_err(DbFailed)?;
+    let filter = Filter { state: page.state, ..Filter::default() };
+    let db = &api.desk.db;
+    let breaks = breaks::list(db, page.before, &filter, limit).await.map_err(DeskError::Db)?;
+    let not_closed_count = breaks::count_not_closed(db).await.map_err(DeskError::Db)?;
     Ok(Json(Breaks { breaks, not_closed_count }))
 }
 

@@ -2,7 +2,9 @@
 //!
 //! Promises: each closed minute of each partition is compared once between entries and orders, and between
 //! orders and items; each range of vouchers with the rows it covers. What differs becomes a typed break, once.
-//! Minutes that agree cost no reading of rows. Changes nothing in any other service's tables.
+//! Minutes that agree cost no reading of rows. Changes nothing in any other service's tables: what is put right is put
+//! right by the owning service's own command, once, after two people or a rule said so, and every step of it is in a
+//! trail that shows when it was changed.
 
 mod app;
 mod config;
@@ -11,23 +13,38 @@ mod http;
 mod readers;
 mod store;
 
+pub use app::act_on_break::Deed;
+pub use app::commands::{CommandError, Commands};
+pub use app::read_break::{BreakDetail, SideView};
 pub use app::read_lag::{Lag, PairLag, ReaderLag};
 pub use app::sources::Sources;
+pub use app::verify_trail::{Verified, verify_trail};
 pub use config::{Config, ConfigError, DEFAULTS};
+pub use domain::action::{Action, ActionKind, VoucherLine};
 pub use domain::break_kind::BreakKind;
 pub use domain::break_state::{BreakState, BreakStep, WrongStep};
+pub use domain::chain::{Anchor, BadAnchor, Fault, FaultKind};
 pub use domain::effect::{BadVoucherRule, VoucherRule};
+pub use domain::healing::{Healing, HealingRule};
+pub use domain::severity::{Severity, SeverityRule};
 pub use http::openapi;
-pub use store::breaks::BreakView;
+pub use store::audit::StepView;
+pub use store::breaks::{BreakView, ClosedWhy};
+pub use store::desk::CommentView;
+pub use store::proposals::{Decision, EffectOutcome, EffectView, ProposalView};
 
+use app::act_on_break::Desk;
 use app::compare_minutes::{CompareError, Progress, compare_minutes};
 use app::compare_vouchers::{Covered, VoucherCheck};
+use app::heal_breaks::Healer;
 use app::read_lag::{lag_of_pairs, lag_of_readers};
+use app::run_desk::DeskWork;
 use app::seen::Seen;
 use bus::Bus;
 use chrono::{TimeDelta, Utc};
 use contracts::log::minute_of;
 use domain::effect::VoucherRules;
+use domain::severity::Severities;
 use ids::{GroupSet, Partition};
 use pg::Db;
 use readers::on_log::OnLog;
@@ -37,6 +54,7 @@ use seqlog::{
 };
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use store::breaks::Filter;
 use store::{digests, marks, voucher_ranges};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -44,7 +62,10 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 /// The tables of this service, migrated after seqlog's own.
 pub static MIGRATOR: std::sync::LazyLock<pg::Migrator> = std::sync::LazyLock::new(|| {
-    pg::migrator(&[(101, "init", include_str!("../../../migrations/recon/0101_init.sql"))])
+    pg::migrator(&[
+        (101, "init", include_str!("../../../migrations/recon/0101_init.sql")),
+        (102, "desk", include_str!("../../../migrations/recon/0102_desk.sql")),
+    ])
 });
 
 /// What recon's nodes share: all of it is one node's.
@@ -65,6 +86,8 @@ pub struct Deps {
     pub db: Db,
     pub bus: Bus,
     pub sources: Sources,
+    /// What other services do about breaks.
+    pub commands: Arc<dyn Commands>,
     pub config: Config,
     /// The node's name: unique among live nodes, the same after a restart.
     pub node: String,
@@ -94,6 +117,7 @@ struct Shown {
 /// Recon at work, or standing by.
 pub struct Running {
     db: Db,
+    desk: Desk,
     shown: Shown,
     membership: Membership,
     stop: watch::Sender<bool>,
@@ -105,13 +129,18 @@ pub struct Running {
 /// # Errors
 /// [`StartError`], before anything is read.
 pub async fn start(deps: Deps) -> Result<Running, StartError> {
-    let Deps { db, bus, sources, config, node } = deps;
+    let Deps { db, bus, sources, commands, config, node } = deps;
     let rules = config.checked_rules()?;
+    let severities = Arc::new(config.checked_desk()?);
+    let (limits, sources_of_desk) = (config.limits(), sources.clone());
+    let desk = Desk { db: db.clone(), sources: sources_of_desk, commands, limits, severities };
     let lease = Duration::from_millis(config.lease_ms);
     let settings = NodeSettings { node, lease, spread: Spread::OneNode };
     let membership = Membership::join(db.clone(), READER_GROUP, settings).await?;
     let shown = Shown::default();
-    let parts = Parts { db: db.clone(), bus, sources, rules, config, shown: shown.clone() };
+    let desk_of_work = desk.clone();
+    let parts =
+        Parts { db: db.clone(), bus, sources, desk: desk_of_work, rules, config, shown: shown.clone() };
     let ownership = membership.ownership();
     let work = match ownership.share().wanted() {
         GroupSet::ALL => Some(parts.begin().await?),
@@ -119,7 +148,7 @@ pub async fn start(deps: Deps) -> Result<Running, StartError> {
     };
     let (stop, shutdown) = watch::channel(false);
     let task = tokio::spawn(parts.work_in_turns(ownership, work, shutdown));
-    Ok(Running { db, shown, membership, stop, task })
+    Ok(Running { db, desk, shown, membership, stop, task })
 }
 
 /// What work is made from.
@@ -127,6 +156,7 @@ struct Parts {
     db: Db,
     bus: Bus,
     sources: Sources,
+    desk: Desk,
     rules: VoucherRules,
     config: Config,
     shown: Shown,
@@ -213,11 +243,15 @@ impl Parts {
             seen,
             sources: self.sources.clone(),
             rules: self.rules.clone(),
+            severities: Arc::clone(&self.desk.severities),
             config: self.config.clone(),
             progress,
             covered,
             shown: Arc::clone(&self.shown.progress),
         };
+        let healer = Healer::new(self.config.healing.clone());
+        let desk = DeskWork::new(self.desk.clone(), self.config.pace(), healer);
+        tasks.push(tokio::spawn(desk.run(shutdown.clone())));
         tasks.push(tokio::spawn(comparison.run(shutdown)));
         Ok(Work { stop, tasks })
     }
@@ -256,6 +290,7 @@ struct Comparison {
     seen: Seen,
     sources: Sources,
     rules: VoucherRules,
+    severities: Arc<Severities>,
     config: Config,
     progress: Progress,
     covered: Covered,
@@ -302,9 +337,15 @@ impl Comparison {
     }
 
     async fn turn(&mut self) -> Result<(), CompareError> {
-        let minutes = compare_minutes(&self.db, &self.seen, &self.sources, &mut self.progress).await;
-        let check =
-            VoucherCheck { db: &self.db, seen: &self.seen, sources: &self.sources, rules: &self.rules };
+        let progress = &mut self.progress;
+        let minutes = compare_minutes(&self.db, &self.seen, &self.sources, &self.severities, progress).await;
+        let check = VoucherCheck {
+            db: &self.db,
+            seen: &self.seen,
+            sources: &self.sources,
+            rules: &self.rules,
+            severities: &self.severities,
+        };
         let vouchers = check.run(&mut self.covered).await;
         self.shown.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&self.progress);
         for lag in lag_of_pairs(&self.progress, Utc::now()) {
@@ -325,7 +366,7 @@ impl Running {
     pub fn router(&self) -> axum::Router {
         let shown = self.shown.clone();
         let lag = Arc::new(move || lag_now(&shown));
-        http::router(http::Api { db: self.db.clone(), lag })
+        http::router(http::Api { desk: self.desk.clone(), lag })
     }
 
     /// Lag and stops of the readers, by name.
@@ -343,7 +384,7 @@ impl Running {
     /// # Errors
     /// Whatever the database says.
     pub async fn list_breaks(&self, limit: i64) -> Result<Vec<BreakView>, sqlx::Error> {
-        store::breaks::list(&self.db, None, None, limit).await
+        store::breaks::list(&self.db, None, &Filter::default(), limit).await
     }
 
     /// How many breaks are not closed.

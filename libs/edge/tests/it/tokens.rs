@@ -5,7 +5,8 @@ use axum::Router;
 use axum::body::Body;
 use axum::routing::{get as on_get, post as on_post};
 use edge::{
-    AnyRole, Finance, FinanceOrSre, Role, SessionCookies, Sre, TokenError, TokenKeys, Viewer, end_session,
+    AnyRole, Finance, FinanceOrSre, FinanceReader, FinanceWorker, Role, SessionCookies, Sre, TokenError,
+    TokenKeys, Viewer, end_session,
 };
 use http::{HeaderMap, Method, Request, header};
 use ids::Uuid;
@@ -21,6 +22,8 @@ fn router() -> Router {
             .route("/viewer", on_get(async |Viewer(viewer): Viewer| viewer.to_string()))
             .route("/viewer", on_post(async |Viewer(viewer): Viewer| viewer.to_string()))
             .route("/finance", on_get(async |who: Finance| who.sub.to_string()))
+            .route("/books", on_get(async |who: FinanceReader| who.role.as_str()))
+            .route("/desk", on_get(async |who: FinanceWorker| who.role.as_str()))
             .route("/sre", on_get(async |who: Sre| who.sub.to_string()))
             .route("/both", on_get(async |who: FinanceOrSre| who.role.as_str()))
             .route("/any", on_get(async |AnyRole(claims): AnyRole| claims.role.as_str())),
@@ -38,10 +41,13 @@ fn mint(role: Role) -> String {
 #[tokio::test]
 async fn a_role_opens_its_own_doors_only() {
     let router = router();
-    let doors = ["/viewer", "/finance", "/sre", "/both", "/any"];
+    let doors = ["/viewer", "/finance", "/books", "/desk", "/sre", "/both", "/any"];
     for (role, open) in [
         (Role::Viewer, ["/viewer", "/any"].as_slice()),
-        (Role::Finance, ["/finance", "/both", "/any"].as_slice()),
+        (Role::Finance, ["/finance", "/books", "/desk", "/both", "/any"].as_slice()),
+        (Role::FinanceMaker, ["/books", "/desk", "/both", "/any"].as_slice()),
+        (Role::FinanceChecker, ["/books", "/desk", "/both", "/any"].as_slice()),
+        (Role::Auditor, ["/books", "/both", "/any"].as_slice()),
         (Role::Sre, ["/sre", "/both", "/any"].as_slice()),
     ] {
         let bearer = format!("Bearer {}", mint(role));
@@ -122,7 +128,11 @@ fn a_token_of_another_key_another_algorithm_or_another_form_is_invalid() {
 fn a_short_secret_is_refused_and_no_secret_shows() {
     assert_eq!(TokenKeys::from_secret(&[7; 31]).expect_err("too short"), TokenError::SecretTooShort);
     assert_eq!(format!("{:?}", keys()), "TokenKeys(…)");
-    assert_eq!("sre".parse(), Ok(Role::Sre));
+    for role in Role::OF_PEOPLE {
+        assert_eq!(role.as_str().parse(), Ok(role));
+        assert_eq!(serde_json::to_value(role).expect("plain"), role.as_str(), "one name everywhere");
+    }
+    assert_eq!("internal".parse::<Role>(), Err(TokenError::NoSuchRole), "no person has it");
     assert_eq!("root".parse::<Role>(), Err(TokenError::NoSuchRole));
 }
 

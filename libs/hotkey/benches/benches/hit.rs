@@ -3,13 +3,15 @@
 
 use cache::Cache;
 use contracts::lane::Lane;
-use criterion::{BenchmarkId, Criterion, Throughput};
+use criterion::measurement::WallTime;
+use criterion::{BenchmarkGroup, BenchmarkId, Criterion, Throughput};
 use hotkey::{HotSettings, HotValues};
 use hotkey_benches::{keys, runtime, zipf};
 use std::collections::HashMap;
 use std::hint::black_box;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio::runtime::Runtime;
 
 const KEYS: usize = 64;
 const TASKS: u64 = 256;
@@ -73,19 +75,7 @@ fn main() {
             });
         });
 
-        // What no cache can be faster than: a map that never changes, so that nothing is checked, counted or evicted.
-        let plain: Arc<HashMap<String, Arc<[u8]>, foldhash::fast::RandomState>> =
-            Arc::new(keys.iter().map(|key| (key.clone(), value.clone())).collect());
-        group.bench_function(BenchmarkId::new("floor_map_and_arc", threads), |bench| {
-            bench.iter_custom(|iters| {
-                hits!(runtime, iters, drawn, plain, |map, key| Arc::clone(map.get(key).expect("held")))
-            });
-        });
-        group.bench_function(BenchmarkId::new("floor_map_alone", threads), |bench| {
-            bench.iter_custom(|iters| {
-                hits!(runtime, iters, drawn, plain, |map, key| black_box(map.get(key).expect("held")).len())
-            });
-        });
+        floors(&mut group, &runtime, threads, &drawn, &value);
 
         let moka = runtime.block_on(filled_moka(&keys, &value));
         group.bench_function(BenchmarkId::new("moka", threads), |bench| {
@@ -121,6 +111,28 @@ fn main() {
     }
     group.finish();
     criterion.final_summary();
+}
+
+/// What no cache can be faster than: a map that never changes, so that nothing is checked, counted or evicted.
+fn floors(
+    group: &mut BenchmarkGroup<'_, WallTime>,
+    runtime: &Runtime,
+    threads: usize,
+    drawn: &Arc<(Vec<String>, Vec<u8>)>,
+    value: &Arc<[u8]>,
+) {
+    let plain: Arc<HashMap<String, Arc<[u8]>, foldhash::fast::RandomState>> =
+        Arc::new(drawn.0.iter().map(|key| (key.clone(), value.clone())).collect());
+    group.bench_function(BenchmarkId::new("floor_map_and_arc", threads), |bench| {
+        bench.iter_custom(|iters| {
+            hits!(runtime, iters, drawn, plain, |map, key| Arc::clone(map.get(key).expect("held")))
+        });
+    });
+    group.bench_function(BenchmarkId::new("floor_map_alone", threads), |bench| {
+        bench.iter_custom(|iters| {
+            hits!(runtime, iters, drawn, plain, |map, key| black_box(map.get(key).expect("held")).len())
+        });
+    });
 }
 
 async fn filled_moka(keys: &[String], value: &Arc<[u8]>) -> moka::future::Cache<String, Arc<[u8]>> {

@@ -74,7 +74,7 @@ pub(super) async fn get_order(
 ) -> Result<Json<OrderView>, Problem> {
     let asker = match claims.role {
         Role::Viewer => Asker::Viewer(ViewerId::from_uuid(claims.sub)),
-        Role::Finance => Asker::Finance,
+        Role::Finance | Role::FinanceMaker | Role::FinanceChecker | Role::Auditor => Asker::Finance,
         Role::Sre | Role::Internal => return Err(TokenError::RoleNotAllowed.into()),
     };
     find_order(&state.db, &*state.wallet, asker, order_id).await.map(Json).map_err(find_problem)

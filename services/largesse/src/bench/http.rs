@@ -5,8 +5,8 @@ use super::children::Children;
 use super::echo::Echo;
 use super::figure::{Figure, Sample};
 use super::load::{self, CONNECTIONS, Pace, Target};
-use super::server::Bed;
 use super::peak::{self, Peak};
+use super::server::Bed;
 use super::writes::{Counters, WriteCost};
 use super::{prove, wanted};
 use crate::cli::{BenchArgs, ServiceName};
@@ -21,8 +21,8 @@ use contracts::wallet::{Act, Command};
 use edge::{Role, TokenKeys};
 use ids::{RequestId, RoomId, StreamerId, Uuid, ViewerId};
 use money::Coins;
-use serde::Serialize;
 use reqwest::header::HeaderValue;
+use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -172,7 +172,8 @@ impl HttpBench<'_> {
             accepted.push(peak.accepted);
             told.push(Pipeline { writes, recon_lag_p99_ms, peak });
         }
-        let yardstick = format!("accepted at best within {}; the load is {PIPELINE_LOAD} % of it", peak::PROMISE);
+        let yardstick =
+            format!("accepted at best within {}; the load is {PIPELINE_LOAD} % of it", peak::PROMISE);
         told.sort_unstable();
         let median = told.get(told.len() / 2).cloned();
         Ok((Figure::new(PIPELINE, &yardstick, &through, &accepted).with_target(800), median))

@@ -3,6 +3,7 @@
 mod bad_days;
 mod command_line;
 mod crashes;
+mod desk;
 mod doctor;
 mod doubling;
 mod evening;

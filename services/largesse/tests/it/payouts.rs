@@ -31,6 +31,8 @@ struct House {
     db: Db,
     orders: Appender<gift::OrdersTable>,
     orders_db: Db,
+    /// Entries that orders were derived from so far.
+    entries: i64,
     _gift: Membership,
     settlement: settlement::Running,
     clearing: clearing::Running,
@@ -95,10 +97,22 @@ impl House {
         });
         let clearing = clearing.await.expect("clearing starts");
         let keys = TokenKeys::from_secret(&[7; 32]).expect("long enough");
-        House { _databases: databases, db, orders, orders_db, _gift: gift, settlement, clearing, keys }
+        House {
+            _databases: databases,
+            db,
+            orders,
+            orders_db,
+            entries: 0,
+            _gift: gift,
+            settlement,
+            clearing,
+            keys,
+        }
     }
 
-    async fn append(&mut self, order: Order) {
+    async fn append(&mut self, mut order: Order) {
+        self.entries += 1;
+        order.stamp.origin_seq = self.entries;
         let mut tx = self.orders_db.begin().await.expect("begins");
         self.orders.append(&mut tx, vec![order]).await.expect("appends");
         tx.commit().await.expect("commits");

@@ -8,6 +8,7 @@ use super::sources::{Sources, read_range};
 use crate::domain::break_kind::BreakKind;
 use crate::domain::compare::{Finding, compare_facts};
 use crate::domain::saying::{Saying, Side, logs_of, name_of};
+use crate::domain::severity::Severities;
 use crate::store::breaks::NewBreak;
 use crate::store::digests::{self, Fold};
 use crate::store::marks::{self, Outcome};
@@ -16,7 +17,7 @@ use contracts::log::{Minute, Seq};
 use ids::Partition;
 use pg::Db;
 use seqlog::{LogSource, PullError};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Digests one turn reads of one partition; more wait for the next turn.
 const DIGESTS_MAX: i64 = 4_000;
@@ -41,6 +42,7 @@ pub async fn compare_minutes(
     db: &Db,
     seen: &Seen,
     sources: &Sources,
+    severities: &Severities,
     progress: &mut Progress,
 ) -> Result<(), CompareError> {
     let mut failed = None;
@@ -54,7 +56,7 @@ pub async fn compare_minutes(
         if from >= until {
             continue;
         }
-        match compare_place(db, sources, place, (from, until)).await {
+        match compare_place(db, (sources, severities), place, (from, until)).await {
             Ok(Compared { until, rows: Rows::None }) => {
                 idle.insert(place, until);
                 progress.insert(place, until);
@@ -82,7 +84,7 @@ struct Compared {
 
 async fn compare_place(
     db: &Db,
-    sources: &Sources,
+    (sources, severities): (&Sources, &Severities),
     place: (Pair, Partition),
     (from, until): (Minute, Minute),
 ) -> Result<Compared, CompareError> {
@@ -110,16 +112,44 @@ async fn compare_place(
         }
         outcomes.insert(minute, Outcome::Different);
         metrics::counter!("largesse_recon_minutes_different_total", "pair" => name_of(place.0)).increment(1);
-        let ranges = [before, after].map(|fold| fold.map(|fold| (fold.first_seq, fold.last_seq)));
-        let findings = compare_rows(sources, place, minute, ranges).await?;
-        if findings.is_empty() {
-            found.push(digest_break(place, minute, [before, after]));
-        }
-        found.extend(findings.into_iter().map(|finding| break_of(place, minute, &finding)));
+        found.extend(breaks_of_minute(sources, place, minute, [before, after]).await?);
     }
-    let new = marks::record_compared(db, place, &outcomes, until, &found).await?;
+    let new = marks::record_compared(db, place, &outcomes, until, (&found, severities)).await?;
     report(&new, name_of(place.0), place.1);
     Ok(Compared { until, rows: Rows::Some })
+}
+
+/// What differs in one minute whose digests do.
+async fn breaks_of_minute(
+    sources: &Sources,
+    place: (Pair, Partition),
+    minute: Minute,
+    sides: [Option<Fold>; 2],
+) -> Result<Vec<NewBreak>, CompareError> {
+    let ranges = sides.map(|fold| fold.map(|fold| (fold.first_seq, fold.last_seq)));
+    let findings = compare_rows(sources, place, minute, ranges).await?;
+    if findings.is_empty() {
+        return Ok(vec![digest_break(place, minute, sides)]);
+    }
+    Ok(findings.iter().map(|finding| break_of(place, minute, finding)).collect())
+}
+
+/// The keys of the facts that differ in one minute, as its digests stand now.
+///
+/// # Errors
+/// [`CompareError`]: a log is away.
+pub async fn differences_of_minute(
+    sources: &Sources,
+    place: (Pair, Partition),
+    minute: Minute,
+    (before, after): (Option<Fold>, Option<Fold>),
+) -> Result<BTreeSet<String>, CompareError> {
+    let digest = |fold: Option<Fold>| fold.map(|fold| fold.digest).unwrap_or_default();
+    if digest(before) == digest(after) {
+        return Ok(BTreeSet::new());
+    }
+    let differs = breaks_of_minute(sources, place, minute, [before, after]).await?;
+    Ok(differs.into_iter().map(|found| found.fact_key).collect())
 }
 
 /// Says loudly that breaks were found.

@@ -10,6 +10,7 @@ use super::seen::{Place, Seen};
 use super::sources::{Sources, read_range};
 use crate::domain::break_kind::BreakKind;
 use crate::domain::effect::{Effect, Effective, VoucherRules};
+use crate::domain::severity::Severities;
 use crate::domain::voucher_check::{VoucherFinding, VoucherRange, check_range, totals_of_effects};
 use crate::store::breaks::NewBreak;
 use crate::store::voucher_ranges;
@@ -32,6 +33,7 @@ pub struct VoucherCheck<'a> {
     pub seen: &'a Seen,
     pub sources: &'a Sources,
     pub rules: &'a VoucherRules,
+    pub severities: &'a Severities,
 }
 
 impl VoucherCheck<'_> {
@@ -156,6 +158,7 @@ impl VoucherCheck<'_> {
         found: &[NewBreak],
         covered: &mut Covered,
     ) -> Result<(), CompareError> {
+        let found = (found, self.severities);
         let new = voucher_ranges::record_compared(self.db, place, (voucher_seq, seq), found).await?;
         report(&new, place.0.as_str(), place.1);
         covered.insert(place, seq);

@@ -2,13 +2,22 @@
 
 use crate::domain::break_kind::BreakKind;
 use crate::domain::break_state::BreakState;
+use crate::domain::chain::Step;
+use crate::domain::saying::name_of;
+use crate::domain::severity::{Judged, Severities, Severity};
+use crate::store::audit;
 use chrono::{DateTime, Utc};
+use contracts::digest::Pair;
 use contracts::log::Minute;
 use ids::{BreakId, OrderId, Partition, Uuid, named_id};
 use pg::Db;
 use serde::{Deserialize, Serialize};
 use sqlx::{PgConnection, Row};
+use std::collections::BTreeSet;
 use utoipa::ToSchema;
+
+/// Who acts where nobody does, in the trail.
+pub const SYSTEM_ACTOR: &str = "recon";
 
 /// A difference to be recorded.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,13 +35,14 @@ pub struct NewBreak {
 }
 
 const INSERT: &str = "
-INSERT INTO {s}.breaks (break_id, fact_key, kind, logs, partition, minute, order_id, coins, evidence)
-SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::smallint[], $6::integer[], $7::uuid[],
-    $8::bigint[], $9::jsonb[])
+INSERT INTO {s}.breaks (break_id, fact_key, kind, logs, partition, minute, order_id, coins, evidence, severity,
+    due_at, detected_at)
+SELECT b.*, $12 FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::smallint[], $6::integer[],
+    $7::uuid[], $8::bigint[], $9::jsonb[], $10::smallint[], $11::timestamptz[]) AS b
 ON CONFLICT (fact_key) DO NOTHING
-RETURNING kind";
+RETURNING break_id";
 
-/// Records differences; returns the kinds of those that are new.
+/// Records differences, each with its first step in the trail; returns the kinds of those that are new.
 ///
 /// # Errors
 /// Whatever the database says.
@@ -40,12 +50,15 @@ pub async fn insert_in_tx(
     tx: &mut PgConnection,
     db: &Db,
     breaks: &[NewBreak],
+    severities: &Severities,
 ) -> Result<Vec<BreakKind>, sqlx::Error> {
     if breaks.is_empty() {
         return Ok(Vec::new());
     }
-    let kinds: Vec<String> = sqlx::query_scalar(db.sql(INSERT))
-        .bind(breaks.iter().map(|found| named_id("break", &found.fact_key)).collect::<Vec<_>>())
+    let now = Utc::now();
+    let judged: Vec<Judged> = breaks.iter().map(|found| severities.judge_new(found.coins, now)).collect();
+    let new: Vec<Uuid> = sqlx::query_scalar(db.sql(INSERT))
+        .bind(breaks.iter().map(NewBreak::id).collect::<Vec<_>>())
         .bind(breaks.iter().map(|found| found.fact_key.as_str()).collect::<Vec<_>>())
         .bind(breaks.iter().map(|found| found.kind.as_str()).collect::<Vec<_>>())
         .bind(breaks.iter().map(|found| found.logs.as_str()).collect::<Vec<_>>())
@@ -54,13 +67,61 @@ pub async fn insert_in_tx(
         .bind(breaks.iter().map(|found| found.order_id.map(OrderId::uuid)).collect::<Vec<_>>())
         .bind(breaks.iter().map(|found| found.coins).collect::<Vec<_>>())
         .bind(breaks.iter().map(|found| found.evidence.clone()).collect::<Vec<_>>())
-        .fetch_all(tx)
+        .bind(judged.iter().map(|judged| judged.severity.code()).collect::<Vec<_>>())
+        .bind(judged.iter().map(|judged| judged.due_at).collect::<Vec<_>>())
+        .bind(now)
+        .fetch_all(&mut *tx)
         .await?;
-    Ok(kinds.iter().filter_map(|kind| kind_named(kind)).collect())
+    let new: BTreeSet<Uuid> = new.into_iter().collect();
+    let is_new = |(found, _): &(&NewBreak, &Judged)| new.contains(&found.id());
+    let found: Vec<(&NewBreak, &Judged)> = breaks.iter().zip(&judged).filter(is_new).collect();
+    let steps = found.iter().map(|(found, judged)| detected(found, judged)).collect();
+    if !found.is_empty() {
+        audit::append_in_tx(tx, db, steps, now).await?;
+    }
+    Ok(found.iter().map(|(found, _)| found.kind).collect())
+}
+
+impl NewBreak {
+    fn id(&self) -> Uuid {
+        named_id("break", &self.fact_key)
+    }
+}
+
+fn detected(found: &NewBreak, judged: &Judged) -> Step {
+    let body = serde_json::json!({
+        "fact": found.fact_key, "kind": found.kind.as_str(), "coins": found.coins, "evidence": found.evidence,
+        "severity": judged.severity.as_str(), "due_at": judged.due_at,
+    });
+    Step { actor: SYSTEM_ACTOR.to_owned(), act: "detected", subject: found.id().to_string(), body }
 }
 
 fn kind_named(name: &str) -> Option<BreakKind> {
     serde_json::from_value(serde_json::Value::String(name.to_owned())).ok()
+}
+
+/// Why a break is closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ClosedWhy {
+    /// What was late arrived: both logs say the same now.
+    LogsAgree,
+    /// The owning service's own record of the command was read again.
+    EffectProven,
+    WrittenOff,
+}
+
+impl ClosedWhy {
+    const ALL: [ClosedWhy; 3] = [ClosedWhy::LogsAgree, ClosedWhy::EffectProven, ClosedWhy::WrittenOff];
+
+    /// The number in the column `closed_why`. Part of the stored format.
+    pub const fn code(self) -> i16 {
+        match self {
+            ClosedWhy::LogsAgree => 1,
+            ClosedWhy::EffectProven => 2,
+            ClosedWhy::WrittenOff => 3,
+        }
+    }
 }
 
 /// A difference found by reconciliation.
@@ -85,12 +146,55 @@ pub struct BreakView {
     #[schema(value_type = Object)]
     pub evidence: serde_json::Value,
     pub detected_at: DateTime<Utc>,
+    /// Counts the steps: a step is taken on the version it was decided on, or not at all.
+    pub version: i32,
+    pub severity: Severity,
+    /// When it should be closed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub due_at: Option<DateTime<Utc>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub assignee_id: Option<Uuid>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub waits_until: Option<DateTime<Utc>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub closed_at: Option<DateTime<Utc>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub closed_why: Option<ClosedWhy>,
+    /// The first break about the same fact, where this one is not the first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reopens_id: Option<BreakId>,
 }
 
-const LIST: &str = "
-SELECT break_no, break_id, kind, logs, partition, minute, order_id, coins, state, evidence, detected_at
-FROM {s}.breaks WHERE ($1::bigint IS NULL OR break_no < $1) AND ($2::smallint IS NULL OR state = $2)
-ORDER BY break_no DESC LIMIT $3";
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "SELECT break_no, break_id, kind, logs, partition, minute, order_id, coins, state, evidence, detected_at, \
+             version, severity, due_at, assignee_id, waits_until, closed_at, closed_why, reopens_id FROM {s}.breaks ",
+            $rest
+        )
+    };
+}
+
+/// Which breaks are listed.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    pub state: Option<BreakState>,
+    pub kind: Option<BreakKind>,
+    /// This severity or worse.
+    pub severity: Option<Severity>,
+    pub assignee_id: Option<Uuid>,
+    pub order_id: Option<OrderId>,
+    /// Only those that should be closed by now.
+    pub due_before: Option<DateTime<Utc>>,
+}
+
+const LIST: &str = select!(
+    "WHERE ($1::bigint IS NULL OR break_no < $1) AND ($2::smallint IS NULL OR state = $2)
+       AND ($4::text IS NULL OR kind = $4) AND ($5::smallint IS NULL OR severity >= $5)
+       AND ($6::uuid IS NULL OR assignee_id = $6) AND ($7::uuid IS NULL OR order_id = $7)
+       AND ($8::timestamptz IS NULL OR (due_at < $8 AND state <> 7))
+     ORDER BY break_no DESC LIMIT $3"
+);
 
 /// Breaks, newest first.
 ///
@@ -99,13 +203,126 @@ ORDER BY break_no DESC LIMIT $3";
 pub async fn list(
     db: &Db,
     before: Option<i64>,
-    state: Option<BreakState>,
+    filter: &Filter,
     limit: i64,
 ) -> Result<Vec<BreakView>, sqlx::Error> {
     let reading = db.reading();
-    let list = sqlx::query(reading.sql(LIST)).bind(before).bind(state.map(BreakState::code)).bind(limit);
+    let list = sqlx::query(reading.sql(LIST))
+        .bind(before)
+        .bind(filter.state.map(BreakState::code))
+        .bind(limit)
+        .bind(filter.kind.map(BreakKind::as_str))
+        .bind(filter.severity.map(Severity::code))
+        .bind(filter.assignee_id)
+        .bind(filter.order_id.map(OrderId::uuid))
+        .bind(filter.due_before);
     let rows = reading.fetch_all(list).await?;
     rows.iter().map(break_of_row).collect()
+}
+
+const FIND: &str = select!("WHERE break_id = $1");
+
+/// One break, as it stands.
+///
+/// # Errors
+/// Whatever the database says.
+pub async fn find(db: &Db, break_id: BreakId) -> Result<Option<BreakView>, sqlx::Error> {
+    let row = sqlx::query(db.sql(FIND)).bind(break_id.uuid()).fetch_optional(db.pool()).await?;
+    row.as_ref().map(break_of_row).transpose()
+}
+
+/// One break within a transaction, after a step of it.
+///
+/// # Errors
+/// Whatever the database says; [`sqlx::Error::RowNotFound`] where there is none.
+pub async fn get_in_tx(tx: &mut PgConnection, db: &Db, break_id: BreakId) -> Result<BreakView, sqlx::Error> {
+    break_of_row(&sqlx::query(db.sql(FIND)).bind(break_id.uuid()).fetch_one(tx).await?)
+}
+
+const LIST_TO_OPEN: &str = select!("WHERE state = 1 AND detected_at <= $1 ORDER BY break_no LIMIT $2");
+const LIST_TO_WAKE: &str = select!("WHERE state = 8 AND waits_until <= $1 ORDER BY break_no LIMIT $2");
+const LIST_POSTED: &str =
+    select!("WHERE state = 6 AND detected_at <= $1 ORDER BY version, break_no LIMIT $2");
+const LIST_NOT_CLOSED: &str = select!("WHERE state <> 7 AND break_no > $1 ORDER BY break_no LIMIT $2");
+
+/// Breaks that wait for time to pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Timed {
+    /// Detected before an instant and not gone since.
+    ToOpen,
+    /// Put off until before an instant.
+    ToWake,
+    /// Done, and to be proven.
+    Posted,
+}
+
+/// Breaks whose time has come by `until`, at most `limit`.
+///
+/// # Errors
+/// Whatever the database says.
+pub async fn list_timed(
+    db: &Db,
+    timed: Timed,
+    until: DateTime<Utc>,
+    limit: i64,
+) -> Result<Vec<BreakView>, sqlx::Error> {
+    let list = match timed {
+        Timed::ToOpen => LIST_TO_OPEN,
+        Timed::ToWake => LIST_TO_WAKE,
+        Timed::Posted => LIST_POSTED,
+    };
+    let rows = sqlx::query(db.sql(list)).bind(until).bind(limit).fetch_all(db.pool()).await?;
+    rows.iter().map(break_of_row).collect()
+}
+
+/// Breaks that are not closed, after `after`, at most `limit`.
+///
+/// # Errors
+/// Whatever the database says.
+pub async fn list_not_closed(db: &Db, after: i64, limit: i64) -> Result<Vec<BreakView>, sqlx::Error> {
+    let rows = sqlx::query(db.sql(LIST_NOT_CLOSED)).bind(after).bind(limit).fetch_all(db.pool()).await?;
+    rows.iter().map(break_of_row).collect()
+}
+
+const LIST_OPEN_FACTS: &str = "
+SELECT break_no, break_id, state, version, split_part(fact_key, '#', 1) AS fact, logs, partition, minute
+FROM {s}.breaks WHERE state NOT IN (5, 7) AND minute IS NOT NULL AND break_no > $1 ORDER BY break_no LIMIT $2";
+
+/// A break between two logs that is not closed, and no command under way for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenFact {
+    pub break_no: i64,
+    pub break_id: BreakId,
+    pub state: BreakState,
+    pub version: i32,
+    /// The key of the first break about the fact.
+    pub fact: String,
+    pub pair: Pair,
+    pub partition: Partition,
+    pub minute: Minute,
+}
+
+/// Open breaks between two logs, after `after`, at most `limit`.
+///
+/// # Errors
+/// Whatever the database says.
+pub async fn list_open_facts(db: &Db, after: i64, limit: i64) -> Result<Vec<OpenFact>, sqlx::Error> {
+    let rows = sqlx::query(db.sql(LIST_OPEN_FACTS)).bind(after).bind(limit).fetch_all(db.pool()).await?;
+    let one = |row: &sqlx::postgres::PgRow| {
+        let (logs, partition): (String, i16) = (row.try_get("logs")?, row.try_get("partition")?);
+        let pair = Pair::ALL.into_iter().find(|pair| name_of(*pair) == logs);
+        Ok(OpenFact {
+            break_no: row.try_get("break_no")?,
+            break_id: BreakId::from_uuid(row.try_get("break_id")?),
+            state: BreakState::of_code(row.try_get("state")?).ok_or(sqlx::Error::RowNotFound)?,
+            version: row.try_get("version")?,
+            fact: row.try_get("fact")?,
+            pair: pair.ok_or(sqlx::Error::RowNotFound)?,
+            partition: Partition::try_from(partition).map_err(|e| sqlx::Error::Decode(e.into()))?,
+            minute: row.try_get("minute")?,
+        })
+    };
+    rows.iter().map(one).collect()
 }
 
 fn break_of_row(row: &sqlx::postgres::PgRow) -> Result<BreakView, sqlx::Error> {
@@ -122,6 +339,16 @@ fn break_of_row(row: &sqlx::postgres::PgRow) -> Result<BreakView, sqlx::Error> {
         coins: row.try_get("coins")?,
         evidence: row.try_get("evidence")?,
         detected_at: row.try_get("detected_at")?,
+        version: row.try_get("version")?,
+        severity: Severity::of_code(row.try_get("severity")?).ok_or(sqlx::Error::RowNotFound)?,
+        due_at: row.try_get("due_at")?,
+        assignee_id: row.try_get("assignee_id")?,
+        waits_until: row.try_get("waits_until")?,
+        closed_at: row.try_get("closed_at")?,
+        closed_why: row
+            .try_get::<Option<i16>, _>("closed_why")?
+            .and_then(|code| ClosedWhy::ALL.into_iter().find(|why| why.code() == code)),
+        reopens_id: row.try_get::<Option<Uuid>, _>("reopens_id")?.map(BreakId::from_uuid),
     })
 }
 
@@ -133,4 +360,14 @@ const COUNT_NOT_CLOSED: &str = "SELECT count(*) FROM {s}.breaks WHERE state <> 7
 /// Whatever the database says.
 pub async fn count_not_closed(db: &Db) -> Result<i64, sqlx::Error> {
     sqlx::query_scalar(db.sql(COUNT_NOT_CLOSED)).fetch_one(db.pool()).await
+}
+
+const COUNT_OVERDUE: &str = "SELECT count(*) FROM {s}.breaks WHERE state <> 7 AND due_at < $1";
+
+/// How many breaks should be closed by now and are not.
+///
+/// # Errors
+/// Whatever the database says.
+pub async fn count_overdue(db: &Db, now: DateTime<Utc>) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar(db.sql(COUNT_OVERDUE)).bind(now).fetch_one(db.pool()).await
 }

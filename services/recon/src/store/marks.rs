@@ -1,6 +1,7 @@
 //! How far logs are read and minutes compared.
 
 use crate::domain::break_kind::BreakKind;
+use crate::domain::severity::Severities;
 use crate::store::breaks::{self, NewBreak};
 use chrono::{DateTime, Utc};
 use contracts::digest::Pair;
@@ -99,7 +100,7 @@ pub async fn record_compared(
     (pair, partition): (Pair, Partition),
     minutes: &BTreeMap<Minute, Outcome>,
     before: Minute,
-    found: &[NewBreak],
+    (found, severities): (&[NewBreak], &Severities),
 ) -> Result<Vec<BreakKind>, sqlx::Error> {
     let code = |outcome: &Outcome| match outcome {
         Outcome::Equal => 1_i16,
@@ -115,13 +116,13 @@ pub async fn record_compared(
             .execute(&mut *tx)
             .await?;
     }
-    let new = breaks::insert_in_tx(&mut tx, db, found).await?;
     sqlx::query(db.sql(SAVE_PROGRESS))
         .bind(pair.code())
         .bind(partition.number())
         .bind(before)
         .execute(&mut *tx)
         .await?;
+    let new = breaks::insert_in_tx(&mut tx, db, found, severities).await?; // Last: it holds the trail's head.
     tx.commit().await?;
     Ok(new)
 }

@@ -1,6 +1,7 @@
 //! Vouchers waiting to be compared with the rows of their ranges, and how far that has come.
 
 use crate::domain::break_kind::BreakKind;
+use crate::domain::severity::Severities;
 use crate::domain::voucher_check::VoucherRange;
 use crate::store::breaks::{self, NewBreak};
 use chrono::{DateTime, Utc};
@@ -121,10 +122,9 @@ pub async fn record_compared(
     db: &Db,
     (source, partition): (LogName, Partition),
     (voucher_seq, covered_seq): (Seq, Seq),
-    found: &[NewBreak],
+    (found, severities): (&[NewBreak], &Severities),
 ) -> Result<Vec<BreakKind>, sqlx::Error> {
     let mut tx = db.begin().await?;
-    let new = breaks::insert_in_tx(&mut tx, db, found).await?;
     sqlx::query(db.sql(DELETE))
         .bind(partition.number())
         .bind(source.as_str())
@@ -137,6 +137,7 @@ pub async fn record_compared(
         .bind(covered_seq)
         .execute(&mut *tx)
         .await?;
+    let new = breaks::insert_in_tx(&mut tx, db, found, severities).await?; // Last: it holds the trail's head.
     tx.commit().await?;
     Ok(new)
 }

@@ -1,6 +1,7 @@
 //! Recon at work on a database of its own, fed from logs in memory.
 
 use crate::fake_log::FakeLog;
+use crate::fake_owner::FakeOwner;
 use bus::Bus;
 use chrono::{DateTime, TimeDelta, Utc};
 use contracts::entry::{Entry, EntryKind, Funds, FundsDelta, Outcome};
@@ -24,6 +25,9 @@ pub struct Bench {
     pub orders: Arc<FakeLog<Order>>,
     pub items: Arc<FakeLog<Item>>,
     pub vouchers: Arc<FakeLog<Voucher>>,
+    pub owner: Arc<FakeOwner>,
+    /// What the tests of breaks change of the settings.
+    pub tune: Box<dyn Fn(&mut Config) + Send + Sync>,
     _database: testkit::TestDatabase,
 }
 
@@ -35,7 +39,9 @@ impl Bench {
         let lane = Lane::Live;
         let (entries, orders) = (FakeLog::new(&bus, &lane), FakeLog::new(&bus, &lane));
         let (items, vouchers) = (FakeLog::new(&bus, &lane), FakeLog::new(&bus, &lane));
-        Bench { db, bus, entries, orders, items, vouchers, _database: database }
+        let owner = FakeOwner::new();
+        let tune = Box::new(|_: &mut Config| {});
+        Bench { db, bus, entries, orders, items, vouchers, owner, tune, _database: database }
     }
 
     pub async fn start(&self) -> Running {
@@ -44,7 +50,9 @@ impl Bench {
 
     pub async fn start_as(&self, node: &str) -> Running {
         let default = Config::try_default().expect("the shipped defaults are valid");
-        let config = Config { gather_ms: 5, compare_every_ms: 20, lease_ms: 600, ..default };
+        let mut config =
+            Config { gather_ms: 5, compare_every_ms: 20, lease_ms: 600, desk_every_ms: 20, ..default };
+        (self.tune)(&mut config);
         let sources = Sources {
             entries: self.entries.clone(),
             orders: self.orders.clone(),
@@ -52,7 +60,10 @@ impl Bench {
             vouchers: self.vouchers.clone(),
         };
         let (db, bus) = (self.db.clone(), self.bus.clone());
-        recon::start(Deps { db, bus, sources, config, node: node.to_owned() }).await.expect("starts")
+        let commands = self.owner.clone();
+        recon::start(Deps { db, bus, sources, commands, config, node: node.to_owned() })
+            .await
+            .expect("starts")
     }
 
     pub async fn announce(&self) {

@@ -12,7 +12,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::{get, post};
 use chrono::Utc;
-use edge::{Finance, Json, Path, Problem, Query, RawBody};
+use edge::{FinanceChecker, FinanceMaker, FinanceReader, Json, Path, Problem, Query, RawBody};
 use ids::{AgencyId, ContractImportId, StreamerId, Uuid};
 use money::Ppm;
 use serde::{Deserialize, Serialize};
@@ -100,7 +100,7 @@ pub(super) struct Api;
 )]
 async fn list_contracts(
     State(settlement): State<Arc<Settlement>>,
-    _: Finance,
+    _: FinanceReader,
     Query(query): Query<ContractQuery>,
 ) -> Result<Json<ContractList>, Problem> {
     let contracts = settlement.list_contracts(query.streamer_id, query.after).await?;
@@ -117,7 +117,7 @@ async fn list_contracts(
 )]
 async fn make_contract(
     State(settlement): State<Arc<Settlement>>,
-    Finance { sub }: Finance,
+    FinanceMaker { sub }: FinanceMaker,
     Json(ask): Json<MakeContract>,
 ) -> Result<(StatusCode, Json<Imported>), Problem> {
     let today = settlement.zone.day_of(Utc::now());
@@ -133,7 +133,7 @@ async fn make_contract(
 )]
 async fn export_contracts(
     State(settlement): State<Arc<Settlement>>,
-    _: Finance,
+    _: FinanceReader,
     Query(query): Query<ExportQuery>,
 ) -> Result<Response, Problem> {
     let after = (query.after.unwrap_or(StreamerId::from_uuid(Uuid::nil())), query.after_version.unwrap_or(0));
@@ -148,7 +148,7 @@ async fn export_contracts(
 )]
 async fn list_imports(
     State(settlement): State<Arc<Settlement>>,
-    _: Finance,
+    _: FinanceReader,
     Query(query): Query<ImportQuery>,
 ) -> Result<Json<ImportList>, Problem> {
     Ok(Json(ImportList { imports: settlement.list_imports(query.before).await? }))
@@ -166,7 +166,7 @@ async fn list_imports(
 )]
 async fn import_contracts(
     State(settlement): State<Arc<Settlement>>,
-    Finance { sub }: Finance,
+    FinanceMaker { sub }: FinanceMaker,
     RawBody(bytes): RawBody,
 ) -> Result<(StatusCode, Json<Imported>), Problem> {
     let text = std::str::from_utf8(&bytes)
@@ -188,7 +188,7 @@ async fn import_contracts(
 )]
 async fn approve_import(
     State(settlement): State<Arc<Settlement>>,
-    Finance { sub }: Finance,
+    FinanceChecker { sub }: FinanceChecker,
     Path(import_id): Path<ContractImportId>,
 ) -> Result<Json<ContractImport>, Problem> {
     let today = settlement.zone.day_of(Utc::now());
@@ -207,7 +207,7 @@ async fn approve_import(
 )]
 async fn refuse_import(
     State(settlement): State<Arc<Settlement>>,
-    Finance { sub }: Finance,
+    FinanceChecker { sub }: FinanceChecker,
     Path(import_id): Path<ContractImportId>,
 ) -> Result<Json<ContractImport>, Problem> {
     let today = settlement.zone.day_of(Utc::now());

@@ -16,7 +16,7 @@ use axum::response::Response;
 use axum::routing::{get, post};
 use chrono::{SubsecRound, Utc};
 use contracts::payout::PayeeClass;
-use edge::{Finance, Json, Path, Problem, Query};
+use edge::{FinanceChecker, FinanceMaker, FinanceReader, Json, Path, Problem, Query};
 use ids::{PayeeAccountId, PayoutBatchId, PayoutLineId, PayoutRequestId, Uuid};
 use money::Micros;
 use serde::{Deserialize, Serialize};
@@ -127,7 +127,7 @@ pub(super) struct Api;
 )]
 async fn get_payee(
     State(settlement): State<Arc<Settlement>>,
-    _: Finance,
+    _: FinanceReader,
     Path(payee_id): Path<Uuid>,
     Query(query): Query<PayeeQuery>,
 ) -> Result<Json<PayeeView>, Problem> {
@@ -144,7 +144,7 @@ async fn get_payee(
 )]
 async fn give_account(
     State(settlement): State<Arc<Settlement>>,
-    Finance { sub }: Finance,
+    FinanceMaker { sub }: FinanceMaker,
     Json(ask): Json<GiveAccount>,
 ) -> Result<(StatusCode, Json<PayeeAccount>), Problem> {
     Ok((StatusCode::CREATED, Json(settlement.give_account(ask, sub.to_string()).await?)))
@@ -161,7 +161,7 @@ async fn give_account(
 )]
 async fn approve_account(
     State(settlement): State<Arc<Settlement>>,
-    Finance { sub }: Finance,
+    FinanceChecker { sub }: FinanceChecker,
     Path(account_id): Path<PayeeAccountId>,
 ) -> Result<Json<PayeeAccount>, Problem> {
     Ok(Json(settlement.approve_account(account_id, &sub.to_string()).await?))
@@ -177,7 +177,7 @@ async fn approve_account(
 )]
 async fn request_payout(
     State(settlement): State<Arc<Settlement>>,
-    Finance { sub }: Finance,
+    FinanceMaker { sub }: FinanceMaker,
     Json(ask): Json<AskPayout>,
 ) -> Result<(StatusCode, Json<PayoutRequest>), Problem> {
     Ok((StatusCode::CREATED, Json(settlement.request_payout(&ask, &sub.to_string()).await?)))
@@ -194,7 +194,7 @@ async fn request_payout(
 )]
 async fn cancel_request(
     State(settlement): State<Arc<Settlement>>,
-    _: Finance,
+    _: FinanceMaker,
     Path(request_id): Path<PayoutRequestId>,
 ) -> Result<Json<PayoutRequest>, Problem> {
     Ok(Json(settlement.cancel_request(request_id).await?))
@@ -207,7 +207,7 @@ async fn cancel_request(
 )]
 async fn list_batches(
     State(settlement): State<Arc<Settlement>>,
-    _: Finance,
+    _: FinanceReader,
     Query(query): Query<BatchQuery>,
 ) -> Result<Json<BatchList>, Problem> {
     Ok(Json(BatchList { batches: settlement.list_batches(query.before).await? }))
@@ -223,7 +223,7 @@ async fn list_batches(
 )]
 async fn build_batch(
     State(settlement): State<Arc<Settlement>>,
-    Finance { sub }: Finance,
+    FinanceMaker { sub }: FinanceMaker,
     Json(BuildBatch { batch_id }): Json<BuildBatch>,
 ) -> Result<(StatusCode, Json<BuiltBatch>), Problem> {
     let building = Building { batch_id, by: &sub.to_string(), now: Utc::now().trunc_subsecs(6) };
@@ -237,7 +237,7 @@ async fn build_batch(
 )]
 async fn get_batch(
     State(settlement): State<Arc<Settlement>>,
-    _: Finance,
+    _: FinanceReader,
     Path(batch_id): Path<PayoutBatchId>,
 ) -> Result<Json<PayoutFile>, Problem> {
     Ok(Json(settlement.batch(batch_id).await?))
@@ -254,7 +254,7 @@ async fn get_batch(
 )]
 async fn get_file(
     State(settlement): State<Arc<Settlement>>,
-    _: Finance,
+    _: FinanceReader,
     Path(batch_id): Path<PayoutBatchId>,
 ) -> Result<Response, Problem> {
     Ok(csv(settlement.submitted(batch_id).await?.csv(), None))
@@ -271,7 +271,7 @@ async fn get_file(
 )]
 async fn approve_batch(
     State(settlement): State<Arc<Settlement>>,
-    Finance { sub }: Finance,
+    FinanceChecker { sub }: FinanceChecker,
     Path(batch_id): Path<PayoutBatchId>,
 ) -> Result<Json<PayoutFile>, Problem> {
     Ok(Json(settlement.pass_batch(batch_id, BatchStep::Approve, &sub.to_string()).await?))
@@ -288,7 +288,7 @@ async fn approve_batch(
 )]
 async fn discard_batch(
     State(settlement): State<Arc<Settlement>>,
-    Finance { sub }: Finance,
+    FinanceChecker { sub }: FinanceChecker,
     Path(batch_id): Path<PayoutBatchId>,
 ) -> Result<Json<PayoutFile>, Problem> {
     Ok(Json(settlement.pass_batch(batch_id, BatchStep::Discard, &sub.to_string()).await?))
@@ -306,7 +306,7 @@ async fn discard_batch(
 )]
 async fn submit_batch(
     State(settlement): State<Arc<Settlement>>,
-    Finance { sub }: Finance,
+    FinanceMaker { sub }: FinanceMaker,
     Path(batch_id): Path<PayoutBatchId>,
 ) -> Result<Json<PayoutFile>, Problem> {
     Ok(Json(settlement.pass_batch(batch_id, BatchStep::Submit, &sub.to_string()).await?))
@@ -325,7 +325,7 @@ async fn submit_batch(
 )]
 async fn confirm_lines(
     State(settlement): State<Arc<Settlement>>,
-    Finance { sub }: Finance,
+    FinanceMaker { sub }: FinanceMaker,
     Path(batch_id): Path<PayoutBatchId>,
     Json(Confirmations { lines }): Json<Confirmations>,
 ) -> Result<Json<Confirmed>, Problem> {

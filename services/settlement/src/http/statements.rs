@@ -12,7 +12,7 @@ use axum::routing::get;
 use chrono::NaiveDate;
 use contracts::item::ItemKind;
 use contracts::payout::PayeeClass;
-use edge::{Finance, Json, Path, Problem, Query};
+use edge::{FinanceReader, Json, Path, Problem, Query};
 use ids::{OrderId, StreamerId, Uuid};
 use money::{Coins, Micros};
 use serde::{Deserialize, Serialize};
@@ -134,7 +134,7 @@ pub(super) struct Api;
 )]
 async fn get_statement(
     State(settlement): State<Arc<Settlement>>,
-    _: Finance,
+    _: FinanceReader,
     Path((payee_id, day)): Path<(Uuid, NaiveDate)>,
     Query(query): Query<StatementQuery>,
 ) -> Result<Json<StatementView>, Problem> {
@@ -149,7 +149,7 @@ async fn get_statement(
 )]
 async fn list_statements(
     State(settlement): State<Arc<Settlement>>,
-    _: Finance,
+    _: FinanceReader,
     Query(query): Query<StatementsQuery>,
 ) -> Result<Json<StatementList>, Problem> {
     Ok(Json(StatementList { statements: settlement.list_statements(query.filter()).await? }))
@@ -165,7 +165,7 @@ async fn list_statements(
 )]
 async fn export_statements(
     State(settlement): State<Arc<Settlement>>,
-    _: Finance,
+    _: FinanceReader,
     Query(query): Query<StatementsQuery>,
 ) -> Result<Response, Problem> {
     Ok(csv(settlement.statements_csv(query.filter()).await?, None))
@@ -179,7 +179,7 @@ async fn export_statements(
 )]
 async fn list_lines(
     State(settlement): State<Arc<Settlement>>,
-    _: Finance,
+    _: FinanceReader,
     Path((payee_id, day)): Path<(Uuid, NaiveDate)>,
     Query(query): Query<LinesQuery>,
 ) -> Result<Json<LineList>, Problem> {
@@ -198,7 +198,7 @@ async fn list_lines(
 )]
 async fn list_orders(
     State(settlement): State<Arc<Settlement>>,
-    _: Finance,
+    _: FinanceReader,
     Path((payee_id, day)): Path<(Uuid, NaiveDate)>,
     Query(query): Query<OrdersQuery>,
 ) -> Result<Json<OrderList>, Problem> {

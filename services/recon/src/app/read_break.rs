@@ -1,0 +1,104 @@
+//! One break with everything that is known of it, side by side.
+
+use super::order_rows::{find_row, seq_of};
+use super::sources::Sources;
+use crate::store::audit::{self, StepView};
+use crate::store::breaks::{self, BreakView};
+use crate::store::desk::{self, CommentView};
+use crate::store::proposals::{self, ProposalView};
+use contracts::digest::Pair;
+use contracts::log::{LogName, LogRow};
+use ids::{BreakId, Partition};
+use pg::Db;
+use seqlog::LogSource;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::ToSchema;
+
+/// Comments, proposals and steps shown of one break: the newest.
+const SHOWN_MAX: i64 = 200;
+
+/// One side's evidence.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct SideView {
+    /// The log, or `vouchers` beside the log they cover.
+    pub log: String,
+    /// What it said when the break was found; missing where it said nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Object)]
+    pub recorded: Option<Value>,
+    /// Its row, as it is now; missing where there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Object)]
+    pub row: Option<Value>,
+    /// Why the row could not be read now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unavailable: Option<String>,
+}
+
+/// A break, the evidence of both sides, and all that was said and done.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct BreakDetail {
+    #[serde(rename = "break")]
+    pub found: BreakView,
+    pub before: SideView,
+    pub after: SideView,
+    /// Oldest first.
+    pub comments: Vec<CommentView>,
+    /// Newest first.
+    pub proposals: Vec<ProposalView>,
+    /// Its rows of the trail, newest first.
+    pub history: Vec<StepView>,
+}
+
+/// Everything about one break; `None` where there is none.
+///
+/// # Errors
+/// Whatever the database says. A log that is away is told in its side.
+pub async fn read_break(
+    db: &Db,
+    sources: &Sources,
+    break_id: BreakId,
+) -> Result<Option<BreakDetail>, sqlx::Error> {
+    let Some(found) = breaks::find(db, break_id).await? else { return Ok(None) };
+    let comments = desk::list_comments(db, break_id, SHOWN_MAX).await?;
+    let proposals = proposals::list(db, break_id, SHOWN_MAX).await?;
+    let history = audit::list_steps(db, Some(&break_id.to_string()), None, SHOWN_MAX).await?;
+    let (before, after) = sides_of(sources, &found).await;
+    Ok(Some(BreakDetail { found, before, after, comments, proposals, history }))
+}
+
+async fn sides_of(sources: &Sources, found: &BreakView) -> (SideView, SideView) {
+    let pair = Pair::ALL.into_iter().find(|pair| crate::domain::saying::name_of(*pair) == found.logs);
+    let at = |side: &'static str| (found, side);
+    match pair {
+        Some(Pair::EntriesOrders) => {
+            (side_of(&*sources.entries, at("before")).await, side_of(&*sources.orders, at("after")).await)
+        }
+        Some(Pair::OrdersItems) => {
+            (side_of(&*sources.orders, at("before")).await, side_of(&*sources.items, at("after")).await)
+        }
+        None => {
+            let plain = |log: &str, said: &str| SideView {
+                log: log.to_owned(),
+                recorded: found.evidence.get(said).filter(|said| !said.is_null()).cloned(),
+                row: None,
+                unavailable: None,
+            };
+            (plain(&found.logs, "rows"), plain(LogName::Vouchers.as_str(), "vouchers"))
+        }
+    }
+}
+
+async fn side_of<R: LogRow>(source: &dyn LogSource<R>, (found, side): (&BreakView, &str)) -> SideView {
+    let recorded = found.evidence.get(side).filter(|said| !said.is_null()).cloned();
+    let partition: Partition = found.partition;
+    let (row, unavailable) = match seq_of(found, side) {
+        None => (None, None),
+        Some(seq) => match find_row(source, partition, seq).await {
+            Ok(row) => (row.and_then(|row| serde_json::to_value(row).ok()), None),
+            Err(error) => (None, Some(error.to_string())),
+        },
+    };
+    SideView { log: R::LOG.as_str().to_owned(), recorded, row, unavailable }
+}

@@ -1,0 +1,270 @@
+//! What can be done about a break, and what fits which kind.
+
+use super::break_kind::BreakKind;
+use super::canonical::{Hash, hash_of};
+use contracts::entry::Funds;
+use ids::{BreakId, OrderId, Uuid, ViewerId};
+use money::Coins;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// Lines one adjusting voucher may have.
+pub const VOUCHER_LINES_MAX: usize = 100;
+
+/// One line of an adjusting voucher: a debit or a credit of one account, in millionths of a minor unit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct VoucherLine {
+    pub account: String,
+    pub debit_micro: i64,
+    pub credit_micro: i64,
+}
+
+/// What is to be done, by whose command.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(tag = "action", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Action {
+    /// The wallet gives coins to make good.
+    GrantCoins { viewer_id: ViewerId, funds: Funds },
+    /// The wallet gives back all that is left of an order. Once, whoever else asks for it.
+    RefundOrder {
+        order_id: OrderId,
+        /// Whose order it is. Recon fills it in from the order's row.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        viewer_id: Option<ViewerId>,
+    },
+    /// Settlement settles a delivered order that it has not.
+    Resettle { order_id: OrderId },
+    /// Clearing posts a balanced voucher.
+    AdjustVoucher { lines: Vec<VoucherLine> },
+    /// The difference is accepted. `coins` repeats what the break says.
+    WriteOff { coins: Coins },
+    /// Nothing for so many days.
+    Wait { days: u16 },
+}
+
+/// The kinds of action.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ActionKind {
+    GrantCoins,
+    RefundOrder,
+    Resettle,
+    AdjustVoucher,
+    WriteOff,
+    Wait,
+}
+
+impl ActionKind {
+    /// The name on the wire and in the column `action`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            ActionKind::GrantCoins => "grant_coins",
+            ActionKind::RefundOrder => "refund_order",
+            ActionKind::Resettle => "resettle",
+            ActionKind::AdjustVoucher => "adjust_voucher",
+            ActionKind::WriteOff => "write_off",
+            ActionKind::Wait => "wait",
+        }
+    }
+
+    /// Whether a command of another service does it.
+    pub const fn is_command(self) -> bool {
+        match self {
+            ActionKind::GrantCoins
+            | ActionKind::RefundOrder
+            | ActionKind::Resettle
+            | ActionKind::AdjustVoucher => true,
+            ActionKind::WriteOff | ActionKind::Wait => false,
+        }
+    }
+}
+
+/// What people may propose at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    pub write_off_coins_max: i64,
+    pub grant_coins_max: i64,
+    pub wait_days_max: u16,
+}
+
+/// Why an action cannot be proposed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ActionRefused {
+    #[error("at most {max} coins are written off; this break is about {coins}")]
+    WriteOffTooLarge { coins: i64, max: i64 },
+    #[error("the break is about {of_break} coins, and the write-off says {coins}")]
+    WriteOffDiffers { coins: i64, of_break: i64 },
+    #[error("from 1 to {max} coins are granted at once")]
+    GrantOutOfRange { max: i64 },
+    #[error("from 1 to {max} days can be waited")]
+    WaitOutOfRange { max: u16 },
+    #[error("the voucher's lines do not balance, or there are none or more than {VOUCHER_LINES_MAX}")]
+    VoucherUnbalanced,
+    #[error("{} does nothing for a break that is a {}", action.as_str(), kind.as_str())]
+    DoesNotFit { action: ActionKind, kind: BreakKind },
+    #[error("the order is not the break's own")]
+    OtherOrder,
+}
+
+/// What an action is measured against.
+#[derive(Clone, Copy, Debug)]
+pub struct Subject {
+    pub kind: BreakKind,
+    pub coins: i64,
+    pub order_id: Option<OrderId>,
+}
+
+impl Action {
+    pub const fn kind(&self) -> ActionKind {
+        match self {
+            Action::GrantCoins { .. } => ActionKind::GrantCoins,
+            Action::RefundOrder { .. } => ActionKind::RefundOrder,
+            Action::Resettle { .. } => ActionKind::Resettle,
+            Action::AdjustVoucher { .. } => ActionKind::AdjustVoucher,
+            Action::WriteOff { .. } => ActionKind::WriteOff,
+            Action::Wait { .. } => ActionKind::Wait,
+        }
+    }
+
+    /// Checks what can be said without asking anybody.
+    ///
+    /// # Errors
+    /// [`ActionRefused`].
+    pub fn check(&self, subject: Subject, limits: Limits) -> Result<(), ActionRefused> {
+        match self {
+            Action::GrantCoins { funds, .. } => {
+                let max = limits.grant_coins_max;
+                let coins = funds.paid_coins.get().saturating_add(funds.promo_coins.get());
+                let fits = (1..=max).contains(&coins);
+                fits.then_some(()).ok_or(ActionRefused::GrantOutOfRange { max })
+            }
+            Action::RefundOrder { order_id, .. } | Action::Resettle { order_id } => {
+                if subject.order_id != Some(*order_id) {
+                    return Err(ActionRefused::OtherOrder);
+                }
+                let (action, kind) = (self.kind(), subject.kind);
+                let fits = match action {
+                    // Coins that the order says came back, and the wallet never gave. A refund of an order that
+                    // gift or settlement does not know would stop their readers.
+                    ActionKind::RefundOrder => kind == BreakKind::ExtraReturn,
+                    _ => kind == BreakKind::MissingItem,
+                };
+                fits.then_some(()).ok_or(ActionRefused::DoesNotFit { action, kind })
+            }
+            Action::AdjustVoucher { lines } => {
+                is_balanced(lines).then_some(()).ok_or(ActionRefused::VoucherUnbalanced)
+            }
+            Action::WriteOff { coins } => {
+                let (coins, max) = (coins.get(), limits.write_off_coins_max);
+                if subject.coins > max {
+                    return Err(ActionRefused::WriteOffTooLarge { coins: subject.coins, max });
+                }
+                let differs = ActionRefused::WriteOffDiffers { coins, of_break: subject.coins };
+                (coins == subject.coins).then_some(()).ok_or(differs)
+            }
+            Action::Wait { days } => {
+                let max = limits.wait_days_max;
+                (1..=max).contains(days).then_some(()).ok_or(ActionRefused::WaitOutOfRange { max })
+            }
+        }
+    }
+}
+
+fn is_balanced(lines: &[VoucherLine]) -> bool {
+    let one_sided = |line: &VoucherLine| {
+        (line.debit_micro > 0 && line.credit_micro == 0) || (line.debit_micro == 0 && line.credit_micro > 0)
+    };
+    let sum =
+        lines.iter().map(|line| i128::from(line.debit_micro) - i128::from(line.credit_micro)).sum::<i128>();
+    (2..=VOUCHER_LINES_MAX).contains(&lines.len()) && lines.iter().all(one_sided) && sum == 0
+}
+
+/// What a checker binds the decision to: everything that was proposed.
+pub fn proposal_digest(
+    (proposal_id, break_id, maker_id): (Uuid, BreakId, Uuid),
+    parameters: &serde_json::Value,
+    reason: &str,
+) -> Hash {
+    let said = serde_json::json!({
+        "proposal_id": proposal_id, "break_id": break_id, "maker_id": maker_id, "parameters": parameters,
+        "reason": reason,
+    });
+    hash_of(b"proposal", &said)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: Limits = Limits { write_off_coins_max: 100, grant_coins_max: 50, wait_days_max: 3 };
+
+    fn check(action: &Action, kind: BreakKind, coins: i64) -> Result<(), ActionRefused> {
+        action.check(Subject { kind, coins, order_id: None }, LIMITS)
+    }
+
+    fn coins(coins: i64) -> Coins {
+        Coins::try_new(coins).expect("in range")
+    }
+
+    #[test]
+    fn a_write_off_is_the_whole_difference_and_under_its_limit() {
+        let off = |said: i64, of_break| {
+            check(&Action::WriteOff { coins: coins(said) }, BreakKind::ExtraItem, of_break)
+        };
+        assert_eq!(off(100, 100), Ok(()));
+        assert_eq!(off(101, 101), Err(ActionRefused::WriteOffTooLarge { coins: 101, max: 100 }));
+        assert_eq!(off(1, 101), Err(ActionRefused::WriteOffTooLarge { coins: 101, max: 100 }));
+        assert_eq!(off(99, 100), Err(ActionRefused::WriteOffDiffers { coins: 99, of_break: 100 }));
+    }
+
+    #[test]
+    fn grants_and_waits_have_limits_and_vouchers_balance() {
+        let grant = |said| {
+            let funds = Funds { paid_coins: coins(said), promo_coins: Coins::ZERO };
+            Action::GrantCoins { viewer_id: ViewerId::now(), funds }
+        };
+        assert_eq!(check(&grant(50), BreakKind::MissingOrder, 1), Ok(()));
+        for bad in [0, 51] {
+            let refused = Err(ActionRefused::GrantOutOfRange { max: 50 });
+            assert_eq!(check(&grant(bad), BreakKind::MissingOrder, 1), refused);
+        }
+        for (days, fits) in [(0, false), (1, true), (3, true), (4, false)] {
+            assert_eq!(check(&Action::Wait { days }, BreakKind::MissingItem, 1).is_ok(), fits);
+        }
+        let line =
+            |debit_micro, credit_micro| VoucherLine { account: "1002".into(), debit_micro, credit_micro };
+        let adjust = |lines: &[VoucherLine]| {
+            check(&Action::AdjustVoucher { lines: lines.to_vec() }, BreakKind::MissingVoucher, 1)
+        };
+        assert_eq!(adjust(&[line(5, 0), line(0, 2), line(0, 3)]), Ok(()));
+        for bad in [&[line(5, 0), line(0, 4)][..], &[], &[line(5, 5), line(1, 0), line(0, 1)]] {
+            assert_eq!(adjust(bad), Err(ActionRefused::VoucherUnbalanced), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_refund_fits_only_what_the_order_says_came_back() {
+        let order_id = OrderId::now();
+        let refund = Action::RefundOrder { order_id, viewer_id: None };
+        let of = |kind, order_id| refund.check(Subject { kind, coins: 5, order_id }, LIMITS);
+        assert_eq!(of(BreakKind::ExtraReturn, Some(order_id)), Ok(()));
+        assert_eq!(of(BreakKind::ExtraReturn, Some(OrderId::now())), Err(ActionRefused::OtherOrder));
+        let kind = BreakKind::MissingOrder;
+        let refused = ActionRefused::DoesNotFit { action: ActionKind::RefundOrder, kind };
+        assert_eq!(of(kind, Some(order_id)), Err(refused), "gift would stop at it");
+    }
+
+    #[test]
+    fn the_digest_covers_everything_that_is_proposed() {
+        let (proposal, found, maker) =
+            (Uuid::from_u128(1), BreakId::from_uuid(Uuid::from_u128(2)), Uuid::from_u128(3));
+        let (of, off) = ((proposal, found, maker), serde_json::json!({"action": "write_off", "coins": 5}));
+        let digest = proposal_digest(of, &off, "small");
+        assert_eq!(digest, proposal_digest(of, &off, "small"));
+        let more = serde_json::json!({"action": "write_off", "coins": 6});
+        assert_ne!(digest, proposal_digest(of, &more, "small"));
+        assert_ne!(digest, proposal_digest(of, &off, "smal"));
+        assert_ne!(digest, proposal_digest((proposal, found, proposal), &off, "small"));
+    }
+}

@@ -1,0 +1,80 @@
+//! The owning services: they do each command once per request id, and can be away, lose an answer, or refuse.
+
+use contracts::log::LogName;
+use ids::RequestId;
+use recon::{Action, ActionKind, CommandError, Commands};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+/// How the owner answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mood {
+    Answers,
+    /// Nothing is done.
+    Away,
+    /// It is done, and nobody hears of it.
+    LosesAnswers,
+    Refuses,
+}
+
+struct State {
+    mood: Mood,
+    done: BTreeMap<RequestId, Action>,
+    asked: u32,
+}
+
+pub struct FakeOwner(Mutex<State>);
+
+impl FakeOwner {
+    pub fn new() -> Arc<FakeOwner> {
+        Arc::new(FakeOwner(Mutex::new(State { mood: Mood::Answers, done: BTreeMap::new(), asked: 0 })))
+    }
+
+    pub fn set_mood(&self, mood: Mood) {
+        self.0.lock().expect("no test panics here").mood = mood;
+    }
+
+    /// What was done, in the order of request ids.
+    pub fn done(&self) -> Vec<Action> {
+        self.0.lock().expect("no test panics here").done.values().cloned().collect()
+    }
+
+    /// How often anything was asked for.
+    pub fn asked(&self) -> u32 {
+        self.0.lock().expect("no test panics here").asked
+    }
+}
+
+fn record(request_id: RequestId, action: &Action) -> Value {
+    json!({ "log": LogName::Entries.as_str(), "request_id": request_id, "action": action })
+}
+
+#[async_trait::async_trait]
+impl Commands for FakeOwner {
+    fn offers(&self, kind: ActionKind) -> bool {
+        matches!(kind, ActionKind::GrantCoins | ActionKind::RefundOrder)
+    }
+
+    async fn run(&self, request_id: RequestId, action: &Action) -> Result<Value, CommandError> {
+        let mut state = self.0.lock().expect("no test panics here");
+        state.asked += 1;
+        let silent = || CommandError::NoAnswer("it is away".to_owned());
+        match state.mood {
+            Mood::Refuses => return Err(CommandError::Refused("over-refund".to_owned())),
+            Mood::Away => return Err(silent()),
+            Mood::Answers | Mood::LosesAnswers => {}
+        }
+        let first = state.done.entry(request_id).or_insert_with(|| action.clone()).clone();
+        assert_eq!(first, *action, "one request id stands for one action");
+        if state.mood == Mood::LosesAnswers { Err(silent()) } else { Ok(record(request_id, action)) }
+    }
+
+    async fn find_proof(&self, request_id: RequestId, _: &Action) -> Result<Option<Value>, CommandError> {
+        let state = self.0.lock().expect("no test panics here");
+        if state.mood == Mood::Away {
+            return Err(CommandError::NoAnswer("it is away".to_owned()));
+        }
+        Ok(state.done.get(&request_id).map(|action| record(request_id, action)))
+    }
+}
