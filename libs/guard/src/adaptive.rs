@@ -208,6 +208,7 @@ impl AdaptiveLimit {
     ///
     /// # Errors
     /// [`Refusal`]: do no work for this request.
+    #[inline]
     pub fn try_admit_at(&self, now_ns: u64, ask: Ask) -> Result<Permit, Refusal> {
         let core = &self.core;
         if now_ns >= core.gate.window_ends_ns.load(Ordering::Relaxed) {
@@ -227,22 +228,26 @@ impl AdaptiveLimit {
 }
 
 impl Admission for AdaptiveLimit {
+    #[inline]
     fn try_admit(&self, ask: Ask) -> Result<Permit, Refusal> {
         self.try_admit_at(now_ns(), ask)
     }
 
+    #[inline]
     fn cut_level(&self) -> CutLevel {
         CutLevel::at(self.core.gate.cut.load(Ordering::Relaxed))
     }
 }
 
 impl Places for Core {
+    #[inline]
     fn give_back(&self, ticket: Ticket, outcome: Outcome) {
         self.release(now_ns(), ticket, outcome);
     }
 }
 
 impl Core {
+    #[inline]
     fn admit(&self, ask: Ask) -> Result<Moment, Refusal> {
         let class = usize::from(ask.class.index());
         self.window.asked[usize::from(ask.level())].fetch_add(1, Ordering::Relaxed);
@@ -267,6 +272,7 @@ impl Core {
         Ok(if before >= nearly_full { Moment::Crowded } else { Moment::Calm })
     }
 
+    #[inline]
     fn release(&self, now_ns: u64, ticket: Ticket, outcome: Outcome) {
         self.gate.in_flight.0.fetch_sub(1, Ordering::Release);
         match outcome {

@@ -64,6 +64,7 @@ pub struct Permit {
 
 impl Permit {
     /// The right to one of these places.
+    #[inline]
     pub fn of(places: Arc<dyn Places>, ticket: Ticket) -> Permit {
         Permit { held: Some((places, ticket)) }
     }
@@ -74,6 +75,7 @@ impl Permit {
     }
 
     /// Gives the place back and says how it went.
+    #[inline]
     pub fn finish(mut self, outcome: Outcome) {
         if let Some((places, ticket)) = self.held.take() {
             places.give_back(ticket, outcome);

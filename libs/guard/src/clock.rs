@@ -16,6 +16,7 @@ static CLOCK: LazyLock<(Clock, u64)> = LazyLock::new(|| {
 });
 
 /// Nanoseconds since the first call in this process. Two processors may differ by a few.
+#[inline]
 pub fn now_ns() -> u64 {
     let (clock, first) = &*CLOCK;
     clock.delta_as_nanos(*first, clock.raw())

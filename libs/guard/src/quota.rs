@@ -106,6 +106,7 @@ struct Rules {
 }
 
 impl Rules {
+    #[inline]
     fn of(&self, scope: Scope, key: u128) -> Option<Rate> {
         let of_scope = self.scopes[scope.index()];
         if self.overrides.is_empty() {
@@ -199,6 +200,7 @@ impl Quotas {
     ///
     /// # Errors
     /// [`Refusal`] of the first key that has none left, with the time until it has one.
+    #[inline]
     pub fn try_take(&self, keys: &[(Scope, u128)], count: u32) -> Result<(), Refusal> {
         self.try_take_at(now_ns(), keys, count)
     }
@@ -207,6 +209,7 @@ impl Quotas {
     ///
     /// # Errors
     /// The same.
+    #[inline]
     pub fn try_take_at(&self, now_ns: u64, keys: &[(Scope, u128)], count: u32) -> Result<(), Refusal> {
         let rules = self.rules.load();
         for (at, (scope, key)) in keys.iter().enumerate() {
@@ -259,6 +262,7 @@ impl Quotas {
     }
 
     /// Never zero, which is an empty slot. The seed is this process's own, so that nobody can aim for another's slot.
+    #[inline]
     fn tag(&self, scope: Scope, key: u128) -> u64 {
         let [low, high] = halves(key);
         let salt = [0x5A, 0xA5, 0x3C][scope.index()];

@@ -60,6 +60,7 @@ where
         self.inner.poll_ready(context)
     }
 
+    #[inline]
     fn call(&mut self, request: Request<A>) -> Self::Future {
         let ask = (self.layer.classify)(&request);
         let admission = &self.layer.admission;
@@ -86,6 +87,7 @@ where
 {
     type Output = Result<Response<B>, E>;
 
+    #[inline]
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let mut answer = match (this.answer.as_pin_mut(), &mut *this.held) {

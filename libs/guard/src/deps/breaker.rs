@@ -98,6 +98,7 @@ impl Breaker {
     }
 
     /// Lets a call through, or says until when none is let through.
+    #[inline]
     pub fn enter(&self, now_ns: u64) -> Result<Entry, u64> {
         let until_ns = self.open_until_ns.load(Ordering::Acquire);
         if until_ns == 0 {
@@ -114,6 +115,7 @@ impl Breaker {
     }
 
     /// Takes in how a call went; true if that opened the breaker.
+    #[inline]
     pub fn leave(&self, now_ns: u64, entry: Entry, mark: Option<Mark>) -> Moved {
         match entry {
             Entry::Regular => mark.map_or(Moved::Stayed, |mark| self.count(now_ns, mark)),
@@ -144,6 +146,7 @@ impl Breaker {
         if closed.is_ok() { Moved::Closed } else { Moved::Stayed }
     }
 
+    #[inline]
     fn count(&self, now_ns: u64, mark: Mark) -> Moved {
         let epoch = now_ns / self.bucket_ns;
         let bucket = &self.buckets[usize::try_from(epoch % 10).unwrap_or_default()];

@@ -250,6 +250,7 @@ impl Core {
         Calling { core: self, work, judge: Some(judge), call: None, timer: None }
     }
 
+    #[inline]
     fn enter(&self) -> Result<Call<'_>, (Refused, Duration)> {
         let since_ns = now_ns();
         if self.in_flight.fetch_add(1, Ordering::AcqRel) >= self.declaration.in_flight_max {
@@ -291,6 +292,7 @@ where
 {
     type Output = Result<T, CallError<E>>;
 
+    #[inline]
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         let (name, timeout) = (this.core.declaration.name, this.core.declaration.timeout);
@@ -332,12 +334,14 @@ struct Call<'c> {
 }
 
 impl Call<'_> {
+    #[inline]
     fn end(mut self, verdict: Verdict) {
         self.verdict = Some(verdict);
     }
 
     /// A call that was given up says something only if it had taken too long already: a caller less patient than the
     /// dependency's time limit must not hide that it hangs.
+    #[inline]
     fn mark(&self, now_ns: u64) -> Option<Mark> {
         let is_slow = now_ns.saturating_sub(self.since_ns) > self.core.slow_ns;
         match (self.verdict, is_slow) {
@@ -350,6 +354,7 @@ impl Call<'_> {
 }
 
 impl Drop for Call<'_> {
+    #[inline]
     fn drop(&mut self) {
         let core = self.core;
         core.in_flight.fetch_sub(1, Ordering::AcqRel);
