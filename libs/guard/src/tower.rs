@@ -63,10 +63,16 @@ where
     #[inline]
     fn call(&mut self, request: Request<A>) -> Self::Future {
         let ask = (self.layer.classify)(&request);
-        let admission = &self.layer.admission;
-        let (held, cut) = (admission.try_admit(ask), admission.cut_level());
-        let answer = held.is_ok().then(|| self.inner.call(request));
-        AdmittedFuture { answer, held: held.map(Some), cut }
+        let admitted = self.layer.admission.try_admit(ask);
+        let cut = self.layer.admission.cut_level();
+        // Each future is made where it stays: moving one costs more than the admission.
+        match admitted {
+            Ok(permit) => AdmittedFuture {
+                state: State::Admitted { answer: self.inner.call(request), permit: Some(permit) },
+                cut,
+            },
+            Err(refusal) => AdmittedFuture { state: State::Refused { refusal }, cut },
+        }
     }
 }
 
@@ -74,9 +80,16 @@ pin_project_lite::pin_project! {
     /// The answer of a service behind an admission, or the refusal.
     pub struct AdmittedFuture<F> {
         #[pin]
-        answer: Option<F>,
-        held: Result<Option<Permit>, Refusal>,
+        state: State<F>,
         cut: CutLevel,
+    }
+}
+
+pin_project_lite::pin_project! {
+    #[project = Projected]
+    enum State<F> {
+        Admitted { #[pin] answer: F, permit: Option<Permit> },
+        Refused { refusal: Refusal },
     }
 }
 
@@ -90,24 +103,23 @@ where
     #[inline]
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let mut answer = match (this.answer.as_pin_mut(), &mut *this.held) {
-            (Some(answer), Ok(permit)) => {
+        let mut answer = match this.state.project() {
+            Projected::Admitted { answer, permit } => {
                 let answer = ready!(answer.poll(context));
                 if let Some(permit) = permit.take() {
                     permit.finish(outcome_of(&answer));
                 }
-                answer?
+                answer
             }
-            (_, Err(refusal)) => refused(refusal),
-            // Without a service there is a refusal.
-            (None, Ok(_)) => return Poll::Pending,
+            Projected::Refused { refusal } => Ok(refused(refusal)),
         };
-        let cut = *this.cut;
-        if cut < CutLevel::OPEN {
+        if *this.cut < CutLevel::OPEN
+            && let Ok(answer) = &mut answer
+        {
             let name = HeaderName::from_static(CUT_LEVEL_HEADER);
-            answer.headers_mut().insert(name, HeaderValue::from(cut.number()));
+            answer.headers_mut().insert(name, HeaderValue::from(this.cut.number()));
         }
-        Poll::Ready(Ok(answer))
+        Poll::Ready(answer)
     }
 }
 

@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, MissedTickBehavior};
+use tokio::time::Instant;
 use uuid::Uuid;
 
 /// Counters open at a time: as many as one batch may carry, so one command flushes them all.
@@ -260,11 +260,9 @@ impl Shared {
 }
 
 async fn keep_writing(shared: Arc<Shared>, every: Duration) {
-    let mut clock = tokio::time::interval(every);
-    // Never two writes closer together than the interval: the promise is a number of commands.
-    clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        clock.tick().await;
+        // From the end of one write to the next: the promise is a number of commands, the last one of a drain included.
+        tokio::time::sleep(every).await;
         if let Err(error) = shared.write().await {
             metrics::counter!("largesse_hotkey_flush_failed_total").increment(1);
             tracing::debug!(%error, "additions wait for the cache");

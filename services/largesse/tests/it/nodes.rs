@@ -6,11 +6,12 @@ use chaos::Victim;
 use sqlx::PgPool;
 use std::time::{Duration, Instant};
 
-const LOGS: [(&str, &str); 4] = [
-    ("cashier", "SELECT count(*) FROM cashier.log_heads WHERE owner = $1"),
-    ("wallet", "SELECT count(*) FROM wallet.log_heads WHERE owner = $1"),
-    ("settlement", "SELECT count(*) FROM settlement.log_heads WHERE owner = $1"),
-    ("clearing", "SELECT count(*) FROM clearing.log_heads WHERE owner = $1"),
+const LOGS: [(&str, &str); 5] = [
+    ("cashier.payments", "SELECT count(*) FROM cashier.log_heads WHERE owner = $1 AND log = $2"),
+    ("wallet.entries", "SELECT count(*) FROM wallet.log_heads WHERE owner = $1 AND log = $2"),
+    ("settlement.items", "SELECT count(*) FROM settlement.log_heads WHERE owner = $1 AND log = $2"),
+    ("settlement.payouts", "SELECT count(*) FROM settlement.log_heads WHERE owner = $1 AND log = $2"),
+    ("clearing.vouchers", "SELECT count(*) FROM clearing.log_heads WHERE owner = $1 AND log = $2"),
 ];
 
 /// Processes over one database and one broker.
@@ -64,8 +65,12 @@ impl Cluster {
         let began = Instant::now();
         for (log, sql) in LOGS {
             loop {
-                let owned: i64 =
-                    sqlx::query_scalar(sql).bind(node).fetch_one(&self.pool).await.expect("a count");
+                let owned: i64 = sqlx::query_scalar(sql)
+                    .bind(node)
+                    .bind(log)
+                    .fetch_one(&self.pool)
+                    .await
+                    .expect("a count");
                 if owned == count {
                     break;
                 }
