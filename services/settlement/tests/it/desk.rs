@@ -226,20 +226,19 @@ impl Desk {
     /// Waits until every move of payees' money is in its log, and proves the books from the tables.
     pub async fn prove(&self) {
         let until = tokio::time::Instant::now() + PATIENCE;
+        let source = BooksDb::new(self.db.pool().clone(), &Lane::Live);
         loop {
-            let due = self.db.sql("SELECT count(*) FROM {s}.moves_due");
-            let due: i64 = sqlx::query_scalar(due).fetch_one(self.db.pool()).await.expect("a count");
-            if due == 0 {
-                break;
+            let report = books::check(&source).await.expect("the books can be read");
+            let failed: Vec<_> = report.invariants.iter().filter(|line| !line.passed).collect();
+            if failed.is_empty() {
+                assert!(report.invariants.iter().any(|line| line.name == "payees-are-their-moves"));
+                return;
             }
-            assert!(tokio::time::Instant::now() < until, "{due} moves were not logged in time");
+            // A hold may end at any moment, and its move is due until the log has it. Nothing else may ever be wrong.
+            let is_behind = failed.iter().all(|line| line.name == "readers-caught-up");
+            assert!(is_behind && tokio::time::Instant::now() < until, "{failed:#?}");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        let source = BooksDb::new(self.db.pool().clone(), &Lane::Live);
-        let report = books::check(&source).await.expect("the books can be read");
-        let failed: Vec<_> = report.invariants.iter().filter(|line| !line.passed).collect();
-        assert!(report.passed, "{failed:#?}");
-        assert!(report.invariants.iter().any(|line| line.name == "payees-are-their-moves"));
     }
 
     pub async fn statement(&self, payee: Uuid, day: NaiveDate) -> Value {
