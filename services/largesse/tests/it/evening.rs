@@ -306,6 +306,19 @@ impl Sender {
         (sum, evenings)
     }
 
+    /// Gifts charged before an evening begins. The database may be away just now, and an evening that began without
+    /// knowing would wait for a gift that has come already.
+    async fn debits_so_far(&self) -> i64 {
+        let began = Instant::now();
+        loop {
+            if let Some(debits) = count(&self.database, DEBITS).await {
+                return debits;
+            }
+            assert!(began.elapsed() < COMMAND_LIMIT, "the database does not answer");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     /// One file, sent by every client: the same gifts under the same keys, which follow from when the run began.
     async fn evening(&self, name: &str) -> Told {
         let file = self.place.file(name);
@@ -313,14 +326,14 @@ impl Sender {
         let [one, two] = &self.urls;
         let words = ["replay", text(&file), "--url", one, "--url", two, "--data-dir", text(&self.data_dir)];
         let words = [&words[..], &["--connections", "16"]].concat();
-        let before = count(&self.database, DEBITS).await;
+        let before = self.debits_so_far().await;
         let mut replays = vec![self.place.start(&words, &[])];
         // The others come when gifts do: a client waits for the balances that it has paid for, and another that
         // spends them meanwhile would confuse it.
         let began = Instant::now();
         while self.clients > 1 && began.elapsed() < COMMAND_LIMIT {
             let now = count(&self.database, DEBITS).await;
-            if now.is_some_and(|now| now > before.unwrap_or(now)) {
+            if now.is_some_and(|now| now > before) {
                 break;
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
