@@ -46,7 +46,7 @@ use failure::Failure;
 use std::process::ExitCode;
 
 /// Gifts are many short-lived pieces that one thread makes and another frees; the system's allocator spent a sixth of
-/// a node's time on them (ADR 12).
+/// a node's time on them (ADR 13).
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
