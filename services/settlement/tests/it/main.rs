@@ -8,5 +8,6 @@ mod money;
 mod orders;
 mod payouts;
 mod readers;
+mod roles;
 mod statement_lines;
 mod statements;
