@@ -12,7 +12,7 @@ use std::io::IsTerminal;
 use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::Duration;
-use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::filter::{LevelFilter, filter_fn};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
@@ -147,18 +147,16 @@ pub fn init(settings: Settings) -> Result<Guard, TelemetryError> {
             .boxed(),
     };
     let traces = settings.otlp_endpoint.as_deref().map(|to| exporter(&settings, to)).transpose()?;
-    let spans = match &traces {
-        Some(provider) => {
-            let tracer = provider.tracer("largesse");
-            let layer = tracing_opentelemetry::layer().with_tracer(tracer);
-            Some(layer.with_filter(filter(&settings.trace_filter)?))
-        }
-        None => None,
-    };
+    let spans = traces
+        .as_ref()
+        .map(|provider| tracing_opentelemetry::layer().with_tracer(provider.tracer("largesse")));
+    // A layer without a filter wants everything, even one that is not there: every span of every library would be made.
+    let trace_filter = if spans.is_some() { settings.trace_filter.as_str() } else { "off" };
     let slow = SlowStatements::default();
+    let slow_only = filter_fn(is_slow_statement).with_max_level_hint(LevelFilter::WARN);
     tracing_subscriber::registry()
-        .with(spans)
-        .with(slow.clone().with_filter(filter_fn(is_slow_statement)))
+        .with(spans.with_filter(filter(trace_filter)?))
+        .with(slow.clone().with_filter(slow_only))
         .with(log.with_filter(log_filter))
         .try_init()
         .map_err(|_| TelemetryError::AlreadyInstalled)?;

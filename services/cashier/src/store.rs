@@ -1,6 +1,5 @@
 //! The cashier's SQL, and nothing but.
 
-pub mod face_values;
 pub mod notices;
 pub mod payments;
 pub mod recharges;

@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use edge::{Json, Problem, Role, SessionCookies, end_session};
 use http::{HeaderMap, StatusCode};
-use ids::{Uuid, named_id};
+use ids::Uuid;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -43,12 +43,7 @@ pub(crate) async fn sign_in(State(deps): State<Deps>, Json(who): Json<SignIn>) -
         let detail = format!("A name has 1 to {NAME_LEN_MAX} characters and no control characters.");
         return Err(Problem::rejected("name-out-of-range", detail).with("field", "name"));
     }
-    // One person of finance is one in every role, or two sign-ins could be maker and checker of one proposal.
-    let kind = match who.role {
-        Role::FinanceMaker | Role::FinanceChecker | Role::Auditor => Role::Finance.as_str(),
-        Role::Viewer | Role::Finance | Role::Sre | Role::Internal => who.role.as_str(),
-    };
-    let sub = named_id(kind, name);
+    let sub = who.role.person_named(name);
     let cookies = SessionCookies::sign_in(&deps.keys, who.role, sub, SESSION_TTL, &http::uri::Scheme::HTTP)?;
     let mut headers = HeaderMap::new();
     cookies.apply(&mut headers);

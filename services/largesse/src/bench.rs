@@ -21,7 +21,7 @@ use crate::compose::telemetry_of;
 use crate::config::Config;
 use crate::failure::Failure;
 use contracts::lane::Lane;
-use figure::print_table;
+use figure::Report;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -37,45 +37,46 @@ pub async fn run(args: BenchArgs) -> Result<ExitCode, Failure> {
     let mut config = Config::load(None)?;
     config.telemetry.log = "warn".to_owned();
     let telemetry = telemetry_of(&config)?;
-    let (mut figures, mut pipeline) = (Vec::new(), None);
-    if args.large {
-        let url = args.database.as_ref().ok_or_else(|| {
-            Failure::Config("a long log needs a real PostgreSQL: name one with --database".to_owned())
-        })?;
-        figures = large::measure(&args, &server::Bed::open(url).await?).await?;
-    } else {
-        figures.extend(embedded::measure(&args, &data, &telemetry.metrics()).await?);
+    let mut report = Report::new(&args.out);
+    let bed = match &args.database {
+        Some(url) => Some(server::Bed::open(url).await?),
+        None => None,
+    };
+    match &bed {
+        Some(bed) if args.large => large::measure(&args, bed, &mut report).await?,
+        None if args.large => {
+            let needed = "a long log needs a real PostgreSQL: name one with --database";
+            return Err(Failure::Config(needed.to_owned()));
+        }
+        _ => embedded::measure(&args, &data, &telemetry.metrics(), &mut report).await?,
     }
-    if let Some(url) = args.database.as_ref().filter(|_| !args.large) {
-        let bed = server::Bed::open(url).await?;
-        figures.extend(server::measure(&args, &bed).await?);
-        let http = http::HttpBench { args: &args, bed: &bed, folder: &data, metrics: &telemetry.metrics() };
-        let (over_http, told) = http.measure().await?;
-        figures.extend(over_http);
-        pipeline = told;
+    let mut pipeline = None;
+    if let Some(bed) = bed.as_ref().filter(|_| !args.large) {
+        server::measure(&args, bed, &mut report).await?;
+        let http = http::HttpBench { args: &args, bed, folder: &data, metrics: &telemetry.metrics() };
+        pipeline = http.measure(&mut report).await?;
     }
-    write(&args.out, &serde_json::json!({ "figures": figures, "pipeline": pipeline }))?;
-    print_table(&figures);
+    report.save(pipeline.as_ref())?;
+    report.print_table();
     if let Some(told) = &pipeline {
         writes::print_cost(&told.writes);
         if let Some(lag_ms) = told.recon_lag_p99_ms {
             println!("a minute was compared {lag_ms} ms after its end, of 99 in a hundred");
         }
         let path = folder.join("load-test.json");
-        write(&path, &told.peak.load_test())?;
+        figure::write(&path, &told.peak.load_test())?;
         println!("for `largesse capacity --load-test`: {}", path.display());
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn write(path: &Path, what: &impl serde::Serialize) -> Result<(), Failure> {
-    let text = serde_json::to_string_pretty(what).map_err(|error| Failure::Report(Box::new(error)))?;
-    std::fs::write(path, text).map_err(|source| Failure::File { path: path.to_owned(), source })
-}
-
-/// Whether a figure was asked for.
+/// Whether a figure was asked for. Who waits for it is told.
 fn wanted(args: &BenchArgs, what: &str) -> bool {
-    args.only.as_deref().is_none_or(|part| what.contains(part))
+    let is_wanted = args.only.as_deref().is_none_or(|part| what.contains(part));
+    if is_wanted {
+        println!("measuring {what}");
+    }
+    is_wanted
 }
 
 /// The books after a run: a fast figure over wrong books is worth nothing.

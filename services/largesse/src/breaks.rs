@@ -38,7 +38,13 @@ pub async fn run(command: BreakCommand) -> Result<ExitCode, Failure> {
             show(&one.desk, &detail, detail_text);
         }
         BreakCommand::Assign { one, to } => {
-            act(&one, Role::FinanceMaker, "assignments", json!({ "assignee_id": subject(&to) })).await?;
+            act(
+                &one,
+                Role::FinanceMaker,
+                "assignments",
+                json!({ "assignee_id": subject(Role::FinanceMaker, &to) }),
+            )
+            .await?;
         }
         BreakCommand::Comment { one, text } => {
             act(&one, Role::FinanceMaker, "comments", json!({ "text": text })).await?;
@@ -61,7 +67,7 @@ pub async fn run(command: BreakCommand) -> Result<ExitCode, Failure> {
 }
 
 fn question(desk: &DeskArgs, role: Role) -> Result<Question, Failure> {
-    Question::open((&desk.url, BREAKS_PATH), &desk.data_dir, (role, subject(&desk.sub)))
+    Question::open((&desk.url, BREAKS_PATH), &desk.data_dir, (role, subject(role, &desk.sub)))
 }
 
 async fn list(args: &ListArgs) -> Result<(), Failure> {
@@ -121,7 +127,7 @@ async fn propose(args: ProposeArgs) -> Result<(), Failure> {
     };
     let action = match args.action {
         ActionName::GrantCoins => Action::GrantCoins {
-            viewer_id: ViewerId::from_uuid(subject(args.viewer.as_deref().unwrap_or_default())),
+            viewer_id: ViewerId::from_uuid(subject(Role::Viewer, args.viewer.as_deref().unwrap_or_default())),
             funds: Funds { paid_coins: coins(args.paid_coins)?, promo_coins: coins(args.promo_coins)? },
         },
         ActionName::RefundOrder => Action::RefundOrder { order_id: of_order().await?, viewer_id: None },

@@ -39,7 +39,8 @@ struct ProblemText {
 impl Finance {
     pub fn open(args: &FinanceArgs) -> Result<Finance, Failure> {
         let keys = Secrets::open(&args.data_dir)?.token_keys()?;
-        let token = keys.mint(Role::Finance, subject(&args.sub), TOKEN_TTL).map_err(Failure::Token)?;
+        let token =
+            keys.mint(Role::Finance, subject(Role::Finance, &args.sub), TOKEN_TTL).map_err(Failure::Token)?;
         let url = args.url.trim_end_matches('/').to_owned();
         Ok(Finance { url, token, client: reqwest::Client::new(), json: args.json })
     }

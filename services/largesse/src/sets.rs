@@ -157,7 +157,7 @@ fn show<T: Serialize>(json: bool, value: &T, text: impl Fn(&T) -> String) {
 }
 
 fn question(process: &ProcessArgs) -> Result<Question, Failure> {
-    let who = (Role::Sre, subject(&process.sub));
+    let who = (Role::Sre, subject(Role::Sre, &process.sub));
     Question::open((&process.url, SETS_PATH), &process.data_dir, who)
 }
 

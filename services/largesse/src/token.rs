@@ -11,7 +11,8 @@ pub fn run(args: TokenArgs) -> Result<ExitCode, Failure> {
     let secrets = Secrets::open(&args.data_dir)?;
     let keys = secrets.token_keys()?;
     let ttl = Duration::from_secs(u64::from(args.ttl_s));
-    let (role, sub) = (role(args.role), subject(&args.sub));
+    let role = role(args.role);
+    let sub = subject(role, &args.sub);
     let token = match &args.tenant {
         Some(name) => keys.mint_of(tenant(name), role, sub, ttl),
         None => keys.mint(role, sub, ttl),
@@ -21,9 +22,9 @@ pub fn run(args: TokenArgs) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// A UUID as it is, or the id a name stands for in development and in samples.
-pub fn subject(sub: &str) -> ids::Uuid {
-    ids::Uuid::try_parse(sub).unwrap_or_else(|_| ids::named_id("viewer", sub))
+/// A UUID as it is, or the id that a name stands for: the person that the pages' sign-in makes of it, too.
+pub fn subject(role: edge::Role, sub: &str) -> ids::Uuid {
+    ids::Uuid::try_parse(sub).unwrap_or_else(|_| role.person_named(sub))
 }
 
 fn tenant(name: &str) -> ids::Uuid {

@@ -89,3 +89,13 @@ fn metrics_are_rendered_and_a_callers_trace_goes_on_and_is_exported() {
         (0..16).map(|at| u8::from_str_radix(&TRACE[at * 2..at * 2 + 2], 16).expect("hex")).collect();
     assert!(body.windows(16).any(|part| part == trace), "the caller's trace id is in the export");
 }
+
+#[test]
+fn without_an_exporter_what_no_log_takes_costs_a_comparison_and_no_span() {
+    let quiet = Settings { log_filter: "warn".to_owned(), ..Settings::default() };
+    let guard = init(quiet).expect("telemetry is on");
+    assert_eq!(tracing::level_filters::LevelFilter::current(), tracing::level_filters::LevelFilter::WARN);
+    let span = tracing::debug_span!(target: "largesse::http", "http");
+    assert!(span.is_disabled(), "nobody takes this span");
+    drop(guard);
+}

@@ -4,9 +4,10 @@ use crate::app::Cashier;
 use crate::domain::pricing;
 use crate::domain::recharge::{Recharge, RechargeState, recharge_id_of};
 use crate::error::RechargeError;
-use crate::store::{face_values, recharges};
+use crate::store::recharges;
 use chrono::{DateTime, Utc};
 use ids::{RechargeId, SendKey, ViewerId, with_version};
+use money::Micros;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -24,7 +25,7 @@ pub struct AskRecharge {
 const LIST_LEN_MAX: i64 = 100;
 
 impl Cashier {
-    /// Makes the recharge of one key, once: one round trip for the price, one for the row, one to read it back.
+    /// Makes the recharge of one key, once: one round trip to look for it and for the price, one for the row.
     ///
     /// # Errors
     /// [`RechargeError`].
@@ -39,21 +40,25 @@ impl Cashier {
         let recharge_id = RechargeId::from_uuid(with_version(id, self.db.lane().id_version()));
         let body_hash = contracts::digest::body_hash(&ask);
         // The repeat check comes before any other: a repeat is answered even where the rules have changed.
-        if let Some(known) = recharges::find_recharge(&self.db, recharge_id).await? {
+        let (currency, day) = (&self.config.currency, self.zone.day_of(now));
+        let (known, face_value) = recharges::look(&self.db, recharge_id, currency, day).await?;
+        if let Some(known) = known {
             return same_body(known, body_hash);
         }
         self.key_age.check(key, now)?;
-        let recharge = self.price_recharge(recharge_id, viewer, ask, now).await?;
-        recharges::insert_if_new(&self.db, &recharge).await?;
+        let recharge = self.price_recharge((recharge_id, viewer), ask, face_value, now)?;
+        if let Some(stored) = recharges::insert_if_new(&self.db, &recharge).await? {
+            return Ok(stored);
+        }
         let stored = recharges::find_recharge(&self.db, recharge_id).await?;
         same_body(stored.ok_or(RechargeError::NotFound)?, body_hash)
     }
 
-    async fn price_recharge(
+    fn price_recharge(
         &self,
-        recharge_id: RechargeId,
-        account_id: ViewerId,
+        (recharge_id, account_id): (RechargeId, ViewerId),
         ask: AskRecharge,
+        face_value: Option<Micros>,
         now: DateTime<Utc>,
     ) -> Result<Recharge, RechargeError> {
         if !self.secrets.contains_key(&ask.channel) {
@@ -64,7 +69,6 @@ impl Cashier {
             return Err(RechargeError::AmountOutOfRange { min, max });
         }
         let currency = self.config.currency.clone();
-        let face_value = face_values::find_face_value(&self.db, &currency, self.zone.day_of(now)).await?;
         let face_value = face_value.ok_or_else(|| RechargeError::NoFaceValue(currency.clone()))?;
         let price = pricing::price(ask.amount_minor, face_value, &self.config.bonuses)
             .map_err(|error| RechargeError::of_price(error, min, max))?;

@@ -3,7 +3,9 @@
 use crate::domain::recharge::{Recharge, RechargeState};
 use crate::store::payments::coins_of;
 use crate::store::unknown_code;
+use chrono::NaiveDate;
 use ids::{PaymentId, RechargeId, Uuid, ViewerId};
+use money::Micros;
 use pg::Db;
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row};
@@ -12,7 +14,12 @@ const INSERT: &str = "
 INSERT INTO {s}.recharges (recharge_id, account_id, channel, body_hash, amount_minor, currency, paid_coins,
     promo_coins, state, refunded_minor, version, asked_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, $10, $11)
-ON CONFLICT (recharge_id) DO NOTHING";
+ON CONFLICT (recharge_id) DO NOTHING RETURNING *";
+
+const LOOK: &str = "
+SELECT r.*, (SELECT micros_per_coin FROM {s}.face_values WHERE currency = $2 AND valid_from <= $3
+    ORDER BY valid_from DESC LIMIT 1) AS face_value
+FROM (SELECT $1::uuid) AS asked (id) LEFT JOIN {s}.recharges r ON r.recharge_id = asked.id";
 
 const FIND: &str = "SELECT * FROM {s}.recharges WHERE recharge_id = ANY($1)";
 
@@ -30,9 +37,9 @@ FROM unnest($1::uuid[], $2::bigint[], $3::smallint[], $4::uuid[], $5::bigint[], 
     AS c (recharge_id, read_at, state, payment_id, refunded_minor, version)
 WHERE r.recharge_id = c.recharge_id AND r.version = c.read_at";
 
-/// Inserts a recharge unless its key was used before.
-pub(crate) async fn insert_if_new(db: &Db, recharge: &Recharge) -> Result<(), sqlx::Error> {
-    sqlx::query(db.sql(INSERT))
+/// Inserts a recharge and tells it as it is stored; `None` where its key was used before.
+pub(crate) async fn insert_if_new(db: &Db, recharge: &Recharge) -> Result<Option<Recharge>, sqlx::Error> {
+    let row = sqlx::query(db.sql(INSERT))
         .bind(recharge.recharge_id.uuid())
         .bind(recharge.account_id.uuid())
         .bind(&recharge.channel)
@@ -44,9 +51,23 @@ pub(crate) async fn insert_if_new(db: &Db, recharge: &Recharge) -> Result<(), sq
         .bind(recharge.state.code())
         .bind(recharge.version)
         .bind(recharge.asked_at)
-        .execute(db.pool())
+        .fetch_optional(db.pool())
         .await?;
-    Ok(())
+    row.as_ref().map(recharge_of_row).transpose()
+}
+
+/// A recharge if its key was used before, and the face value in force on a day.
+pub(crate) async fn look(
+    db: &Db,
+    id: RechargeId,
+    currency: &str,
+    day: NaiveDate,
+) -> Result<(Option<Recharge>, Option<Micros>), sqlx::Error> {
+    let looked =
+        sqlx::query(db.sql(LOOK)).bind(id.uuid()).bind(currency).bind(day).fetch_one(db.pool()).await?;
+    let is_known = looked.try_get::<Option<Uuid>, _>("recharge_id")?.is_some();
+    let recharge = is_known.then(|| recharge_of_row(&looked)).transpose()?;
+    Ok((recharge, looked.try_get::<Option<i64>, _>("face_value")?.map(Micros::new)))
 }
 
 /// One recharge.

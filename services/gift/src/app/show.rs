@@ -269,9 +269,12 @@ impl Shower {
 
     async fn report(&self, outcomes: Vec<(Showing, Shown)>) {
         let mut reports = Vec::new();
+        let shown_len = outcomes.iter().filter(|(_, shown)| *shown == Shown::Shown).count();
+        for (shown, len) in [("yes", shown_len), ("no", outcomes.len() - shown_len)] {
+            let count = u64::try_from(len).unwrap_or(u64::MAX);
+            metrics::counter!("largesse_gift_effects_total", "shown" => shown).increment(count);
+        }
         for (showing, shown) in outcomes {
-            metrics::counter!("largesse_gift_effects_total", "shown" => if shown == Shown::Shown { "yes" } else { "no" })
-                .increment(1);
             let report = ShowReport { order_id: showing.order_id, shown };
             match showing.by {
                 ByWhom::Node => reports.push(report),

@@ -1,7 +1,7 @@
 //! Figures of the default installation: one process, the embedded database.
 
 use super::echo::Echo;
-use super::figure::{Figure, Sample};
+use super::figure::{Figure, Report, Sample};
 use super::load::{CONNECTIONS, Pace, Target};
 use super::naive::{self, World};
 use super::{prove, wanted};
@@ -21,6 +21,9 @@ use std::path::Path;
 /// Debits in flight of each wallet figure.
 const IN_FLIGHT: [usize; 4] = [1, 16, 256, 1_024];
 
+/// Evenings of the demo's figure, at most: each takes a minute or two.
+const DEMOS_MAX: u16 = 3;
+
 /// The world: as many as the demo has.
 const WORLD: World = World { accounts: 20_000, streamers: 80, hot_percent: 0 };
 
@@ -29,19 +32,19 @@ pub async fn measure(
     args: &BenchArgs,
     data: &Path,
     metrics: &telemetry::Metrics,
-) -> Result<Vec<Figure>, Failure> {
-    let mut figures = Vec::new();
+    report: &mut Report,
+) -> Result<(), Failure> {
     let what = "sends/s of the demo over HTTP, embedded database, every service on";
     if wanted(args, what) {
-        figures.push(demo_figure(args, data, metrics, what).await?);
+        report.add(demo_figure(args, data, metrics, what).await?)?;
     }
     for in_flight in IN_FLIGHT {
         let what = format!("wallet debits/s in process, embedded database, {in_flight} in flight");
         if wanted(args, &what) {
-            figures.push(wallet_figure(args, data, in_flight, &what).await?);
+            report.add(wallet_figure(args, data, in_flight, &what).await?)?;
         }
     }
-    Ok(figures)
+    Ok(())
 }
 
 /// The demo's gifts through HTTP, beside a handler that parses and echoes the same request.
@@ -57,7 +60,7 @@ async fn demo_figure(
     let nobody = reqwest::header::HeaderValue::from_static("Bearer of.the.echo");
     let rooms = [ids::RoomId::now()].into();
     let target = Target { url: "".into(), viewers: [nobody].into(), rooms, gift_id: 1 };
-    for run in 0..args.runs {
+    for run in 0..args.runs.min(DEMOS_MAX) {
         let place = data.join(format!("demo-{run}"));
         let directory = Directory::open(&place)?;
         let secrets = Secrets::open(directory.path())?;

@@ -1,6 +1,10 @@
 //! A figure and what it is measured against, its medians, and the table.
 
+use super::http::Pipeline;
+use crate::failure::Failure;
 use serde::Serialize;
+use std::fmt;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// One figure and what it is measured against.
@@ -77,24 +81,70 @@ fn times(milli: u64) -> String {
     format!("{}.{:02}×", milli / 1_000, milli % 1_000 / 10)
 }
 
-/// Prints a line a figure.
-pub fn print_table(figures: &[Figure]) {
-    println!(
-        "{:<64} {:>8} {:>8} {:>8} {:>8} {:>8}   yardstick (per s, p99 µs)",
-        "figure", "per s", "p50 µs", "p99 µs", "ratio", "target"
-    );
-    for f in figures {
+/// What was measured so far, in a file at every moment: a run that is cut short has what it has.
+pub struct Report {
+    path: PathBuf,
+    figures: Vec<Figure>,
+}
+
+impl Report {
+    pub fn new(path: &Path) -> Report {
+        Report { path: path.to_owned(), figures: Vec::new() }
+    }
+
+    /// Keeps a figure, and tells it to who waits.
+    ///
+    /// # Errors
+    /// [`Failure::File`].
+    pub fn add(&mut self, figure: Figure) -> Result<(), Failure> {
+        println!("{figure}");
+        self.figures.push(figure);
+        self.save(None)
+    }
+
+    /// Writes everything, and what the pipeline told.
+    ///
+    /// # Errors
+    /// [`Failure::File`].
+    pub fn save(&self, pipeline: Option<&Pipeline>) -> Result<(), Failure> {
+        write(&self.path, &serde_json::json!({ "figures": self.figures, "pipeline": pipeline }))
+    }
+
+    /// Prints a line a figure.
+    pub fn print_table(&self) {
         println!(
-            "{:<64} {:>8} {:>8} {:>8} {:>8} {:>8}   {} ({}, {})",
-            f.what,
-            f.per_second,
-            shown(f.p50_us),
-            shown(f.p99_us),
-            times(f.ratio_milli),
-            f.target_milli.map_or_else(|| "–".to_owned(), times),
-            f.yardstick,
-            f.yardstick_per_second,
-            shown(f.yardstick_p99_us),
+            "\n{:<64} {:>8} {:>8} {:>8} {:>8} {:>8}   yardstick (per s, p99 µs)",
+            "figure", "per s", "p50 µs", "p99 µs", "ratio", "target"
         );
+        for figure in &self.figures {
+            println!("{figure}");
+        }
+    }
+}
+
+/// Writes JSON for people, too.
+///
+/// # Errors
+/// [`Failure::File`], [`Failure::Report`].
+pub fn write(path: &Path, what: &impl Serialize) -> Result<(), Failure> {
+    let text = serde_json::to_string_pretty(what).map_err(|error| Failure::Report(Box::new(error)))?;
+    std::fs::write(path, text).map_err(|source| Failure::File { path: path.to_owned(), source })
+}
+
+impl fmt::Display for Figure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{:<64} {:>8} {:>8} {:>8} {:>8} {:>8}   {} ({}, {})",
+            self.what,
+            self.per_second,
+            shown(self.p50_us),
+            shown(self.p99_us),
+            times(self.ratio_milli),
+            self.target_milli.map_or_else(|| "–".to_owned(), times),
+            self.yardstick,
+            self.yardstick_per_second,
+            shown(self.yardstick_p99_us),
+        )
     }
 }

@@ -3,7 +3,7 @@
 
 use super::children::Children;
 use super::echo::Echo;
-use super::figure::{Figure, Sample};
+use super::figure::{Figure, Report, Sample};
 use super::load::{self, CONNECTIONS, Pace, Target};
 use super::peak::{self, Peak};
 use super::server::Bed;
@@ -34,7 +34,7 @@ const GIFT: u32 = 1_101;
 const ROOMS: usize = 80;
 const MANY_ROOMS: usize = 10_000;
 /// Rooms that are opened at the same time: every one raises the same version.
-const ROOMS_AT_ONCE: usize = 8;
+const ROOMS_AT_ONCE: usize = 64;
 /// How long tokens are good for: longer than any run.
 const TOKEN_TTL: Duration = Duration::from_secs(24 * 3_600);
 /// The load under which latencies are compared, and under which the pipeline must keep up, in percent.
@@ -72,30 +72,33 @@ pub struct HttpBench<'a> {
 }
 
 impl HttpBench<'_> {
-    /// Every figure asked for, and what else the pipeline told where it was among them.
-    pub async fn measure(&self) -> Result<(Vec<Figure>, Option<Pipeline>), Failure> {
-        let (mut figures, mut pipeline) = (Vec::new(), None);
+    /// Every figure asked for; what else the pipeline told where it was among them.
+    pub async fn measure(&self, report: &mut Report) -> Result<Option<Pipeline>, Failure> {
         if wanted(self.args, ONE_PROCESS) {
-            figures.extend(self.beside_echo(ONE_PROCESS, Processes::One, 500).await?);
+            for figure in self.beside_echo(ONE_PROCESS, Processes::One, 500).await? {
+                report.add(figure)?;
+            }
         }
         if wanted(self.args, TWO_PROCESSES) {
             match &self.args.amqp {
                 Some(amqp) => {
                     let two = Processes::Two { amqp };
-                    figures.extend(self.beside_echo(TWO_PROCESSES, two, 400).await?);
+                    for figure in self.beside_echo(TWO_PROCESSES, two, 400).await? {
+                        report.add(figure)?;
+                    }
                 }
                 None => println!("skipped: {TWO_PROCESSES}: it needs --amqp"),
             }
         }
         if wanted(self.args, HOT_ROOM) {
-            figures.push(self.hot_room().await?);
+            report.add(self.hot_room().await?)?;
         }
-        if wanted(self.args, PIPELINE) {
-            let (figure, median) = self.pipeline().await?;
-            figures.push(figure);
-            pipeline = median;
+        if !wanted(self.args, PIPELINE) {
+            return Ok(None);
         }
-        Ok((figures, pipeline))
+        let (figure, median) = self.pipeline().await?;
+        report.add(figure)?;
+        Ok(median)
     }
 
     fn seconds(&self) -> u64 {
@@ -135,8 +138,8 @@ impl HttpBench<'_> {
     /// Everything to one room, beside the same over 10,000 rooms.
     async fn hot_room(&self) -> Result<Figure, Failure> {
         let (mut hot, mut spread) = (Vec::new(), Vec::new());
+        let place = self.prepare(MANY_ROOMS).await?; // Once: opening so many rooms takes longer than a run.
         for _ in 0..self.args.runs {
-            let place = self.prepare(MANY_ROOMS).await?;
             let (target, running) = self.start(&place, Processes::One).await?;
             spread.push(load::run(&target, Pace::Closed, self.seconds()).await?);
             let one_room = Target { rooms: target.rooms[..1].into(), ..target };

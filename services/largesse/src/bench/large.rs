@@ -1,6 +1,6 @@
 //! What the wallet costs as its tables grow: the same load on a long log and on an empty one, in turns.
 
-use super::figure::{Figure, Sample};
+use super::figure::{Figure, Report, Sample};
 use super::prove;
 use super::server::{Bed, migrated};
 use crate::cli::BenchArgs;
@@ -21,7 +21,7 @@ const IN_FLIGHT: [usize; 2] = [256, 2_048];
 const TARGET_MILLI: u64 = 850;
 
 /// Seeds, measures, and proves the books of the long log.
-pub async fn measure(args: &BenchArgs, bed: &Bed) -> Result<Vec<Figure>, Failure> {
+pub async fn measure(args: &BenchArgs, bed: &Bed, report: &mut Report) -> Result<(), Failure> {
     let past =
         Past { accounts: args.large_entries / ENTRIES_PER_ACCOUNT, entries_per_account: ENTRIES_PER_ACCOUNT };
     let url = bed.named_url(DATABASE).await?;
@@ -37,7 +37,6 @@ pub async fn measure(args: &BenchArgs, bed: &Bed) -> Result<Vec<Figure>, Failure
         bytes / 1_000_000,
         began.elapsed().as_secs()
     );
-    let mut figures = Vec::new();
     for in_flight in IN_FLIGHT {
         let (mut long, mut empty) = (Vec::new(), Vec::new());
         for _ in 0..args.runs {
@@ -48,7 +47,8 @@ pub async fn measure(args: &BenchArgs, bed: &Bed) -> Result<Vec<Figure>, Failure
             long.push(debits(args, &url, (in_flight, seeded)).await?);
         }
         let what = format!("wallet debits/s, {in_flight} in flight, {} entries there", args.large_entries);
-        figures.push(Figure::new(&what, "the same on empty tables", &long, &empty).with_target(TARGET_MILLI));
+        report
+            .add(Figure::new(&what, "the same on empty tables", &long, &empty).with_target(TARGET_MILLI))?;
     }
     if let Some(kib) = memory_peak_kib() {
         println!("this process, with the wallet's node in it, used at most {} MB", kib / 1_000);
@@ -58,7 +58,7 @@ pub async fn measure(args: &BenchArgs, bed: &Bed) -> Result<Vec<Figure>, Failure
     println!("the books of the long log were proven in {} s", began.elapsed().as_secs());
     slow.close().await;
     bed.drop_named(DATABASE).await?;
-    Ok(figures)
+    Ok(())
 }
 
 async fn debits(

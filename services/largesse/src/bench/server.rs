@@ -1,7 +1,7 @@
 //! Figures on a real PostgreSQL that waits for the disk: the wallet in process, beside the naive transaction and
 //! beside the server's own ceiling for the same rows.
 
-use super::figure::{Figure, Sample};
+use super::figure::{Figure, Report, Sample};
 use super::naive::{self, World};
 use super::{prove, wanted};
 use crate::cli::BenchArgs;
@@ -25,28 +25,25 @@ const IN_FLIGHT: [(usize, Option<u64>); 5] =
     [(1, None), (16, None), (256, None), (2_048, Some(700)), (8_192, Some(700))];
 
 /// Every figure asked for.
-pub async fn measure(args: &BenchArgs, bed: &Bed) -> Result<Vec<Figure>, Failure> {
-    let mut figures = Vec::new();
+pub async fn measure(args: &BenchArgs, bed: &Bed, report: &mut Report) -> Result<(), Failure> {
     for (world, name, target) in [(SPREAD, "spread", 20_000), (HOT, "80 % to one streamer", 50_000)] {
         let what = format!("wallet debits/s, 256 in flight, {name}");
         if wanted(args, &what) {
-            figures.push(beside_naive(args, bed, world, &what).await?.with_target(target));
+            report.add(beside_naive(args, bed, world, &what).await?.with_target(target))?;
         }
     }
-    for relay in [false, true] {
-        for (in_flight, target) in IN_FLIGHT {
-            let with = if relay { ", relay on" } else { "" };
-            let what = format!("wallet debits/s, {in_flight} in flight{with}");
-            if wanted(args, &what) {
-                let figure = beside_ceiling(args, bed, (in_flight, relay), &what).await?;
-                figures.push(match target.filter(|_| !relay) {
-                    Some(target) => figure.with_target(target),
-                    None => figure,
-                });
-            }
+    for (in_flight, target) in IN_FLIGHT {
+        let what = format!("wallet debits/s, {in_flight} in flight");
+        if wanted(args, &what) {
+            let [off, on] = beside_ceiling(args, bed, in_flight, &what).await?;
+            report.add(match target {
+                Some(target) => off.with_target(target),
+                None => off,
+            })?;
+            report.add(on)?;
         }
     }
-    Ok(figures)
+    Ok(())
 }
 
 async fn must_be_durable(admin: &PgPool) -> Result<(), Failure> {
@@ -140,24 +137,27 @@ async fn best_connections(bed: &Bed, world: World) -> Result<usize, Failure> {
     Ok(best.1)
 }
 
+/// Without the relay, which is what is asked for, and with it.
 async fn beside_ceiling(
     args: &BenchArgs,
     bed: &Bed,
-    (in_flight, relay): (usize, bool),
+    in_flight: usize,
     what: &str,
-) -> Result<Figure, Failure> {
-    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+) -> Result<[Figure; 2], Failure> {
+    let (mut off, mut on, mut ceiling) = (Vec::new(), Vec::new(), Vec::new());
     let lanes = Config::load(None)?.wallet.lane_count;
     for _ in 0..args.runs {
-        ours.push(debits(args, bed, (SPREAD, in_flight, relay)).await?);
+        off.push(debits(args, bed, (SPREAD, in_flight, false)).await?);
+        on.push(debits(args, bed, (SPREAD, in_flight, true)).await?);
         let pool = bed.fresh(lanes + 2).await?;
         let db = migrated(&pool).await?;
         let per_second = wallet::bench::ceiling(db, lanes, CEILING_ROWS, u64::from(args.seconds)).await?;
-        theirs.push(Sample { per_second, ..Sample::default() });
+        ceiling.push(Sample { per_second, ..Sample::default() });
         pool.close().await;
     }
     let yardstick = format!("the same rows in bulk, {CEILING_ROWS} each, {lanes} connections");
-    Ok(Figure::new(what, &yardstick, &ours, &theirs))
+    let relayed = format!("{what}, relay on");
+    Ok([Figure::new(what, &yardstick, &off, &ceiling), Figure::new(&relayed, &yardstick, &on, &ceiling)])
 }
 
 pub async fn migrated(pool: &PgPool) -> Result<Db, Failure> {
