@@ -8,11 +8,14 @@ mod rabbitmq;
 mod subscription;
 
 use bytes::Bytes;
+use contracts::calls::{CallWatch, Went};
 use contracts::lane::Lane;
 use contracts::topology::Exchange;
+use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use ids::PartitionGroup;
 use std::sync::Arc;
+use std::time::Instant;
 use tokio::sync::{mpsc, oneshot};
 
 pub use in_process::InProcess;
@@ -29,10 +32,21 @@ pub enum BusError {
     Unreachable(String),
     #[error("the broker did not confirm the message: {0}")]
     NotConfirmed(String),
+    #[error("no reader has a queue for the message")]
+    NoQueue,
     #[error("the broker's URL is wrong: {0}")]
     BadUrl(String),
     #[error("a name on the broker has {0} bytes; it takes at most 255")]
     BadName(usize),
+}
+
+/// What a message's end says of the broker.
+fn went(failed: Option<&BusError>) -> Went {
+    match failed {
+        Some(BusError::Unreachable(_) | BusError::NotConfirmed(_)) => Went::Badly,
+        // It answered, or was not asked.
+        None | Some(BusError::NoQueue | BusError::BadUrl(_) | BusError::BadName(_)) => Went::Well,
+    }
 }
 
 /// One queue: the messages of one group of one topic for one reader.
@@ -79,8 +93,8 @@ fn joined() -> (Joined, Left) {
 #[async_trait::async_trait]
 pub trait Broker: Send + Sync {
     /// Hands a message over; messages reach the broker in the order of these calls. Many may be unconfirmed at once.
-    /// A group that no reader ever joined is nobody's loss: RabbitMQ's confirm says [`BusError::NotConfirmed`], the
-    /// in-process broker's says nothing.
+    /// A group that no reader ever joined is nobody's loss: RabbitMQ's confirm says [`BusError::NoQueue`], the in-process
+    /// broker's says nothing.
     async fn send(
         &self,
         topic: &Exchange,
@@ -107,11 +121,18 @@ pub struct Bus {
     broker: Arc<dyn Broker>,
     lane: Lane,
     generation: u32,
+    watch: Option<Arc<dyn CallWatch>>,
 }
 
 impl Bus {
     pub fn new(broker: Arc<dyn Broker>, lane: &Lane, generation: u32) -> Bus {
-        Bus { broker, lane: lane.clone(), generation }
+        Bus { broker, lane: lane.clone(), generation, watch: None }
+    }
+
+    /// The same bus; `watch` hears how each message that is handed over fares, from the call to its confirm.
+    #[must_use]
+    pub fn watched_by(self, watch: Arc<dyn CallWatch>) -> Bus {
+        Bus { watch: Some(watch), ..self }
     }
 
     /// A bus inside this process, for the embedded default and tests.
@@ -149,7 +170,22 @@ impl Bus {
     /// # Errors
     /// [`BusError`]; the message did not go out.
     pub async fn send(&self, log: &str, group: PartitionGroup, payload: Bytes) -> Result<Confirm, BusError> {
-        self.broker.send(&self.topic(log), group, payload).await
+        let Some(watch) = self.watch.clone() else {
+            return self.broker.send(&self.topic(log), group, payload).await;
+        };
+        let since = Instant::now();
+        match self.broker.send(&self.topic(log), group, payload).await {
+            Ok(confirm) => Ok(async move {
+                let confirmed = confirm.await;
+                watch.went(went(confirmed.as_ref().err()), since.elapsed());
+                confirmed
+            }
+            .boxed()),
+            Err(error) => {
+                watch.went(went(Some(&error)), since.elapsed());
+                Err(error)
+            }
+        }
     }
 
     /// Hands a message over and waits for its confirm.

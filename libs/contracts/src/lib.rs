@@ -3,6 +3,7 @@
 //! Owns what crosses a wall between two services, and nothing that only one of them needs. Pure: no I/O, no
 //! clock. A change here is a change of the wire and shows in the snapshots of `tests/it`.
 
+pub mod calls;
 pub mod catalogue;
 pub mod class;
 pub mod digest;

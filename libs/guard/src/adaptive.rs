@@ -42,9 +42,15 @@ fn scaled(value: u64, numerator: u64, denominator: u64) -> u64 {
 /// Admits while fewer than a limit are in flight, and moves that limit with what the node can do.
 #[derive(Clone)]
 pub struct AdaptiveLimit {
-    core: Arc<Core>,
+    held: Arc<Held>,
 }
 
+/// The one reference of the limit and of all its clones; every other one is a permit's.
+struct Held(Arc<Core>);
+
+/// A cache line and the one that is fetched with it, so that what is before it (the count of references, which every
+/// request writes) has a line of its own.
+#[repr(align(128))]
 struct Core {
     gate: Gate,
     window: Window,
@@ -52,16 +58,12 @@ struct Core {
     metrics: Metrics,
 }
 
-/// What every request reads; only `in_flight` is written by all, and it has a cache line of its own.
+/// What every request reads.
 struct Gate {
-    in_flight: Lone,
     limits: [AtomicU32; 4],
     cut: AtomicU16,
     window_ends_ns: AtomicU64,
 }
-
-#[repr(align(128))]
-struct Lone(AtomicU32);
 
 /// What is counted until the window closes.
 struct Window {
@@ -161,12 +163,7 @@ impl AdaptiveLimit {
         let metrics = Metrics::new();
         metrics.cut.set(f64::from(LEVELS));
         let core = Core {
-            gate: Gate {
-                in_flight: Lone(AtomicU32::new(0)),
-                limits,
-                cut: AtomicU16::new(LEVELS),
-                window_ends_ns: AtomicU64::new(0),
-            },
+            gate: Gate { limits, cut: AtomicU16::new(LEVELS), window_ends_ns: AtomicU64::new(0) },
             window: Window {
                 served: std::array::from_fn(|_| AtomicU64::new(0)),
                 crowd: std::array::from_fn(|_| AtomicU64::new(0)),
@@ -183,24 +180,24 @@ impl AdaptiveLimit {
             }),
             metrics,
         };
-        AdaptiveLimit { core: Arc::new(core) }
+        AdaptiveLimit { held: Arc::new(Held(Arc::new(core))) }
     }
 
     /// Requests in flight now.
     pub fn in_flight(&self) -> u32 {
-        self.core.gate.in_flight.0.load(Ordering::Relaxed)
+        in_flight(&self.held.0)
     }
 
     /// How many may be in flight now, all classes together.
     pub fn limit(&self) -> u32 {
-        self.core.gate.limits[0].load(Ordering::Relaxed)
+        self.held.0.gate.limits[0].load(Ordering::Relaxed)
     }
 
     /// Changes the ceiling while requests run; below `limit_min` it counts as that.
     pub fn set_limit_max(&self, limit_max: u32) {
-        let mut ruling = self.core.control.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut ruling = self.held.0.control.lock().unwrap_or_else(PoisonError::into_inner);
         ruling.control.set_limit_max(limit_max.min(LIMIT_CEILING).into());
-        self.core.publish(&ruling.control);
+        self.held.0.publish(&ruling.control);
     }
 
     /// [`Admission::try_admit`] at a time of the caller's choice: simulations run it on a clock of their own. Times
@@ -210,19 +207,18 @@ impl AdaptiveLimit {
     /// [`Refusal`]: do no work for this request.
     #[inline]
     pub fn try_admit_at(&self, now_ns: u64, ask: Ask) -> Result<Permit, Refusal> {
-        let core = &self.core;
+        let core = &self.held.0;
         if now_ns >= core.gate.window_ends_ns.load(Ordering::Relaxed) {
-            core.close_window(now_ns);
+            core.close_window(now_ns, in_flight(core));
         }
-        let moment = core.admit(ask)?;
-        let places: Arc<dyn Places> = core.clone();
-        Ok(Permit::of(places, Ticket { since_ns: now_ns, moment, kind: ask.kind }))
+        let (place, moment) = admit(core, ask)?;
+        Ok(Permit::of(place, Ticket { since_ns: now_ns, moment, kind: ask.kind }))
     }
 
     /// Gives back a place that [`AdaptiveLimit::try_admit_at`] gave, at a time of the caller's choice.
     pub fn finish_at(&self, now_ns: u64, permit: Permit, outcome: Outcome) {
         if let Some(ticket) = permit.into_ticket() {
-            self.core.release(now_ns, ticket, outcome);
+            self.held.0.release(now_ns, ticket, outcome);
         }
     }
 }
@@ -235,7 +231,7 @@ impl Admission for AdaptiveLimit {
 
     #[inline]
     fn cut_level(&self) -> CutLevel {
-        CutLevel::at(self.core.gate.cut.load(Ordering::Relaxed))
+        CutLevel::at(self.held.0.gate.cut.load(Ordering::Relaxed))
     }
 }
 
@@ -246,35 +242,44 @@ impl Places for Core {
     }
 }
 
-impl Core {
-    #[inline]
-    fn admit(&self, ask: Ask) -> Result<Moment, Refusal> {
-        let class = usize::from(ask.class.index());
-        self.window.asked[usize::from(ask.level())].fetch_add(1, Ordering::Relaxed);
-        if ask.level() >= self.gate.cut.load(Ordering::Relaxed) {
-            self.metrics.refused[class][1].increment(1);
-            return Err(Refusal::shed(ask.class));
-        }
-        let limit = self.gate.limits[class].load(Ordering::Relaxed);
-        // Counting first and looking after can refuse one too many at the edge, but never admits one too many.
-        let before = self.gate.in_flight.0.fetch_add(1, Ordering::Acquire);
-        if before >= limit {
-            self.gate.in_flight.0.fetch_sub(1, Ordering::Release);
-            self.window.refused.fetch_add(1, Ordering::Relaxed);
-            self.metrics.refused[class][0].increment(1);
-            return Err(Refusal::overloaded(ask.class));
-        }
-        if before >= self.window.peak.load(Ordering::Relaxed) {
-            self.window.peak.fetch_max(before + 1, Ordering::Relaxed);
-        }
-        // Where only the most urgent are still let in, it is crowded.
-        let nearly_full = self.gate.limits[1].load(Ordering::Relaxed);
-        Ok(if before >= nearly_full { Moment::Crowded } else { Moment::Calm })
-    }
+/// Permits there are: each holds one reference, and the limit itself holds one. So what a permit needs to find its way
+/// back is also what counts it.
+#[inline]
+fn in_flight(core: &Arc<Core>) -> u32 {
+    u32::try_from(Arc::strong_count(core) - 1).unwrap_or(u32::MAX)
+}
 
+#[inline]
+fn admit(core: &Arc<Core>, ask: Ask) -> Result<(Arc<Core>, Moment), Refusal> {
+    let class = usize::from(ask.class.index());
+    core.window.asked[usize::from(ask.level())].fetch_add(1, Ordering::Relaxed);
+    if ask.level() >= core.gate.cut.load(Ordering::Relaxed) {
+        core.metrics.refused[class][1].increment(1);
+        return Err(Refusal::shed(ask.class));
+    }
+    let limit = core.gate.limits[class].load(Ordering::Relaxed);
+    // Counting first and looking after can refuse one too many at the edge, but never admits one too many: of those
+    // who count at once, each sees at least itself and whoever counted before.
+    let place = Arc::clone(core);
+    let in_flight = in_flight(&place);
+    if in_flight > limit {
+        drop(place);
+        core.window.refused.fetch_add(1, Ordering::Relaxed);
+        core.metrics.refused[class][0].increment(1);
+        return Err(Refusal::overloaded(ask.class));
+    }
+    if in_flight > core.window.peak.load(Ordering::Relaxed) {
+        core.window.peak.fetch_max(in_flight, Ordering::Relaxed);
+    }
+    // Where only the most urgent are still let in, it is crowded.
+    let nearly_full = core.gate.limits[1].load(Ordering::Relaxed);
+    Ok((place, if in_flight > nearly_full { Moment::Crowded } else { Moment::Calm }))
+}
+
+impl Core {
+    /// Takes note of how it went; the place is free once the permit's reference is gone.
     #[inline]
     fn release(&self, now_ns: u64, ticket: Ticket, outcome: Outcome) {
-        self.gate.in_flight.0.fetch_sub(1, Ordering::Release);
         match outcome {
             Outcome::Served => {
                 let units = (now_ns.saturating_sub(ticket.since_ns) >> TIME_UNIT_SHIFT).min(TIME_UNITS_MAX);
@@ -292,7 +297,7 @@ impl Core {
     }
 
     /// Closes the window if it is due and nobody else does.
-    fn close_window(&self, now_ns: u64) {
+    fn close_window(&self, now_ns: u64, in_flight: u32) {
         let Ok(mut ruling) = self.control.try_lock() else { return };
         if now_ns < self.gate.window_ends_ns.load(Ordering::Relaxed) {
             return;
@@ -317,11 +322,7 @@ impl Core {
             failed: self.window.failed.swap(0, Ordering::Relaxed).into(),
             refused: self.window.refused.swap(0, Ordering::Relaxed).into(),
             // Whoever is in flight now was in flight in the next window too.
-            peak: self
-                .window
-                .peak
-                .swap(self.gate.in_flight.0.load(Ordering::Relaxed), Ordering::Relaxed)
-                .into(),
+            peak: self.window.peak.swap(in_flight, Ordering::Relaxed).into(),
             asked: sum_of(&by_level),
             asked_paying: sum_of(&by_level[..usize::from(COHORTS)]),
             kinds: &ruling.kinds,

@@ -70,6 +70,7 @@ impl Permit {
     }
 
     /// A permit that holds no place.
+    #[inline]
     pub fn free() -> Permit {
         Permit { held: None }
     }
@@ -84,6 +85,13 @@ impl Permit {
 }
 
 impl Permit {
+    /// When its request came; 0 where nobody looked.
+    #[cfg(feature = "tower")]
+    #[inline]
+    pub(crate) fn came_ns(&self) -> u64 {
+        self.held.as_ref().map_or(0, |(_, ticket)| ticket.since_ns)
+    }
+
     /// What it remembers; whoever takes it must give the place back.
     pub(crate) fn into_ticket(mut self) -> Option<Ticket> {
         self.held.take().map(|(_, ticket)| ticket)
@@ -91,6 +99,7 @@ impl Permit {
 }
 
 impl Drop for Permit {
+    #[inline]
     fn drop(&mut self) {
         if let Some((places, ticket)) = self.held.take() {
             places.give_back(ticket, Outcome::Abandoned);

@@ -4,6 +4,7 @@
 //! anything else: a read costs a fraction of the operating system's.
 
 use quanta::Clock;
+use std::cell::Cell;
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -20,6 +21,47 @@ static CLOCK: LazyLock<(Clock, u64)> = LazyLock::new(|| {
 pub fn now_ns() -> u64 {
     let (clock, first) = &*CLOCK;
     clock.delta_as_nanos(*first, clock.raw())
+}
+
+thread_local! {
+    /// When the request came whose first poll this thread is in; 0 else.
+    static CAME_NS: Cell<u64> = const { Cell::new(0) };
+}
+
+/// Polls what was just made of a request that came at `came_ns`: for as long as that takes, whoever needs to know the
+/// time to within one poll need not read the clock again. With 0 they do.
+#[cfg(feature = "tower")]
+#[inline]
+pub(crate) fn within<R>(came_ns: u64, poll: impl FnOnce() -> R) -> R {
+    let _ending = Ending(CAME_NS.replace(came_ns));
+    poll()
+}
+
+/// Puts back what was there, also where the poll panics.
+#[cfg(feature = "tower")]
+struct Ending(u64);
+
+#[cfg(feature = "tower")]
+impl Drop for Ending {
+    #[inline]
+    fn drop(&mut self) {
+        CAME_NS.set(self.0);
+    }
+}
+
+/// [`now_ns`], or when the request came whose first poll this is: early by what the poll has taken so far.
+#[inline]
+pub(crate) fn lately_ns() -> u64 {
+    match CAME_NS.get() {
+        0 => now_ns(),
+        came_ns => came_ns,
+    }
+}
+
+/// Whether [`lately_ns`] is early now.
+#[inline]
+pub(crate) fn is_within() -> bool {
+    CAME_NS.get() != 0
 }
 
 /// Makes the clock, if nobody has.

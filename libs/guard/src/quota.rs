@@ -5,13 +5,14 @@
 //! a key never seen, and its slot can be given away without forgetting anything.
 
 use crate::admission::{Reason, Refusal};
-use crate::clock::{nanos, now_ns};
+use crate::clock::{lately_ns, nanos};
 use crate::priority::{halves, mixed};
-use arc_swap::ArcSwap;
-use std::collections::HashMap;
+use rules::{Board, Draft, Overrides, Rules};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
+
+mod rules;
 
 /// Keys with a rate of their own, over all scopes.
 pub const OVERRIDES_MAX: usize = 10_000;
@@ -59,7 +60,7 @@ impl Scope {
 /// So many in such a time, and so many of them at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
-    /// Between two requests that come evenly.
+    /// Between two requests that come evenly; never 0.
     interval_ns: u64,
     burst: u32,
 }
@@ -96,26 +97,6 @@ impl Rate {
     }
 }
 
-#[derive(Clone, Default)]
-struct Rules {
-    scopes: [Option<Rate>; 3],
-    /// None means that this key has no quota.
-    overrides: HashMap<(Scope, u128), Option<Rate>>,
-    /// Goes up with every change.
-    generation: u32,
-}
-
-impl Rules {
-    #[inline]
-    fn of(&self, scope: Scope, key: u128) -> Option<Rate> {
-        let of_scope = self.scopes[scope.index()];
-        if self.overrides.is_empty() {
-            return of_scope;
-        }
-        self.overrides.get(&(scope, key)).copied().unwrap_or(of_scope)
-    }
-}
-
 #[derive(Clone, Copy, Default)]
 struct Slot {
     tag: u64,
@@ -126,8 +107,7 @@ struct Slot {
 
 /// The quotas of one node.
 pub struct Quotas {
-    rules: ArcSwap<Rules>,
-    changing: Mutex<()>,
+    board: Board,
     sets: Box<[Mutex<[Slot; SLOTS]>]>,
     seed: u64,
     refused: [metrics::Counter; 3],
@@ -142,8 +122,7 @@ impl Quotas {
         crate::clock::wind();
         let sets = keys_max.clamp(1_024, 1 << 26).div_ceil(SLOTS).next_power_of_two();
         Quotas {
-            rules: ArcSwap::default(),
-            changing: Mutex::default(),
+            board: Board::default(),
             sets: (0..sets).map(|_| Mutex::default()).collect(),
             seed: RandomState::new().hash_one(sets),
             refused: Scope::ALL
@@ -155,11 +134,12 @@ impl Quotas {
     /// Sets what every key of a scope may do from now on; `None` means anything. Who was refused under the old rate
     /// waits no longer than the new one asks for.
     pub fn set(&self, scope: Scope, rate: Option<Rate>) {
-        self.change(|rules| {
-            rules.scopes[scope.index()] = rate;
-            Ok(())
-        })
-        .unwrap_or_default(); // Only overrides are limited in number.
+        self.board
+            .change(|rules| {
+                rules.scopes[scope.index()] = rate;
+                Ok(())
+            })
+            .unwrap_or_default(); // Only overrides are limited in number.
     }
 
     /// Sets what one key may do, whatever its scope says; `None` means anything.
@@ -167,7 +147,7 @@ impl Quotas {
     /// # Errors
     /// [`RateError::TooManyOverrides`]: nothing changed.
     pub fn set_for(&self, scope: Scope, key: u128, rate: Option<Rate>) -> Result<(), RateError> {
-        self.change(|rules| {
+        self.board.change(|rules| {
             let is_new = !rules.overrides.contains_key(&(scope, key));
             if is_new && rules.overrides.len() >= OVERRIDES_MAX {
                 return Err(RateError::TooManyOverrides);
@@ -179,20 +159,37 @@ impl Quotas {
 
     /// Forgets what one key may do: it follows its scope again.
     pub fn unset_for(&self, scope: Scope, key: u128) {
-        self.change(|rules| {
-            rules.overrides.remove(&(scope, key));
-            Ok(())
-        })
-        .unwrap_or_default();
+        self.board
+            .change(|rules| {
+                rules.overrides.remove(&(scope, key));
+                Ok(())
+            })
+            .unwrap_or_default();
     }
 
-    fn change(&self, change: impl FnOnce(&mut Rules) -> Result<(), RateError>) -> Result<(), RateError> {
-        let _one_at_a_time = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut rules = Rules::clone(&self.rules.load());
-        change(&mut rules)?;
-        rules.generation = rules.generation.wrapping_add(1);
-        self.rules.store(rules.into());
-        Ok(())
+    /// Sets every rate anew, all at once: those of scopes, and those of keys that have one of their own. Nothing is
+    /// changed where they are these already.
+    ///
+    /// # Errors
+    /// [`RateError::TooManyOverrides`]: nothing changed.
+    pub fn set_all(
+        &self,
+        scopes: [Option<Rate>; 3],
+        overrides: impl IntoIterator<Item = ((Scope, u128), Option<Rate>)>,
+    ) -> Result<(), RateError> {
+        let overrides: Overrides = overrides.into_iter().collect();
+        if overrides.len() > OVERRIDES_MAX {
+            return Err(RateError::TooManyOverrides);
+        }
+        self.board.change(|rules| {
+            *rules = Draft { scopes, overrides };
+            Ok(())
+        })
+    }
+
+    /// What every key of a scope may do now that has no rate of its own; `None` means anything.
+    pub fn of_scope(&self, scope: Scope) -> Option<Rate> {
+        self.board.read().of_scope(scope)
     }
 
     /// Takes `count` from each of these keys, or nothing from any. Whoever has one left may take more than that: the
@@ -202,7 +199,7 @@ impl Quotas {
     /// [`Refusal`] of the first key that has none left, with the time until it has one.
     #[inline]
     pub fn try_take(&self, keys: &[(Scope, u128)], count: u32) -> Result<(), Refusal> {
-        self.try_take_at(now_ns(), keys, count)
+        self.try_take_at(lately_ns(), keys, count)
     }
 
     /// [`Quotas::try_take`] at a time of the caller's choice, on the caller's clock.
@@ -211,7 +208,7 @@ impl Quotas {
     /// The same.
     #[inline]
     pub fn try_take_at(&self, now_ns: u64, keys: &[(Scope, u128)], count: u32) -> Result<(), Refusal> {
-        let rules = self.rules.load();
+        let rules = self.board.read();
         for (at, (scope, key)) in keys.iter().enumerate() {
             let Some(rate) = rules.of(*scope, *key) else { continue };
             let taken = self.with_slot(now_ns, (*scope, *key), |slot| {
@@ -242,6 +239,7 @@ impl Quotas {
         });
     }
 
+    #[inline]
     fn with_slot<R>(&self, now_ns: u64, (scope, key): (Scope, u128), act: impl FnOnce(&mut Slot) -> R) -> R {
         let tag = self.tag(scope, key);
         let at = usize::try_from(tag >> 32).unwrap_or_default() & (self.sets.len() - 1);
@@ -271,6 +269,7 @@ impl Quotas {
 }
 
 /// Takes from one bucket, or says how long until there is one to take.
+#[inline]
 fn take(slot: &mut Slot, now_ns: u64, rate: Rate, count: u32) -> Result<(), u64> {
     let free_ns = rate.window_ns().saturating_sub(rate.interval_ns);
     let full_at_ns = slot.full_at_ns.max(now_ns);

@@ -3,6 +3,7 @@
 //! Owns no decision; it asks [`Admission`] and the registry. The admission's future is not boxed.
 
 use crate::admission::{Admission, Outcome, Permit, Refusal};
+use crate::clock::within;
 use crate::deps::{CallError, Strong};
 use crate::priority::{Ask, CUT_LEVEL_HEADER, CutLevel};
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode, header};
@@ -56,6 +57,7 @@ where
     type Error = S::Error;
     type Future = AdmittedFuture<S::Future>;
 
+    #[inline]
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(context)
     }
@@ -68,7 +70,11 @@ where
         // Each future is made where it stays: moving one costs more than the admission.
         match admitted {
             Ok(permit) => AdmittedFuture {
-                state: State::Admitted { answer: self.inner.call(request), permit: Some(permit) },
+                state: State::Admitted {
+                    came_ns: permit.came_ns(),
+                    answer: self.inner.call(request),
+                    permit: Some(permit),
+                },
                 cut,
             },
             Err(refusal) => AdmittedFuture { state: State::Refused { refusal }, cut },
@@ -88,7 +94,14 @@ pin_project_lite::pin_project! {
 pin_project_lite::pin_project! {
     #[project = Projected]
     enum State<F> {
-        Admitted { #[pin] answer: F, permit: Option<Permit> },
+        Admitted {
+            #[pin]
+            answer: F,
+            permit: Option<Permit>,
+            // What is asked in the first poll, which follows the admission at once, shares its reading of the clock; 0
+            // afterwards.
+            came_ns: u64,
+        },
         Refused { refusal: Refusal },
     }
 }
@@ -104,8 +117,8 @@ where
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let mut answer = match this.state.project() {
-            Projected::Admitted { answer, permit } => {
-                let answer = ready!(answer.poll(context));
+            Projected::Admitted { answer, permit, came_ns } => {
+                let answer = ready!(within(std::mem::take(came_ns), || answer.poll(context)));
                 if let Some(permit) = permit.take() {
                     permit.finish(outcome_of(&answer));
                 }
@@ -123,6 +136,7 @@ where
     }
 }
 
+#[inline]
 fn outcome_of<B, E>(answer: &Result<Response<B>, E>) -> Outcome {
     match answer.as_ref().map(Response::status) {
         Ok(StatusCode::GATEWAY_TIMEOUT) => Outcome::TimedOut,

@@ -1,6 +1,8 @@
 //! The handle: a pool, a schema, a lane.
 
 use crate::ReadDb;
+use crate::pooled::{Call, Pooled, Watch};
+use contracts::calls::CallWatch;
 use contracts::lane::Lane;
 use sqlx::{AssertSqlSafe, PgPool, Postgres, Transaction};
 use std::sync::Arc;
@@ -14,6 +16,7 @@ pub struct Db {
     waits: metrics::Counter,
     /// Where reads that may be stale go, if not here.
     reads: Option<PgPool>,
+    watch: Watch,
 }
 
 impl Db {
@@ -21,13 +24,24 @@ impl Db {
     pub fn new(pool: PgPool, service: &str, lane: &Lane) -> Db {
         let schema = format!("{}{service}", lane.prefix());
         let waits = metrics::counter!("largesse_db_pool_waits_total", "schema" => schema.clone());
-        Db { pool, schema: schema.into(), lane: lane.clone(), waits, reads: None }
+        Db { pool, schema: schema.into(), lane: lane.clone(), waits, reads: None, watch: Watch::default() }
     }
 
     /// The same tables, with reads that may be stale sent to `reads`.
     #[must_use]
     pub fn with_reads(self, reads: Option<PgPool>) -> Db {
         Db { reads, ..self }
+    }
+
+    /// The same tables; `watch` hears how each call of the database goes. Not of reads that a standby answers.
+    #[must_use]
+    pub fn watched_by(self, watch: Arc<dyn CallWatch>) -> Db {
+        Db { watch: Watch(Some(watch)), ..self }
+    }
+
+    /// A call of the database that is made on a connection of one's own, to be told how it ended.
+    pub fn call(&self) -> Call {
+        self.watch.call()
     }
 
     /// A handle for reads that may be stale: pages of finance, histories, drill-downs. Nothing that
@@ -37,11 +51,11 @@ impl Db {
     }
 
     /// The pool, for one statement: ask again for the next.
-    pub fn pool(&self) -> &PgPool {
+    pub fn pool(&self) -> Pooled<'_> {
         if self.pool.num_idle() == 0 && self.pool.size() >= self.pool.options().get_max_connections() {
             self.waits.increment(1); // Whoever asks now waits for another to finish.
         }
-        &self.pool
+        Pooled { pool: &self.pool, watch: &self.watch }
     }
 
     pub fn schema(&self) -> &str {

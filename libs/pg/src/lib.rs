@@ -10,6 +10,7 @@ mod embedded;
 mod error;
 mod migrate;
 mod pool;
+mod pooled;
 mod reading;
 mod server;
 
@@ -20,6 +21,7 @@ pub use embedded::Embedded;
 pub use error::{PgError, is_certain, is_connection_lost, is_constraint};
 pub use migrate::{check_migrated, migrate, migrator, missing_migrations};
 pub use pool::{Access, Plans, PoolSettings, connect, place_of, report_pool};
+pub use pooled::{Call, Pooled, went};
 pub use reading::ReadDb;
 pub use server::{ServerFacts, TooFewConnections, server_facts};
 pub use sqlx::migrate::Migrator;

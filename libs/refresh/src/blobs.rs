@@ -70,7 +70,7 @@ impl Blobs {
     }
 
     fn key(&self, name: impl std::fmt::Display) -> String {
-        format!("refresh:{}:{name}", self.set)
+        format!("{}:{name}", self.set.key())
     }
 
     /// Feeds are known by ids, so each has one made from its name.

@@ -13,7 +13,10 @@ use uuid::Uuid;
 
 /// The table of this crate, migrated into the schema of whoever publishes sets.
 pub static MIGRATOR: LazyLock<Migrator> = LazyLock::new(|| {
-    pg::migrator(&[(51, "sets", include_str!("../../../migrations/refresh/0051_sets.sql"))])
+    pg::migrator(&[
+        (51, "sets", include_str!("../../../migrations/refresh/0051_sets.sql")),
+        (130, "installation", include_str!("../../../migrations/refresh/0130_installation.sql")),
+    ])
 });
 
 /// What people ask for, by hand.

@@ -1,9 +1,15 @@
 //! The name of a set, safe in keys, folders and labels.
 
-/// 1 to 32 characters of `a-z`, `0-9` and `-`.
+use crate::installation::Installation;
+
+/// 1 to 32 characters of `a-z`, `0-9` and `-`; in keys behind the mark of the installation whose set it is, if there is
+/// one. On the wire it is the name alone.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct SetName(String);
+pub struct SetName {
+    name: String,
+    installation: Option<Installation>,
+}
 
 /// Why a name was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -19,17 +25,35 @@ impl SetName {
     pub fn try_new(name: &str) -> Result<SetName, BadSetName> {
         let fits = (1..=SET_NAME_LEN_MAX).contains(&name.len());
         let is_safe = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-        if fits && name.bytes().all(is_safe) { Ok(SetName(name.to_owned())) } else { Err(BadSetName) }
+        if fits && name.bytes().all(is_safe) {
+            Ok(SetName { name: name.to_owned(), installation: None })
+        } else {
+            Err(BadSetName)
+        }
+    }
+
+    /// The set of this name in one of several installations that share a cache. Producer and consumers name the same.
+    #[must_use]
+    pub fn of(self, installation: &Installation) -> SetName {
+        SetName { installation: Some(installation.clone()), ..self }
     }
 
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.name
+    }
+
+    /// What its keys begin with.
+    pub(crate) fn key(&self) -> String {
+        match &self.installation {
+            None => format!("refresh:{}", self.name),
+            Some(installation) => format!("refresh:{}:{}", installation.as_str(), self.name),
+        }
     }
 }
 
 impl std::fmt::Display for SetName {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.name)
     }
 }
 
@@ -42,6 +66,6 @@ impl TryFrom<String> for SetName {
 
 impl From<SetName> for String {
     fn from(name: SetName) -> String {
-        name.0
+        name.name
     }
 }

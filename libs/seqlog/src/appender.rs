@@ -184,7 +184,12 @@ impl<T: LogTable> Appender<T> {
         }
         let (numbered, advances) = self.number(rows)?;
         let insert = self.table.insert(&self.db, &numbered)?;
+        let mut call = self.db.call();
         let appended = heads::append(connection, &self.db, T::Row::LOG, insert, &advances).await;
+        call.end(match &appended {
+            Err(AppendError::Db(error)) => Some(error),
+            Ok(()) | Err(AppendError::Deposed(_)) => None,
+        });
         if let Err(AppendError::Deposed(lost)) = &appended {
             self.say_deposed(lost);
         }

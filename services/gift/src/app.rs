@@ -2,6 +2,7 @@
 
 pub mod find_order;
 pub(crate) mod follow_gift;
+pub mod limits;
 pub mod published;
 pub mod ranks;
 pub mod refund_order;

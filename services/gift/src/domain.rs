@@ -1,5 +1,6 @@
 //! What gift decides, without waiting, clocks or storage.
 
+pub mod allowance;
 pub mod blind_box;
 pub mod check;
 pub mod combo;

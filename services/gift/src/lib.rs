@@ -39,6 +39,7 @@ pub static MIGRATOR: std::sync::LazyLock<pg::Migrator> = std::sync::LazyLock::ne
     let own = pg::migrator(&[
         (101, "init", include_str!("../../../migrations/gift/0101_init.sql")),
         (102, "switches", include_str!("../../../migrations/gift/0102_switches.sql")),
+        (131, "limits", include_str!("../../../migrations/gift/0131_limits.sql")),
     ]);
     let files = refresh::MIGRATOR.iter().chain(own.iter()).cloned();
     pg::Migrator::with_migrations(files.collect())

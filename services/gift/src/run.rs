@@ -1,5 +1,6 @@
 //! Starting and stopping: who is built from whom, and in which order they end.
 
+use crate::app::limits::Limits;
 use crate::app::published::{Place, PublishError};
 use crate::app::ranks::{Ranks, RanksSettings};
 use crate::app::send_gift::Sender;
@@ -62,7 +63,7 @@ pub struct Deps {
     pub draw_secret: Vec<u8>,
     /// The catalogue an empty database begins with; [`crate::DEFAULT_CATALOGUE`] ships with the product.
     pub catalogue: String,
-    /// What viewers may send and rooms receive on this node.
+    /// What viewers may send and rooms receive on this node, where nobody has set it by hand.
     pub quotas: Arc<Quotas>,
     pub config: Config,
     pub zone: AccountingZone,
@@ -77,7 +78,7 @@ pub enum StartError {
     Catalogue(#[from] serde_json::Error),
     #[error("the catalogue cannot be used")]
     Shelf(#[from] ShelfError),
-    #[error("the switches cannot be used")]
+    #[error("the switches or the limits cannot be used")]
     Switches(#[from] PublishError),
     #[error(transparent)]
     Node(#[from] seqlog::JoinError),
@@ -91,6 +92,7 @@ pub enum StartError {
 pub struct Running {
     router: Router,
     state: Arc<State>,
+    limits: Arc<Limits>,
     orders: TableSource<OrdersTable>,
     membership: Membership,
     status: watch::Receiver<KeeperStatus>,
@@ -109,6 +111,7 @@ pub struct Running {
 struct Opened {
     shelf: Arc<Shelf>,
     switches: Arc<Switches>,
+    limits: Arc<Limits>,
     identity: Arc<Identity>,
     stage: Arc<Stage>,
     ranks: Arc<Ranks>,
@@ -129,6 +132,7 @@ async fn open(deps: &Deps) -> Result<Opened, StartError> {
     let configured =
         Configured { blind_boxes: config.blind_boxes, room_subscribers_max: config.room_subscribers_max };
     let switches = Arc::new(Switches::begin(&place, configured).await?);
+    let limits = Arc::new(Limits::begin(&place, Arc::clone(&deps.quotas)).await?);
     let node_lease = Duration::from_millis(config.node_lease_ms.max(100));
     let identity = Arc::new(Identity::begin(&deps.db, &deps.node, node_lease).await?);
     let stage = Arc::new(Stage::new(deps.cache.clone(), config.subscribers_max));
@@ -137,7 +141,7 @@ async fn open(deps: &Deps) -> Result<Opened, StartError> {
     let ranks = Arc::new(Ranks::start(deps.cache.clone(), deps.zone, ranking)?);
     ranks.keep(&deps.db).await?;
     let desk = Arc::new(ReportDesk::new(deps.db.clone(), DESK_LEN_MAX));
-    Ok(Opened { shelf, switches, identity, stage, ranks, desk, node_lease })
+    Ok(Opened { shelf, switches, limits, identity, stage, ranks, desk, node_lease })
 }
 
 /// Starts every part of gift. Returns when it may take requests.
@@ -146,7 +150,7 @@ async fn open(deps: &Deps) -> Result<Opened, StartError> {
 /// [`StartError`]; nothing keeps running then.
 pub async fn start(deps: Deps) -> Result<Running, StartError> {
     let config = deps.config.clone();
-    let Opened { shelf, switches, identity, stage, ranks, desk, node_lease } = open(&deps).await?;
+    let Opened { shelf, switches, limits, identity, stage, ranks, desk, node_lease } = open(&deps).await?;
     let (stop, stopped) = watch::channel(false);
     let (stop_keeper, keeper_stopped) = watch::channel(false);
     let (stop_lease, lease_stopped) = watch::channel(false);
@@ -159,7 +163,7 @@ pub async fn start(deps: Deps) -> Result<Running, StartError> {
         resend_after: Duration::from_millis(config.report_resend_ms.max(10)),
     };
     let (show, mut jobs) = show::start(show_parts, stopped.clone());
-    jobs.push(tokio::spawn(keep_ranks(Arc::clone(&ranks), deps.db.clone(), stopped.clone())));
+    jobs.extend(keep_up(&ranks, &limits, &deps.db, &stopped));
     let (told, telling) = mpsc::channel(TOLD_LEN_MAX);
     let (status_in, status) = watch::channel(KeeperStatus::default());
     let keeping = keep_orders(&deps, Arc::clone(&desk), status_in);
@@ -175,8 +179,7 @@ pub async fn start(deps: Deps) -> Result<Running, StartError> {
     let adopting = adopt_orphans(&deps, &identity, &show);
     let orphans = Arc::clone(&adopting.orphans);
     jobs.push(tokio::spawn(adopting.run(stopped.clone())));
-    let (combos, sweeping) = begin_combos(&config, stopped.clone());
-    jobs.push(sweeping);
+    let combos = begin_combos(&config, &mut jobs, stopped.clone());
     let sender = Sender {
         shelf: Arc::clone(&shelf),
         switches: Arc::clone(&switches),
@@ -193,14 +196,15 @@ pub async fn start(deps: Deps) -> Result<Running, StartError> {
         id_version: deps.db.lane().id_version(),
     };
     let orders = TableSource::new(deps.db.clone(), OrdersTable);
-    let Deps { db, wallet, quotas, .. } = deps;
+    let Deps { db, wallet, .. } = deps;
     let heartbeat = Duration::from_secs(config.heartbeat_s.max(1));
     let state =
         Arc::new(State { db, wallet, shelf, switches, sender, stage, ranks, heartbeat, shutdown: stopped });
     let internal = http::internal::router(kept, membership.ownership().holdings().clone());
     Ok(Running {
-        router: http::router(Arc::clone(&state)).merge(internal).merge(http::quotas::router(quotas)),
+        router: http::router(Arc::clone(&state)).merge(internal).merge(http::quotas::router(limits.clone())),
         state,
+        limits,
         orders,
         membership,
         status,
@@ -221,10 +225,14 @@ fn retry_refunds(deps: &Deps, due: Arc<Notify>, stopped: watch::Receiver<bool>) 
 }
 
 /// Sweeps the combos that it makes.
-fn begin_combos(config: &Config, stopped: watch::Receiver<bool>) -> (Arc<Combos>, JoinHandle<()>) {
+fn begin_combos(
+    config: &Config,
+    jobs: &mut Vec<JoinHandle<()>>,
+    stopped: watch::Receiver<bool>,
+) -> Arc<Combos> {
     let combos = Arc::new(Combos::new(i64::from(config.combo_gap_ms), config.combo_sessions_max));
-    let sweeping = tokio::spawn(sweep_combos(Arc::clone(&combos), config.combo_gap_ms, stopped));
-    (combos, sweeping)
+    jobs.push(tokio::spawn(sweep_combos(Arc::clone(&combos), config.combo_gap_ms, stopped)));
+    combos
 }
 
 fn routed_reports(deps: &Deps, desk: &Arc<ReportDesk>) -> Arc<RoutedReports> {
@@ -294,6 +302,17 @@ async fn sweep_combos(combos: Arc<Combos>, gap_ms: u32, mut shutdown: watch::Rec
     }
 }
 
+/// Ranks are counted where they were lost, and limits followed where they change.
+fn keep_up(
+    ranks: &Arc<Ranks>,
+    limits: &Arc<Limits>,
+    db: &Db,
+    stopped: &watch::Receiver<bool>,
+) -> [JoinHandle<()>; 2] {
+    let ranks = keep_ranks(Arc::clone(ranks), db.clone(), stopped.clone());
+    [tokio::spawn(ranks), tokio::spawn(Arc::clone(limits).follow(stopped.clone()))]
+}
+
 async fn keep_ranks(ranks: Arc<Ranks>, db: Db, mut shutdown: watch::Receiver<bool>) {
     while !*shutdown.borrow() {
         tokio::select! {
@@ -351,7 +370,7 @@ impl Running {
 
     /// The sets that gift publishes, by hand.
     pub fn controls(&self) -> Vec<refresh::Control> {
-        vec![self.state.shelf.control(), self.state.switches.control()]
+        vec![self.state.shelf.control(), self.state.switches.control(), self.limits.control()]
     }
 
     /// `gift.orders`, for pulls.

@@ -1,5 +1,6 @@
 //! The only SQL of gift.
 
+pub mod limits;
 pub mod nodes;
 pub mod orders;
 pub mod pending;

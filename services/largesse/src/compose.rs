@@ -148,7 +148,7 @@ impl Stack {
         // Before the database: what can be refused without it is.
         let dependencies = Dependencies::declare()?;
         let peers = Peers::start(&config.peers, plan.services, &tokens, dependencies.registry())?;
-        let bus = open_bus(config, &lane, &waiting).await?;
+        let bus = open_bus(config, &lane, &waiting).await?.watched_by(Arc::new(dependencies.broker.clone()));
         let cache = open_cache(config, &lane, &waiting).await?.behind(dependencies.redis.clone());
         let (pool, reads, embedded) = open_database(config, directory, &waiting).await?;
         ready_schemas(&pool, (plan.schemas, embedded.is_some()), &waiting).await?;
@@ -157,6 +157,7 @@ impl Stack {
             secrets,
             pool: pool.clone(),
             reads,
+            database: Arc::new(dependencies.database.clone()),
             bus,
             cache,
             lane,
@@ -171,8 +172,7 @@ impl Stack {
         });
         peers.report(&edge.readiness);
         watch_weak(common.bus.clone(), common.cache.clone(), &dependencies, &edge.readiness);
-        let registry = dependencies.registry().clone();
-        edge.readiness.check("dependencies", move || registry.strong_answer());
+        dependencies.report(&edge.readiness);
         let opened = edge.readiness.flag("start");
         let router = edge.finish(router.merge(dependencies.routes()));
         let (stop, mut stopped) = watch::channel(false);

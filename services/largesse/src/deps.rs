@@ -8,7 +8,7 @@ use crate::cli::DepsArgs;
 use crate::failure::Failure;
 use axum::routing::get;
 use axum::{Json, Router};
-use edge::InternalOrSre;
+use edge::{InternalOrSre, Readiness};
 use guard::deps::{
     BreakerSettings, Declaration, DependencyReport, Need, Registry, Strong, Weak, markdown_table, text_table,
 };
@@ -95,6 +95,12 @@ impl Dependencies {
 
     pub fn registry(&self) -> &Registry {
         &self.registry
+    }
+
+    /// A strong one that fails makes this process unready.
+    pub fn report(&self, readiness: &Readiness) {
+        let registry = self.registry.clone();
+        readiness.check("dependencies", move || registry.strong_answer());
     }
 
     /// Says how they are, to other processes and to SREs.

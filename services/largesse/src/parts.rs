@@ -11,6 +11,7 @@ use crate::secrets::Secrets;
 use crate::sets;
 use bus::Bus;
 use cache::Cache;
+use contracts::calls::CallWatch;
 use contracts::lane::Lane;
 use contracts::log::LogRow;
 use contracts::wallet::Wallet;
@@ -29,6 +30,8 @@ pub struct Common<'a> {
     pub secrets: &'a Secrets,
     pub pool: PgPool,
     pub reads: Option<PgPool>,
+    /// Hears how calls of the database go.
+    pub database: Arc<dyn CallWatch>,
     pub bus: Bus,
     pub cache: Cache,
     pub lane: Lane,
@@ -37,7 +40,8 @@ pub struct Common<'a> {
 
 impl Common<'_> {
     fn db(&self, service: &str) -> Db {
-        Db::new(self.pool.clone(), service, &self.lane).with_reads(self.reads.clone())
+        let db = Db::new(self.pool.clone(), service, &self.lane).with_reads(self.reads.clone());
+        db.watched_by(Arc::clone(&self.database))
     }
 
     fn table<T: LogTable>(&self, service: &str, table: T) -> Arc<dyn LogSource<T::Row>> {

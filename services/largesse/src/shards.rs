@@ -41,7 +41,7 @@ async fn list(urls: &[String]) -> Result<ExitCode, Failure> {
     println!("{:<32} {:>5}  {:>14}  {:<20} lies at", "database", "group", "entries", "written by");
     for url in urls {
         let db = open(url).await?;
-        let place = pg::place_of(db.pool());
+        let place = pg::place_of(&db.pool());
         let rows = sqlx::query(db.sql(LIST)).bind(LogName::Entries.as_str()).fetch_all(db.pool()).await?;
         if rows.is_empty() {
             println!("{place:<32} nobody has written here yet");

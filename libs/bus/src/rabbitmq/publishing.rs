@@ -165,9 +165,7 @@ enum Failed {
 async fn confirmed(confirming: PublisherConfirm) -> Result<(), Failed> {
     match tokio::time::timeout(OPERATION_WAIT_MAX, confirming).await {
         Ok(Ok(Confirmation::Ack(None))) => Ok(()),
-        Ok(Ok(Confirmation::Ack(Some(_)))) => {
-            Err(Failed::Message(BusError::NotConfirmed("no reader has a queue for it".to_owned())))
-        }
+        Ok(Ok(Confirmation::Ack(Some(_)))) => Err(Failed::Message(BusError::NoQueue)),
         Ok(Ok(Confirmation::Nack(_) | Confirmation::NotRequested)) => {
             Err(Failed::Message(BusError::NotConfirmed("the broker refused it".to_owned())))
         }

@@ -4,11 +4,13 @@ use crate::cable::Cable;
 use crate::contract::{ARRIVAL_WAIT_MAX, bus_over, group, join, next, numbered, publish, publish_all, topic};
 use bus::{Bus, BusError, OPERATION_WAIT_MAX, RabbitMq};
 use bytes::Bytes;
+use contracts::calls::{CallWatch, Went};
 use contracts::lane::Lane;
 use contracts::topology::{Exchange, QUEUE_HEADER, REASON_HEADER};
 use lapin::options::{BasicGetOptions, QueueDeleteOptions};
 use lapin::types::{AMQPValue, ShortString};
 use lapin::{Connection, ConnectionProperties};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 
@@ -82,7 +84,7 @@ async fn of_two_instances_of_a_reader_the_second_takes_over_when_the_first_leave
 async fn a_message_for_nobody_is_not_confirmed() {
     let bus = bus_over(RabbitMq::connect(&testkit::amqp_url().await).await.expect("reached"));
     let refused = publish(&bus, &topic("nobody"), 1).await;
-    assert!(matches!(refused, Err(BusError::NotConfirmed(_))), "{refused:?}");
+    assert!(matches!(refused, Err(BusError::NoQueue)), "{refused:?}");
 }
 
 #[tokio::test]
@@ -167,4 +169,41 @@ async fn a_queue_that_is_deleted_under_load_comes_back_by_itself() {
     channel.queue_delete(name, QueueDeleteOptions::default()).await.expect("deleted");
     publish_until_it_works(&bus, &topic, 77).await; // Unroutable until the reader has joined again.
     while next(&mut reader).await != 77 {}
+}
+
+/// Counts what it hears: well, badly.
+#[derive(Default)]
+struct Ear([std::sync::atomic::AtomicU32; 2]);
+
+impl CallWatch for Ear {
+    fn went(&self, went: Went, _took: Duration) {
+        let at = usize::from(went == Went::Badly);
+        self.0[at].fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+    }
+}
+
+impl Ear {
+    fn heard(&self) -> [u32; 2] {
+        [&self.0[0], &self.0[1]].map(|count| count.load(std::sync::atomic::Ordering::SeqCst))
+    }
+}
+
+#[tokio::test]
+async fn whoever_watches_hears_of_every_message_and_badly_only_while_the_broker_is_away() {
+    let (cable, url) = Cable::lay(&testkit::amqp_url().await).await;
+    let ear = Arc::new(Ear::default());
+    let bus = bus_over(RabbitMq::connect(&url).await.expect("reached")).watched_by(ear.clone());
+    let (topic, unheard) = (topic("watched"), topic("unheard"));
+    let _reader = join(&bus, &topic, "reader").await;
+    for number in 0..3 {
+        publish(&bus, &topic, number).await.expect("published");
+    }
+    assert_eq!(ear.heard(), [3, 0]);
+    assert!(publish(&bus, &unheard, 1).await.is_err());
+    assert_eq!(ear.heard(), [4, 0], "nobody has a queue for it, and the broker said so");
+    cable.cut();
+    for number in 0..2 {
+        assert!(publish(&bus, &topic, number).await.is_err());
+    }
+    assert_eq!(ear.heard(), [4, 2]);
 }

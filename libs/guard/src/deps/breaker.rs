@@ -77,6 +77,8 @@ pub(super) struct Breaker {
     /// 0 while closed; else until when nobody calls.
     open_until_ns: AtomicU64,
     buckets: [Bucket; BUCKETS],
+    /// Calls that were counted in buckets which have been emptied since.
+    emptied: AtomicU64,
     trying: AtomicU32,
     tried: AtomicU32,
 }
@@ -88,6 +90,7 @@ impl Breaker {
             bucket_ns: (crate::clock::nanos(settings.window) / 10).max(1),
             open_until_ns: AtomicU64::new(0),
             buckets: Default::default(),
+            emptied: AtomicU64::new(0),
             trying: AtomicU32::new(0),
             tried: AtomicU32::new(0),
         }
@@ -95,6 +98,18 @@ impl Breaker {
 
     pub fn open_until_ns(&self) -> u64 {
         self.open_until_ns.load(Ordering::Acquire)
+    }
+
+    /// Regular calls that ended with a mark, since the start: what the window has forgotten, and what is in it. So a
+    /// call is counted by the addition that the window needs anyway.
+    pub fn counted(&self) -> u64 {
+        let in_window = self.buckets.iter().map(|bucket| bucket.counts.load(Ordering::Relaxed) & ALL_MASK);
+        in_window.sum::<u64>() + self.emptied.load(Ordering::Relaxed)
+    }
+
+    fn empty(&self, bucket: &Bucket) {
+        let calls = bucket.counts.swap(0, Ordering::AcqRel) & ALL_MASK;
+        self.emptied.fetch_add(calls, Ordering::Relaxed);
     }
 
     /// Lets a call through, or says until when none is let through.
@@ -140,7 +155,7 @@ impl Breaker {
         }
         self.tried.store(0, Ordering::Release);
         for bucket in &self.buckets {
-            bucket.counts.store(0, Ordering::Relaxed);
+            self.empty(bucket);
         }
         let closed = self.open_until_ns.compare_exchange(until_ns, 0, Ordering::AcqRel, Ordering::Acquire);
         if closed.is_ok() { Moved::Closed } else { Moved::Stayed }
@@ -151,11 +166,11 @@ impl Breaker {
         let epoch = now_ns / self.bucket_ns;
         let bucket = &self.buckets[usize::try_from(epoch % 10).unwrap_or_default()];
         let seen = bucket.epoch.load(Ordering::Acquire);
-        // Whoever turns the bucket over empties it; a count that comes in between is lost, which nobody will notice.
+        // Whoever turns the bucket over empties it; one that comes in between is missing from this window.
         if seen < epoch
             && bucket.epoch.compare_exchange(seen, epoch, Ordering::AcqRel, Ordering::Acquire).is_ok()
         {
-            bucket.counts.store(0, Ordering::Release);
+            self.empty(bucket);
         }
         let one = match mark {
             Mark::Good => 1,

@@ -3,7 +3,8 @@
 use super::breaker::{Breaker, Entry, Mark, Moved};
 use super::report::{DependencyReport, State};
 use super::{Declaration, Need};
-use crate::clock::{nanos, now_ns};
+use crate::clock::{is_within, lately_ns, nanos, now_ns};
+use contracts::calls::{CallWatch, Went};
 use contracts::class::{Classed, ErrorClass};
 use pin_project_lite::pin_project;
 use std::future::Future;
@@ -81,6 +82,7 @@ impl Strong {
     ///
     /// # Errors
     /// [`CallError`].
+    #[inline]
     pub fn call<T, E>(
         &self,
         work: impl Future<Output = Result<T, E>>,
@@ -92,6 +94,7 @@ impl Strong {
     ///
     /// # Errors
     /// [`CallError`].
+    #[inline]
     pub fn call_judged<T, E>(
         &self,
         work: impl Future<Output = Result<T, E>>,
@@ -137,14 +140,31 @@ impl Weak {
     }
 }
 
+#[inline]
 fn fails_on_error<T, E>(answer: &Result<T, E>) -> Verdict {
     if answer.is_ok() { Verdict::Works } else { Verdict::Fails }
 }
 
+/// Hears of calls that are made elsewhere: they are counted, and may open the breaker, which holds none of them back. It
+/// is closed again by calls through it, so somebody must make some now and then.
+impl CallWatch for Strong {
+    fn went(&self, went: Went, took: Duration) {
+        self.0.hear(went, took);
+    }
+}
+
+impl CallWatch for Weak {
+    fn went(&self, went: Went, took: Duration) {
+        self.0.hear(went, took);
+    }
+}
+
 #[derive(Default)]
 struct Counts {
-    calls: AtomicU64,
+    /// Calls that the breaker has not counted: its trials, and those that were given up early.
+    uncounted: AtomicU64,
     failed: AtomicU64,
+    slow: AtomicU64,
     refused: AtomicU64,
     fallbacks: AtomicU64,
     opened: AtomicU64,
@@ -234,8 +254,9 @@ impl Core {
             in_flight: self.in_flight.load(Ordering::Relaxed),
             in_flight_max: self.declaration.in_flight_max,
             timeout_ms: u64::try_from(self.declaration.timeout.as_millis()).unwrap_or(u64::MAX),
-            calls: read(&self.counts.calls),
+            calls: self.calls(),
             failed: read(&self.counts.failed),
+            slow: read(&self.counts.slow),
             refused: read(&self.counts.refused),
             fallbacks: read(&self.counts.fallbacks),
             opened: read(&self.counts.opened),
@@ -246,22 +267,66 @@ impl Core {
         }
     }
 
+    /// Calls that were made, since the start.
+    fn calls(&self) -> u64 {
+        let ended = self.breaker.counted() + self.counts.uncounted.load(Ordering::Relaxed);
+        ended + u64::from(self.in_flight.load(Ordering::Relaxed))
+    }
+
+    #[inline]
     fn call<W, J>(&self, work: W, judge: J) -> Calling<'_, W, J> {
         Calling { core: self, work, judge: Some(judge), call: None, timer: None }
     }
 
+    fn hear(&self, went: Went, took: Duration) {
+        let mark = match went {
+            Went::Badly => Mark::Failed,
+            Went::Well if nanos(took) > self.slow_ns => Mark::Slow,
+            Went::Well => Mark::Good,
+        };
+        self.note(now_ns(), Entry::Regular, Some(mark));
+    }
+
+    /// Takes in how a call went.
+    #[inline]
+    fn note(&self, now_ns: u64, entry: Entry, mark: Option<Mark>) {
+        if mark.is_none() || entry == Entry::Trial {
+            self.counts.uncounted.fetch_add(1, Ordering::Relaxed);
+        }
+        match mark {
+            Some(Mark::Good) => self.metrics.good.increment(1),
+            Some(Mark::Slow) => {
+                self.counts.slow.fetch_add(1, Ordering::Relaxed);
+                self.metrics.slow.increment(1);
+            }
+            Some(Mark::Failed) => {
+                self.counts.failed.fetch_add(1, Ordering::Relaxed);
+                self.metrics.failed.increment(1);
+            }
+            None => {}
+        }
+        match self.breaker.leave(now_ns, entry, mark) {
+            Moved::Stayed => {}
+            Moved::Opened => {
+                self.counts.opened.fetch_add(1, Ordering::Relaxed);
+                // A trial that fails opens what was counted as open.
+                if entry == Entry::Regular {
+                    self.metrics.open.increment(1.0);
+                }
+            }
+            Moved::Closed => self.metrics.open.decrement(1.0),
+        }
+    }
+
     #[inline]
     fn enter(&self) -> Result<Call<'_>, (Refused, Duration)> {
-        let since_ns = now_ns();
+        let since_ns = lately_ns();
         if self.in_flight.fetch_add(1, Ordering::AcqRel) >= self.declaration.in_flight_max {
             self.in_flight.fetch_sub(1, Ordering::AcqRel);
             return Err((Refused::Full, self.declaration.timeout));
         }
         match self.breaker.enter(since_ns) {
-            Ok(entry) => {
-                self.counts.calls.fetch_add(1, Ordering::Relaxed);
-                Ok(Call { core: self, entry, since_ns, verdict: None })
-            }
+            Ok(entry) => Ok(Call { core: self, entry, since_ns, verdict: None }),
             Err(until_ns) => {
                 self.in_flight.fetch_sub(1, Ordering::AcqRel);
                 Err((Refused::Open, Duration::from_nanos(until_ns.saturating_sub(since_ns))))
@@ -279,9 +344,8 @@ pin_project! {
         work: W,
         judge: Option<J>,
         call: Option<Call<'c>>,
-        // What answers at once needs no timer.
-        #[pin]
-        timer: Option<Sleep>,
+        // What answers at once needs no timer; in a box, because a call is moved more often than it waits.
+        timer: Option<Pin<Box<Sleep>>>,
     }
 }
 
@@ -294,7 +358,7 @@ where
 
     #[inline]
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut this = self.project();
+        let this = self.project();
         let (name, timeout) = (this.core.declaration.name, this.core.declaration.timeout);
         if this.call.is_none() && this.judge.is_some() {
             match this.core.enter() {
@@ -313,10 +377,16 @@ where
             return Poll::Ready(answer.map_err(CallError::Failed));
         }
         if this.timer.is_none() {
-            this.timer.set(Some(tokio::time::sleep(timeout)));
+            *this.timer = Some(Box::pin(tokio::time::sleep(timeout)));
+            if let Some(call) = this.call
+                && is_within()
+            {
+                // What waits is timed from where its time limit begins, and not from when its request came.
+                call.since_ns = now_ns();
+            }
         }
-        if let Some(timer) = this.timer.as_mut().as_pin_mut() {
-            ready!(timer.poll(context));
+        if let Some(timer) = this.timer {
+            ready!(timer.as_mut().poll(context));
         }
         if let Some(call) = this.call.take() {
             call.end(Verdict::Fails);
@@ -359,26 +429,6 @@ impl Drop for Call<'_> {
         let core = self.core;
         core.in_flight.fetch_sub(1, Ordering::AcqRel);
         let now_ns = now_ns();
-        let mark = self.mark(now_ns);
-        match mark {
-            Some(Mark::Good) => core.metrics.good.increment(1),
-            Some(Mark::Slow) => core.metrics.slow.increment(1),
-            Some(Mark::Failed) => {
-                core.counts.failed.fetch_add(1, Ordering::Relaxed);
-                core.metrics.failed.increment(1);
-            }
-            None => {}
-        }
-        match core.breaker.leave(now_ns, self.entry, mark) {
-            Moved::Stayed => {}
-            Moved::Opened => {
-                core.counts.opened.fetch_add(1, Ordering::Relaxed);
-                // A trial that fails opens what was counted as open.
-                if self.entry == Entry::Regular {
-                    core.metrics.open.increment(1.0);
-                }
-            }
-            Moved::Closed => core.metrics.open.decrement(1.0),
-        }
+        core.note(now_ns, self.entry, self.mark(now_ns));
     }
 }

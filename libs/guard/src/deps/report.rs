@@ -39,6 +39,9 @@ pub struct DependencyReport {
     pub calls: u64,
     /// Errors that count, and timeouts.
     pub failed: u64,
+    /// Answers that came, and took too long.
+    #[serde(default)]
+    pub slow: u64,
     /// Calls that were not made.
     pub refused: u64,
     /// Answers that were given without it.
@@ -50,7 +53,8 @@ pub struct DependencyReport {
 
 /// The state of dependencies as lines of text.
 pub fn text_table(reports: &[DependencyReport]) -> String {
-    let head = ["dependency", "need", "state", "in flight", "calls", "failed", "refused", "without it"];
+    let head =
+        ["dependency", "need", "state", "in flight", "calls", "failed", "slow", "refused", "without it"];
     let mut rows = vec![head.map(str::to_owned)];
     for report in reports {
         rows.push([
@@ -60,11 +64,12 @@ pub fn text_table(reports: &[DependencyReport]) -> String {
             format!("{}/{}", report.in_flight, report.in_flight_max),
             report.calls.to_string(),
             report.failed.to_string(),
+            report.slow.to_string(),
             report.refused.to_string(),
             report.fallback.clone().unwrap_or_else(|| "the node is unready".to_owned()),
         ]);
     }
-    let widths: [usize; 8] =
+    let widths: [usize; 9] =
         std::array::from_fn(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0));
     let mut text = String::new();
     for row in &rows {

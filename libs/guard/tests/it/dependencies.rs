@@ -1,5 +1,6 @@
 //! Invariant under test: what fails is no longer called, what is weak never costs the answer, what is strong is said.
 
+use contracts::calls::{CallWatch, Went};
 use contracts::class::{Classed, ErrorClass};
 use guard::deps::{
     BreakerSettings, CallError, Declaration, DeclareError, Need, Refused, Registry, State, Verdict,
@@ -324,4 +325,54 @@ async fn one_of_several_nodes_may_be_away_and_the_dependency_answers() {
     let away = Err("these do not answer: locked at one, locked at other".to_owned());
     assert_eq!(registry.strong_answer(), away);
     assert_eq!(registry.strong(&LOCKED).err(), Some(DeclareError::Twice { name: "locked" }));
+}
+
+#[tokio::test]
+async fn calls_made_elsewhere_are_counted_and_open_the_breaker_and_a_call_through_it_closes_it() {
+    let registry = Registry::default();
+    let ledger = registry.strong(&LEDGER).expect("declared");
+    for _ in 0..10 {
+        ledger.went(Went::Well, Duration::ZERO);
+    }
+    assert_eq!(registry.strong_answer(), Ok(()));
+    for _ in 0..10 {
+        ledger.went(Went::Badly, Duration::ZERO);
+    }
+    assert_eq!(registry.strong_answer(), Err("these do not answer: ledger".to_owned()));
+    ledger.went(Went::Well, Duration::ZERO);
+    assert!(registry.strong_answer().is_err(), "a word from elsewhere closes nothing");
+    let report = registry.report().remove(0);
+    assert_eq!((report.calls, report.failed, report.slow, report.opened), (21, 10, 0, 1));
+    until(async || ledger.call(good()).await.is_ok() && registry.strong_answer().is_ok()).await;
+    assert!(registry.report()[0].calls >= 23, "what the window forgot is still counted");
+}
+
+#[tokio::test]
+async fn answers_from_elsewhere_that_take_too_long_are_slow_and_open_the_breaker() {
+    let registry = Registry::default();
+    let ledger = registry.strong(&LOCKED).expect("declared");
+    for _ in 0..20 {
+        ledger.went(Went::Well, LOCKED.breaker.slow * 2);
+    }
+    assert!(registry.strong_answer().is_err());
+    let report = registry.report().remove(0);
+    assert_eq!((report.calls, report.failed, report.slow), (20, 0, 20));
+}
+
+#[tokio::test]
+async fn calls_are_counted_once_each_also_those_given_up_and_those_that_try() {
+    let registry = Registry::default();
+    let ledger = registry.strong(&LOCKED).expect("declared");
+    for _ in 0..3 {
+        let _ = ledger.call(good()).await;
+    }
+    let given_up = ledger.call(pending::<Result<u32, Broken>>());
+    assert!(tokio::time::timeout(Duration::from_millis(1), given_up).await.is_err());
+    for _ in 0..20 {
+        let _ = ledger.call(bad()).await;
+    }
+    let report = registry.report().remove(0);
+    assert_eq!(report.calls + report.refused, 24, "{report:?}");
+    assert!(report.refused > 0, "{report:?}");
+    assert_eq!(report.in_flight, 0);
 }

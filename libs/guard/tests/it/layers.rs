@@ -128,3 +128,33 @@ fn a_sender_keeps_what_would_be_refused_until_it_hears_otherwise_or_nothing_for_
     heard.hear_at(second * 2, None);
     assert_eq!(heard.check_at(second * 2, browsing), Ok(()));
 }
+
+#[tokio::test]
+async fn what_waits_is_not_blamed_for_what_its_request_did_before() {
+    static PATIENT: Declaration = Declaration {
+        name: "patient",
+        purpose: "waits for a moment",
+        need: Need::Strong,
+        timeout: Duration::from_secs(60),
+        in_flight_max: 4,
+        breaker: BreakerSettings::standard(Duration::from_millis(300)),
+    };
+    let registry = Registry::default();
+    let patient = registry.strong(&PATIENT).expect("declared once");
+    let limit = AdaptiveLimit::up_to(8, Duration::ZERO);
+    let service =
+        AdmissionLayer::new(Arc::new(limit), browse::<()>).layer(service_fn(move |_request: Request<()>| {
+            let patient = patient.clone();
+            async move {
+                std::thread::sleep(Duration::from_millis(400)); // The request's own work.
+                let waited = async {
+                    tokio::task::yield_now().await;
+                    Ok::<_, Infallible>(())
+                };
+                patient.call(waited).await.map(|()| Response::new(()))
+            }
+        }));
+    service.oneshot(Request::new(())).await.expect("it answers");
+    let report = registry.report().remove(0);
+    assert_eq!((report.calls, report.slow), (1, 0));
+}

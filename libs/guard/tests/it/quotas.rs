@@ -142,3 +142,66 @@ fn rates_that_cannot_be_counted_are_refused() {
     assert_eq!(Rate::try_new(u32::MAX, second, 1), Err(RateError::OutOfRange));
     assert_eq!(Rate::try_new(1, Duration::from_hours(48), 1), Err(RateError::OutOfRange));
 }
+
+#[test]
+fn all_rates_set_anew_replace_what_was_and_the_same_again_forgives_nobody() {
+    let quotas = quotas(Scope::Viewer, 1, 1);
+    quotas.set_for(Scope::Viewer, 2, None).expect("one is few");
+    assert!(quotas.try_take_at(SECOND, ANN, 100).is_ok(), "a debt of 100 s");
+    let scopes = [rate(1, 1), rate(5, 5), None];
+    for _ in 0..2 {
+        quotas.set_all(scopes, [((Scope::Viewer, 3), rate(1, 4))]).expect("one is few");
+    }
+    assert_eq!(quotas.of_scope(Scope::Room), rate(5, 5));
+    assert_eq!(taken(&quotas, SECOND, &[(Scope::Room, 1)], 50), 5);
+    assert_eq!(taken(&quotas, SECOND, &[(Scope::Viewer, 2)], 50), 1, "its own rate is gone");
+    assert_eq!(taken(&quotas, SECOND, &[(Scope::Viewer, 3)], 50), 4);
+    // Whoever had a debt under other rates waits for what the new ones ask; the same rates again change no debt.
+    assert_eq!((taken(&quotas, 2 * SECOND, ANN, 1), taken(&quotas, 3 * SECOND, ANN, 1)), (0, 1));
+    assert!(quotas.try_take_at(4 * SECOND, ANN, 100).is_ok());
+    quotas.set_all(scopes, [((Scope::Viewer, 3), rate(1, 4))]).expect("one is few");
+    assert_eq!(
+        taken(&quotas, 6 * SECOND, ANN, 1) + taken(&quotas, 9 * SECOND, ANN, 1),
+        0,
+        "the debt is as it was"
+    );
+    let many =
+        (0..=OVERRIDES_MAX).map(|key| ((Scope::Viewer, u128::try_from(key).unwrap_or_default()), None));
+    assert_eq!(quotas.set_all([None; 3], many), Err(RateError::TooManyOverrides));
+    assert_eq!(quotas.of_scope(Scope::Room), rate(5, 5), "nothing changed");
+}
+
+#[test]
+fn a_request_sees_the_rates_of_one_moment_while_they_change() {
+    let slow = Rate::try_new(1, Duration::from_hours(1), 1).ok();
+    let (viewer, room) = ((Scope::Viewer, 1), (Scope::Room, 2));
+    let quotas = Quotas::new(1_024);
+    // At every moment one of the two is bounded, and has used up what it may.
+    for scopes in [[slow, None, None], [None, slow, None]] {
+        quotas.set_all(scopes, []).expect("none is few");
+        let _ = quotas.try_take_at(SECOND, &[viewer, room], 1);
+    }
+    let ends = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let readers: Vec<_> = (0..2)
+            .map(|_| {
+                scope.spawn(|| {
+                    let (mut asked, mut torn) = (0_u64, 0_u64);
+                    while !ends.load(std::sync::atomic::Ordering::Relaxed) || asked < 10_000 {
+                        torn += u64::from(quotas.try_take_at(SECOND, &[viewer, room], 1).is_ok());
+                        asked += 1;
+                    }
+                    torn
+                })
+            })
+            .collect();
+        for change in 0..20_000 {
+            let scopes = if change % 2 == 0 { [slow, None, None] } else { [None, slow, None] };
+            quotas.set_all(scopes, []).expect("none is few");
+        }
+        ends.store(true, std::sync::atomic::Ordering::Relaxed);
+        for reader in readers {
+            assert_eq!(reader.join().expect("no panic"), 0, "somebody saw neither rate");
+        }
+    });
+}

@@ -2,6 +2,7 @@
 
 mod plans;
 mod reading;
+mod watching;
 
 use contracts::lane::{Lane, RunName};
 use pg::{Db, Embedded, Migrator};

@@ -5,4 +5,5 @@ mod by_hand;
 mod electing;
 mod faults;
 mod refusing;
+mod sharing;
 mod shop;

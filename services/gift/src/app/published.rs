@@ -4,11 +4,12 @@ use cache::Cache;
 use contracts::class::{Classed, ErrorClass};
 use pg::Db;
 use refresh::{
-    Consumer, ConsumerParts, ConsumerSettings, Control, DataSet, PgLease, Producer, ProducerParts,
-    ProducerSettings, Rows, Rules, SetName, SnapshotSource, Versioned,
+    Consumer, ConsumerParts, ConsumerSettings, ConsumerStatus, Control, DataSet, Installation, PgLease,
+    Producer, ProducerParts, ProducerSettings, Rows, Rules, SetName, SnapshotSource, Versioned,
 };
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::watch;
 
 /// How long one load of a set may take before it counts as failed.
 const LOAD_TIMEOUT: Duration = Duration::from_secs(2);
@@ -31,12 +32,14 @@ pub enum PublishError {
     Consumer(#[from] refresh::ConsumerError),
     #[error("the set's name is not one of a set")]
     Name(#[from] refresh::BadSetName),
+    #[error("whose sets these are cannot be read")]
+    Installation(#[from] sqlx::Error),
 }
 
 impl Classed for PublishError {
     fn class(&self) -> ErrorClass {
         match self {
-            PublishError::NotRefreshed(_) => ErrorClass::Transient,
+            PublishError::NotRefreshed(_) | PublishError::Installation(_) => ErrorClass::Transient,
             PublishError::Producer(_) | PublishError::Consumer(_) | PublishError::Name(_) => ErrorClass::Bug,
         }
     }
@@ -44,6 +47,7 @@ impl Classed for PublishError {
     fn slug(&self) -> &'static str {
         match self {
             PublishError::NotRefreshed(_) => "not-refreshed",
+            PublishError::Installation(_) => "database-unavailable",
             PublishError::Producer(_) | PublishError::Consumer(_) | PublishError::Name(_) => {
                 "set-not-started"
             }
@@ -82,7 +86,7 @@ impl<D: DataSet> Published<D> {
         source: Arc<dyn SnapshotSource<Rows>>,
         rules: Rules<D>,
     ) -> Result<Published<D>, PublishError> {
-        let set = SetName::try_new(name)?;
+        let set = SetName::try_new(name)?.of(&Installation::read(&place.db).await?);
         let producing = ProducerSettings {
             look_every: place.look_every,
             load_timeout: LOAD_TIMEOUT,
@@ -116,6 +120,11 @@ impl<D: DataSet> Published<D> {
     /// The set of this instant.
     pub fn view(&self) -> Arc<Versioned<D>> {
         self.consumer.view()
+    }
+
+    /// Every change of what this node serves, and of how it is served.
+    pub fn subscribe(&self) -> watch::Receiver<ConsumerStatus> {
+        self.consumer.subscribe()
     }
 
     /// Waits until this node serves a version that is in the database.

@@ -1,91 +1,104 @@
-//! Quotas changed while gifts come in: `/internal/quotas`, for SREs. A change holds on this node until it stops; what
-//! shall hold everywhere and after a restart belongs into the configuration, too.
+//! Limits changed while gifts come in: `/internal/quotas`, for SREs. A change holds on every node and over restarts,
+//! until it is changed again or taken away.
 
+use crate::app::limits::Limits;
+use crate::domain::allowance::{Allowance, Bounded, scope_of};
 use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::routing::put;
+use axum::routing::{get, put};
 use edge::{Json, Path, Problem, Sre};
-use guard::{Quotas, Rate, RateError, Scope};
+use guard::Scope;
 use ids::Uuid;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use std::sync::Arc;
-use std::time::Duration;
 
-/// Gifts in a second, and how many of them may come at once.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Allowance {
-    /// 0 means any number.
-    per_s: u32,
-    /// At least 1, where `per_s` is.
-    burst: u32,
+/// One limit that was set by hand.
+#[derive(Debug, Serialize)]
+struct Limit {
+    scope: &'static str,
+    /// Missing where it holds for every one that has no limit of its own.
+    id: Option<Uuid>,
+    #[serde(flatten)]
+    allowance: Allowance,
 }
 
-pub(crate) fn router(quotas: Arc<Quotas>) -> Router {
+/// Every limit that was set by hand, as the node that answers follows it.
+#[derive(Debug, Serialize)]
+struct LimitList {
+    limits: Vec<Limit>,
+}
+
+pub(crate) fn router(limits: Arc<Limits>) -> Router {
     Router::new()
-        .route("/internal/quotas/{scope}", put(set))
+        .route("/internal/quotas", get(list))
+        .route("/internal/quotas/{scope}", put(set).delete(unset))
         .route("/internal/quotas/{scope}/{id}", put(set_for).delete(unset_for))
-        .with_state(quotas)
+        .with_state(limits)
+}
+
+async fn list(_sre: Sre, State(limits): State<Arc<Limits>>) -> Json<LimitList> {
+    let limit = |(bounded, allowance): (Bounded, Allowance)| Limit {
+        scope: bounded.scope.as_str(),
+        id: bounded.id,
+        allowance,
+    };
+    Json(LimitList { limits: limits.list().into_iter().map(limit).collect() })
 }
 
 /// What every viewer or tenant may send, or every room may receive, from now on.
 async fn set(
     sre: Sre,
-    State(quotas): State<Arc<Quotas>>,
+    State(limits): State<Arc<Limits>>,
     Path(scope): Path<String>,
     Json(allowance): Json<Allowance>,
 ) -> Result<Json<Allowance>, Problem> {
-    let scope = scope_of(&scope)?;
-    quotas.set(scope, rate_of(allowance)?);
-    tracing::info!(sre = %sre.sub, scope = scope.as_str(), ?allowance, "a quota was changed");
+    let bounded = Bounded { scope: known(&scope)?, id: None };
+    limits.set(bounded, Some(allowance), sre.sub).await?;
     Ok(Json(allowance))
+}
+
+/// Every one may again what each node's configuration says.
+async fn unset(
+    sre: Sre,
+    State(limits): State<Arc<Limits>>,
+    Path(scope): Path<String>,
+) -> Result<StatusCode, Problem> {
+    limits.set(Bounded { scope: known(&scope)?, id: None }, None, sre.sub).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// What one of them may, whatever the others may.
 async fn set_for(
     sre: Sre,
-    State(quotas): State<Arc<Quotas>>,
+    State(limits): State<Arc<Limits>>,
     Path((scope, id)): Path<(String, Uuid)>,
     Json(allowance): Json<Allowance>,
 ) -> Result<Json<Allowance>, Problem> {
-    let scope = scope_of(&scope)?;
-    quotas.set_for(scope, id.as_u128(), rate_of(allowance)?).map_err(bad_rate)?;
-    tracing::info!(sre = %sre.sub, scope = scope.as_str(), %id, ?allowance, "one quota was changed");
+    limits.set(one(&scope, id)?, Some(allowance), sre.sub).await?;
     Ok(Json(allowance))
 }
 
 /// One of them follows the others again.
 async fn unset_for(
     sre: Sre,
-    State(quotas): State<Arc<Quotas>>,
+    State(limits): State<Arc<Limits>>,
     Path((scope, id)): Path<(String, Uuid)>,
 ) -> Result<StatusCode, Problem> {
-    let scope = scope_of(&scope)?;
-    quotas.unset_for(scope, id.as_u128());
-    tracing::info!(sre = %sre.sub, scope = scope.as_str(), %id, "one quota follows the others again");
+    limits.set(one(&scope, id)?, None, sre.sub).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-fn scope_of(name: &str) -> Result<Scope, Problem> {
-    match name {
-        "viewer" => Ok(Scope::Viewer),
-        "room" => Ok(Scope::Room),
-        "tenant" => Ok(Scope::Tenant),
-        _ => Err(Problem::not_found(
-            "no-such-quota",
-            "There are quotas of a viewer, of a room and of a tenant.",
-        )),
-    }
+fn known(scope: &str) -> Result<Scope, Problem> {
+    let problem =
+        || Problem::not_found("no-such-quota", "There are quotas of a viewer, of a room and of a tenant.");
+    scope_of(scope).ok_or_else(problem)
 }
 
-fn rate_of(Allowance { per_s, burst }: Allowance) -> Result<Option<Rate>, Problem> {
-    if per_s == 0 {
-        return Ok(None);
+fn one(scope: &str, id: Uuid) -> Result<Bounded, Problem> {
+    if id.is_nil() {
+        // Stored, it would mean every one of them.
+        return Err(Problem::rejected("bad-quota", "Nobody has the nil id.".to_owned()));
     }
-    Rate::try_new(per_s, Duration::from_secs(1), burst).map(Some).map_err(bad_rate)
-}
-
-fn bad_rate(error: RateError) -> Problem {
-    Problem::rejected("bad-quota", format!("The quota cannot be set: {error}."))
+    Ok(Bounded { scope: known(scope)?, id: Some(id) })
 }

@@ -1,7 +1,7 @@
 //! Invariant under test: a viewer or a room over its quota is told so before the wallet is asked, and an SRE changes
-//! quotas while gifts come in.
+//! quotas while gifts come in: on every node, and for those that start later.
 
-use crate::bench::{Bench, Call, Node, ROSE};
+use crate::bench::{Bench, Call, Node, ROSE, wait_until};
 use axum::http::StatusCode;
 use edge::Role;
 use ids::{SendKey, Uuid, ViewerId};
@@ -129,4 +129,68 @@ async fn only_an_sre_changes_a_quota_and_only_to_one_that_can_be_counted() {
     for _ in 0..5 {
         assert_eq!(send(&bench, &node, viewer).await.0, StatusCode::CREATED, "nothing was changed");
     }
+}
+
+/// Whether somebody new is refused within a few gifts. Refused as soon as three come within a second.
+async fn refuses(bench: &Bench, node: &Node) -> bool {
+    let viewer = ViewerId::now();
+    bench.wallet.give(viewer, 1_000, 0).await;
+    for _ in 0..12 {
+        if send(bench, node, viewer).await.0 == StatusCode::TOO_MANY_REQUESTS {
+            return true;
+        }
+    }
+    false
+}
+
+async fn limits(bench: &Bench, node: &Node) -> Value {
+    let call = Call::get("/internal/quotas").token(&bench.token(Role::Sre, Uuid::now_v7()));
+    let (status, list) = node.call(call).await;
+    assert_eq!(status, StatusCode::OK, "{list}");
+    list["limits"].clone()
+}
+
+#[tokio::test]
+async fn a_quota_set_on_one_node_holds_on_every_node_and_on_one_that_starts_later() {
+    let mut bench = Bench::open().await;
+    let first = bench.start().await;
+    bench.node = "node-2".to_owned();
+    let second = bench.start().await;
+    assert!(!refuses(&bench, &second).await, "nobody has set a quota");
+    let free = ViewerId::now();
+    let path = format!("/internal/quotas/viewer/{free}");
+    assert_eq!(change(&bench, &first, Role::Sre, "/internal/quotas/viewer", 1).await, StatusCode::OK);
+    assert_eq!(change(&bench, &first, Role::Sre, &path, 0).await, StatusCode::OK);
+    wait_until("the other node refuses", async || refuses(&bench, &second).await).await;
+
+    first.stop().await;
+    second.stop().await;
+    bench.node = "node-3".to_owned();
+    let third = bench.start().await;
+    let expected = json!([
+        { "scope": "viewer", "id": null, "per_s": 1, "burst": 2 },
+        { "scope": "viewer", "id": free, "per_s": 0, "burst": 2 },
+    ]);
+    assert_eq!(limits(&bench, &third).await, expected);
+    wait_until("the node that came later refuses", async || refuses(&bench, &third).await).await;
+    bench.wallet.give(free, 1_000, 0).await;
+    for _ in 0..12 {
+        assert_eq!(send(&bench, &third, free).await.0, StatusCode::CREATED, "this one may any number");
+    }
+    let sre = bench.token(Role::Sre, Uuid::now_v7());
+    for path in ["/internal/quotas/viewer", path.as_str()] {
+        assert_eq!(third.call(Call::delete(path).token(&sre)).await.0, StatusCode::NO_CONTENT);
+    }
+    assert!(!refuses(&bench, &third).await, "it is as the configuration says again");
+    assert_eq!(limits(&bench, &third).await, json!([]));
+}
+
+#[tokio::test]
+async fn a_quota_of_the_nil_id_is_refused_and_bounds_nobody() {
+    let bench = Bench::open().await;
+    let node = bench.start().await;
+    let path = format!("/internal/quotas/viewer/{}", Uuid::nil());
+    assert_eq!(change(&bench, &node, Role::Sre, &path, 1).await, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(bench.count("SELECT count(*) FROM {s}.limits").await, 0);
+    assert!(!refuses(&bench, &node).await);
 }

@@ -166,7 +166,7 @@ impl House {
 
     /// Waits until clearing has read all of it, proves the books, and tells accounts in minor units, debit less credit.
     async fn prove(&self) -> Vec<(String, i64)> {
-        let source = BooksDb::new(self.db.pool().clone(), &Lane::Live);
+        let source = BooksDb::new(sqlx::PgPool::clone(&self.db.pool()), &Lane::Live);
         let until = tokio::time::Instant::now() + PATIENCE;
         let report = loop {
             let report = books::check(&source).await.expect("the books can be read");

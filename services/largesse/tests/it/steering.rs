@@ -18,11 +18,11 @@ struct Two {
 }
 
 impl Two {
-    /// Sets are known by their names alone, and tests share one Redis: each takes one of its databases.
-    async fn start(redis_database: u8) -> Two {
+    /// Tests share one Redis, and the sets of each are its own all the same.
+    async fn start() -> Two {
         let place = Place::new();
         let database = testkit::postgres().await.fresh_database().await;
-        let redis = format!("{}/{redis_database}", testkit::redis_url().await);
+        let redis = testkit::redis_url().await;
         let amqp = testkit::amqp_url().await;
         let migrated = place.run(&["migrate", "--database", database.url()], &[]).await;
         assert!(migrated.status.success(), "{}", migrated.stderr);
@@ -114,7 +114,7 @@ fn all_run(roster: &Value, version: &Value) -> bool {
 
 #[tokio::test]
 async fn what_is_asked_of_one_process_every_process_does_and_the_roster_says_so() {
-    let two = Two::start(1).await;
+    let two = Two::start().await;
     two.save_room("First").await;
     two.save_room("Second").await;
     two.until_both_show("Second").await;
@@ -144,7 +144,7 @@ async fn what_is_asked_of_one_process_every_process_does_and_the_roster_says_so(
 
 #[tokio::test]
 async fn sets_and_versions_that_do_not_exist_are_refused_by_name_and_change_nothing() {
-    let two = Two::start(2).await;
+    let two = Two::start().await;
     let roster = two.until_roster("both heard", |r| all_run(r, &r["stable"]["version"])).await;
     let refused = two.refused(0, &["roster", "--set", "gift-shelve"]).await;
     assert!(refused.contains("no set \"gift-shelve\"") && refused.contains("gift-shelf"), "{refused}");
@@ -172,4 +172,25 @@ async fn sets_and_versions_that_do_not_exist_are_refused_by_name_and_change_noth
         .run(&["refresh", "list", "--url", "http://127.0.0.1:1", "--data-dir", text(&folder)], &[])
         .await;
     assert!(refused.stderr.contains("start it, or name another"), "{}", refused.stderr);
+}
+
+#[tokio::test]
+async fn calls_of_services_are_counted_beside_the_watch_of_the_database() {
+    let began = Instant::now();
+    let two = Two::start().await;
+    let folder = two.place.file("n1");
+    let url = format!("http://{}", two.addresses[0]);
+    let words = ["deps", "--url", &url, "--data-dir", text(&folder), "--json"];
+    loop {
+        let asked = two.place.run(&words, &[]).await;
+        let deps: Vec<Value> = serde_json::from_str(&asked.stdout).expect("JSON");
+        let database = deps.iter().find(|one| one["name"] == "database").expect("it is declared");
+        // The watch asks once a second.
+        if database["calls"].as_u64().expect("a number") > 20 + 2 * began.elapsed().as_secs() {
+            assert_eq!((&database["failed"], &database["state"]), (&json!(0), &json!("closed")), "{deps:?}");
+            return;
+        }
+        assert!(began.elapsed() < 4 * PATIENCE, "only the watch is counted: {database}");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
 }

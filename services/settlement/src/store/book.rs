@@ -3,7 +3,7 @@
 //! Writers of earnings hold `book_state` FOR SHARE to their commit; who changes contracts or seals a day updates
 //! it. So a batch settles by one version, and no earning lands in a day after its sealing has committed.
 //!
-//! The book is no set of `refresh`, on purpose. A node holds it in memory and reads it again when the version that its
+//! The book is no set of `refresh`, on purpose (ADR 14). A node holds it in memory and reads it again when the version that its
 //! batch shares is another one: contracts cost one read a change, and the row has to be read in any case, for the
 //! sealed day and for its lock. A published snapshot could at best spare that one read, and would have to be believed
 //! by its number: after a promotion that lost a change, the number can come again over other contracts, and the

@@ -226,7 +226,7 @@ impl Desk {
     /// Waits until every move of payees' money is in its log, and proves the books from the tables.
     pub async fn prove(&self) {
         let until = tokio::time::Instant::now() + PATIENCE;
-        let source = BooksDb::new(self.db.pool().clone(), &Lane::Live);
+        let source = BooksDb::new(sqlx::PgPool::clone(&self.db.pool()), &Lane::Live);
         loop {
             let report = books::check(&source).await.expect("the books can be read");
             let failed: Vec<_> = report.invariants.iter().filter(|line| !line.passed).collect();

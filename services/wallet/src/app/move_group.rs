@@ -89,7 +89,7 @@ pub async fn move_group(
     group: PartitionGroup,
     tell: &(dyn Fn(MoveStep) + Sync),
 ) -> Result<Moved, MoveError> {
-    let places = (pg::place_of(from.pool()), pg::place_of(to.pool()));
+    let places = (pg::place_of(&from.pool()), pg::place_of(&to.pool()));
     if places.0 == places.1 {
         return Err(MoveError::SamePlace(places.0));
     }

@@ -74,7 +74,7 @@ pub(crate) async fn copy_entries(
 
 /// Copies a partition's snapshot as of one instant, in place of what is there; returns how many accounts.
 pub(crate) async fn copy_accounts(from: &Db, to: &Db, partition: Partition) -> Result<u64, sqlx::Error> {
-    let mut source = repeatable(from.pool()).await?;
+    let mut source = repeatable(&from.pool()).await?;
     let mut tx = to.begin().await?;
     let mut copied = 0;
     for table in ["accounts", "snapshot_heads"] {

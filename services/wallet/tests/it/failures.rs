@@ -123,7 +123,7 @@ async fn connections_cut_at_any_moment_lose_and_double_nothing() {
         })
         .collect();
     let cutter = tokio::spawn({
-        let pool = bank.db.pool().clone();
+        let pool = sqlx::PgPool::clone(&bank.db.pool());
         async move {
             for _ in 0..40 * times {
                 let _ = sqlx::query_scalar::<_, i64>(KILL_OTHERS).bind("%").fetch_one(&pool).await;

@@ -120,7 +120,7 @@ async fn a_move_that_was_cut_off_goes_on_or_is_taken_back() {
     let first = Bank::open().await;
     let accounts = accounts(&first).await;
     let second = first.beside(&testkit::postgres().await, "second", None).await;
-    let place = pg::place_of(second.db.pool());
+    let place = pg::place_of(&second.db.pool());
     let account_id = accounts[group(2).partitions().next().expect("eight of them").index()];
     let nodes = [first.wallet(), second.wallet()];
     // What a move does before it is killed at the worst moment: nobody writes the group.
@@ -172,7 +172,7 @@ async fn a_group_moves_only_from_where_it_lies_to_where_nobody_writes_it() {
     assert!(matches!(carry(&first, &second, 0).await, Err(MoveError::Elsewhere { .. })), "it has moved");
     assert!(matches!(carry(&first, &third, 0).await, Err(MoveError::Elsewhere { .. })));
     // A move onward that was cut off is no reason to open the first database's old copy again.
-    let place = pg::place_of(third.db.pool());
+    let place = pg::place_of(&third.db.pool());
     seqlog::begin_leaving(&second.db, LogName::Entries, group(0), &place).await.expect("it begins");
     assert!(matches!(carry(&second, &first, 0).await, Err(MoveError::Elsewhere { .. })));
     carry(&second, &third, 0).await.expect("it goes on");
