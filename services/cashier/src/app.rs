@@ -3,6 +3,7 @@
 pub mod ask_recharge;
 pub mod pay_sandbox;
 pub mod take_callback;
+pub mod write_sandbox_bill;
 pub mod writer;
 
 use crate::config::Config;

@@ -4,6 +4,7 @@ use crate::app::Cashier;
 use crate::app::ask_recharge::AskRecharge;
 use crate::app::pay_sandbox::PaySandbox;
 use crate::app::take_callback::CallbackAnswer;
+use crate::app::write_sandbox_bill::SandboxBill;
 use crate::config::{Profile, SANDBOX};
 use crate::domain::callback::CallbackBody;
 use crate::domain::notice::{NoticeKind, NoticeOutcome};
@@ -11,11 +12,12 @@ use crate::domain::recharge::{Recharge, RechargeState};
 use crate::domain::signature::{SIGNATURE_HEADER, Signed, TIMESTAMP_HEADER};
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use chrono::{DateTime, Utc};
 use contracts::wallet::Replay;
-use edge::{IdempotencyKey, Json, Path, Problem, RawBody, Viewer};
+use edge::{FinanceReader, IdempotencyKey, Json, Path, Problem, RawBody, Viewer};
 use ids::RechargeId;
 use money::Coins;
 use serde::Serialize;
@@ -75,6 +77,7 @@ pub(crate) fn router(cashier: Arc<Cashier>) -> Router {
         );
     if cashier.config.profile == Profile::Development && cashier.secrets.contains_key(SANDBOX) {
         router = router.route("/v1/sandbox/payments", post(pay_sandbox));
+        router = router.route("/v1/sandbox/bills", post(write_sandbox_bill));
     }
     router.with_state(cashier)
 }
@@ -82,7 +85,7 @@ pub(crate) fn router(cashier: Arc<Cashier>) -> Router {
 /// The cashier's part of the API's description.
 #[derive(OpenApi)]
 #[openapi(
-    paths(ask_recharge, list_recharges, get_recharge, take_callback, pay_sandbox),
+    paths(ask_recharge, list_recharges, get_recharge, take_callback, pay_sandbox, write_sandbox_bill),
     components(schemas(
         AskRecharge,
         RechargeView,
@@ -191,4 +194,22 @@ async fn pay_sandbox(
     Json(pay): Json<PaySandbox>,
 ) -> Result<Json<CallbackAnswer>, Problem> {
     Ok(Json(cashier.pay_sandbox(viewer, pay).await?))
+}
+
+/// Development only: the sandbox channel's bill of a day in the WeChat merchant layout, with faults planted where asked.
+#[utoipa::path(
+    post, path = "/v1/sandbox/bills", tag = "cashier",
+    request_body(content = serde_json::Value, description = "`day`, and `faults` as the writer of the layout names them"),
+    responses(
+        (status = 200, body = String, content_type = "text/csv"),
+        (status = 422, description = "sandbox-bill-unwritable, sandbox-bill-too-large"),
+    )
+)]
+async fn write_sandbox_bill(
+    State(cashier): State<Arc<Cashier>>,
+    _reader: FinanceReader,
+    Json(asked): Json<SandboxBill>,
+) -> Result<Response, Problem> {
+    let file = cashier.write_sandbox_bill(&asked).await?;
+    Ok(([(header::CONTENT_TYPE, "text/csv; charset=utf-8")], file).into_response())
 }

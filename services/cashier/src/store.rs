@@ -3,6 +3,7 @@
 pub mod notices;
 pub mod payments;
 pub mod recharges;
+pub mod sandbox_rows;
 
 /// A stored code or number that this program does not know: a newer version wrote it, or a hand did.
 pub(crate) fn unknown_code(column: &'static str, value: impl std::fmt::Display) -> sqlx::Error {

@@ -15,6 +15,9 @@ const TOKEN_TTL: Duration = Duration::from_secs(60);
 /// How long an answer may take.
 const ANSWER_MAX: Duration = Duration::from_secs(10);
 
+/// How long a file may take on its way, and what is made of it.
+const FILE_MAX: Duration = Duration::from_secs(1_800);
+
 /// What a process says at a path, asked as an SRE by the name of the command.
 ///
 /// # Errors
@@ -101,9 +104,45 @@ impl Question {
         self.answer(request.header(IDEMPOTENCY_KEY_HEADER, SendKey::now().to_string())).await
     }
 
+    /// Sends a file's bytes.
+    ///
+    /// # Errors
+    /// As [`Question::get`].
+    pub async fn post_file<T: DeserializeOwned>(&self, path: &str, bytes: Vec<u8>) -> Result<T, Failure> {
+        let request = self.client.post(format!("{}{path}", self.base)).body(bytes);
+        let request = request.header("content-type", "application/octet-stream");
+        self.answer_within(request, FILE_MAX).await?.json().await.map_err(refused)
+    }
+
+    /// Asks for a text.
+    ///
+    /// # Errors
+    /// As [`Question::get`].
+    pub async fn get_text(&self, path: &str) -> Result<String, Failure> {
+        let request = self.client.get(format!("{}{path}", self.base));
+        self.answer_within(request, FILE_MAX).await?.text().await.map_err(refused)
+    }
+
+    /// Sends something that a text answers.
+    ///
+    /// # Errors
+    /// As [`Question::get`].
+    pub async fn post_for_text(&self, path: &str, body: &impl Serialize) -> Result<String, Failure> {
+        let request = self.client.post(format!("{}{path}", self.base)).json(body);
+        self.answer_within(request, FILE_MAX).await?.text().await.map_err(refused)
+    }
+
     async fn answer<T: DeserializeOwned>(&self, request: reqwest::RequestBuilder) -> Result<T, Failure> {
-        let answer = request.bearer_auth(&self.token).timeout(ANSWER_MAX).send().await.map_err(refused)?;
-        let Err(error) = answer.error_for_status_ref() else { return answer.json().await.map_err(refused) };
+        self.answer_within(request, ANSWER_MAX).await?.json().await.map_err(refused)
+    }
+
+    async fn answer_within(
+        &self,
+        request: reqwest::RequestBuilder,
+        limit: Duration,
+    ) -> Result<reqwest::Response, Failure> {
+        let answer = request.bearer_auth(&self.token).timeout(limit).send().await.map_err(refused)?;
+        let Err(error) = answer.error_for_status_ref() else { return Ok(answer) };
         // A process without the service has no such route, and says so without a problem's form.
         let Ok(problem) = answer.json::<ProblemText>().await else { return Err(refused(error)) };
         let slug = problem.kind.rsplit('/').next().unwrap_or_default().to_owned();

@@ -1,6 +1,7 @@
 //! The command line: what can be asked for, with examples.
 
 mod breaks;
+pub mod daily;
 pub mod money;
 
 pub use breaks::{
@@ -157,6 +158,28 @@ Examples:
   largesse payout confirm 019a2f00-0000-7000-8000-000000000002 bank.csv"
     )]
     Payout(money::PayoutCommand),
+    /// Bills of payment channels and statements of banks: verify, import, list
+    #[command(
+        subcommand,
+        after_help = "A file is imported whole or not at all: its totals, hashes and row counts are verified first, and a broken \
+file is refused with its line and column. Ask a process that has recon: pages pass on no large bodies.
+
+Examples:
+  largesse bill verify 1900000001_20261120.csv --channel wechat
+  largesse bill import 1900000001_20261120.csv --channel wechat
+  largesse bill list --day 2026-11-20"
+    )]
+    Bill(daily::BillCommand),
+    /// The daily reconciliation: run, compare, explain; and the rules by which bills are matched
+    #[command(
+        subcommand,
+        after_help = "Examples:
+  largesse recon run --day 2026-11-20
+  largesse recon rerun RUN
+  largesse recon diff RUN-A RUN-B
+  largesse recon explain BREAK"
+    )]
+    Recon(daily::ReconCommand),
     /// Work on what reconciliation found: look, assign, propose, approve, reopen
     #[command(
         subcommand,

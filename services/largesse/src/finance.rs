@@ -121,7 +121,7 @@ pub fn write(path: Option<&Path>, text: &str) -> Result<(), Failure> {
 }
 
 /// Rows of JSON as columns for people; what is not there is a dash.
-fn table(rows: &[Value], columns: &[&str]) -> String {
+pub fn table(rows: &[Value], columns: &[&str]) -> String {
     let head = columns.iter().map(|column| (*column).to_owned()).collect();
     let cells = rows.iter().map(|row| columns.iter().map(|column| cell(row.get(*column))).collect());
     let lines: Vec<Vec<String>> = std::iter::once(head).chain(cells).collect();

@@ -13,6 +13,7 @@ mod cli;
 mod compose;
 mod config;
 mod contract;
+mod daily;
 mod demo;
 mod deps;
 mod directory;
@@ -84,6 +85,8 @@ async fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Contract(command) => contract::run(command).await,
         Command::Statement(command) => statement::run(command).await,
         Command::Payout(command) => payout::run(command).await,
+        Command::Bill(command) => daily::bill(command).await,
+        Command::Recon(command) => daily::recon(command).await,
         Command::Break(command) => breaks::run(command).await,
         Command::Audit(command) => trail::run(command).await,
         Command::Capacity(args) => capacity::run(args),

@@ -235,9 +235,11 @@ async fn start_recon(
     wallet: Option<Arc<dyn Wallet>>,
 ) -> Result<recon::Running, Failure> {
     let sources = recon::Sources {
+        payments: common.source("cashier", cashier::PaymentsTable, &common.config.peers.cashier)?,
         entries: common.source("wallet", wallet::EntriesTable, &common.config.peers.wallet)?,
         orders: common.source("gift", gift::OrdersTable, &common.config.peers.gift)?,
         items: common.source("settlement", settlement::ItemsTable, &common.config.peers.settlement)?,
+        payouts: common.source("settlement", settlement::PayoutsTable, &common.config.peers.settlement)?,
         vouchers: common.source("clearing", clearing::VouchersTable, &common.config.peers.clearing)?,
     };
     let deps = recon::Deps {
@@ -246,6 +248,7 @@ async fn start_recon(
         sources,
         commands: Arc::new(OwnerCommands::new(wallet)),
         config: common.config.recon.clone(),
+        zone: common.config.accounting_zone_minutes,
         node: common.config.node.clone(),
     };
     recon::start(deps).await.map_err(start_failed("recon"))

@@ -2,10 +2,12 @@
 
 use crate::app::run_desk::Pace;
 use crate::domain::action::Limits;
+use crate::domain::controls::{FaceValue, face_value};
 use crate::domain::effect::{BadVoucherRule, VoucherRule, VoucherRules};
 use crate::domain::healing::{BadHealing, Healing};
 use crate::domain::severity::{BadSeverities, Severities, SeverityRule};
-use chrono::TimeDelta;
+use crate::jobs::daily_work::Timetable;
+use chrono::{NaiveDate, NaiveTime, TimeDelta};
 use figment::Figment;
 use figment::providers::{Format, Toml};
 use serde::{Deserialize, Serialize};
@@ -30,6 +32,12 @@ pub struct Config {
     pub grant_coins_max: i64,
     pub wait_days_max: u16,
     pub healing: Healing,
+    pub daily_run_at: String,
+    pub daily_give_up_after_s: u32,
+    pub match_lag_days: u16,
+    pub bill_bytes_max: u64,
+    pub bill_rows_max: u64,
+    pub face_values: Vec<FaceValue>,
     pub severities: Vec<SeverityRule>,
     pub voucher_rules: Vec<VoucherRule>,
 }
@@ -47,6 +55,10 @@ pub enum ConfigError {
     Healing(#[from] BadHealing),
     #[error("{0} must be above zero")]
     Zero(&'static str),
+    #[error("daily_run_at must be a time of day as 04:30, or empty; it is {0:?}")]
+    RunAt(String),
+    #[error("face_values must begin by 2000-01-01 and be above zero")]
+    FaceValues,
 }
 
 impl Config {
@@ -99,6 +111,34 @@ impl Config {
         }
         self.healing.check()?;
         Ok(Severities::try_new(&self.severities)?)
+    }
+
+    /// When daily runs are due.
+    ///
+    /// # Errors
+    /// [`ConfigError`], with what is wrong.
+    pub(crate) fn checked_daily(&self) -> Result<Timetable, ConfigError> {
+        for (name, value) in [
+            ("daily_give_up_after_s", u64::from(self.daily_give_up_after_s)),
+            ("bill_bytes_max", self.bill_bytes_max),
+            ("bill_rows_max", self.bill_rows_max),
+        ] {
+            if value == 0 {
+                return Err(ConfigError::Zero(name));
+            }
+        }
+        let first = NaiveDate::from_ymd_opt(2000, 1, 1).unwrap_or_default();
+        let is_positive = self.face_values.iter().all(|value| value.micros_per_coin > 0);
+        if !is_positive || face_value(&self.face_values, first).is_none() {
+            return Err(ConfigError::FaceValues);
+        }
+        let bad = |_| ConfigError::RunAt(self.daily_run_at.clone());
+        let run_at = match self.daily_run_at.as_str() {
+            "" => None,
+            text => Some(NaiveTime::parse_from_str(text, "%H:%M").map_err(bad)?),
+        };
+        let give_up_after = TimeDelta::seconds(i64::from(self.daily_give_up_after_s));
+        Ok(Timetable { run_at, give_up_after })
     }
 
     pub(crate) fn limits(&self) -> Limits {

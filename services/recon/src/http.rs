@@ -1,11 +1,16 @@
 //! The HTTP face: the only place that knows status codes.
 
+mod bills;
 mod desk;
+mod rules;
+mod runs;
 mod trail;
 
 use crate::app::act_on_break::Desk;
 use crate::app::desk_error::DeskError;
+use crate::app::import_bill::Imports;
 use crate::app::read_lag::Lag;
+use crate::app::run_day::Daily;
 use crate::domain::break_state::BreakState;
 use crate::store::breaks::{self, BreakView, Filter};
 use axum::extract::State;
@@ -24,6 +29,10 @@ const PAGE_LEN_MAX: i64 = 200;
 pub(crate) struct Api {
     pub desk: Desk,
     pub lag: Arc<dyn Fn() -> Lag + Send + Sync>,
+    pub daily: Daily,
+    pub imports: Imports,
+    /// The largest file taken, in bytes.
+    pub bill_bytes_max: u64,
 }
 
 /// The routes of this service.
@@ -39,6 +48,20 @@ pub(crate) fn router(api: Api) -> Router {
         .route("/v1/finance/breaks/{break_id}/approvals", post(desk::approve))
         .route("/v1/finance/breaks/{break_id}/rejections", post(desk::reject))
         .route("/v1/finance/breaks/{break_id}/reopenings", post(desk::reopen))
+        .route("/v1/finance/bills", post(bills::import_bill).get(bills::list_bills))
+        .route("/v1/finance/bills/verify", post(bills::verify_bill))
+        .route("/v1/finance/bills/{bill_id}", get(bills::get_bill))
+        .route("/v1/finance/bill-profiles", post(bills::save_profile).get(bills::list_profiles))
+        .route("/v1/finance/recon-runs", post(runs::ask_run).get(runs::list_runs))
+        .route("/v1/finance/recon-runs/{run_id}", get(runs::get_run))
+        .route("/v1/finance/recon-runs/{run_id}/report", get(runs::get_report))
+        .route("/v1/finance/recon-runs/{a}/diff/{b}", get(runs::diff_runs))
+        .route("/v1/finance/explanations/{id}", get(runs::get_explanation))
+        .route("/v1/finance/today", get(runs::get_today))
+        .route("/v1/finance/matching-rules", post(rules::propose_rules).get(rules::list_rules))
+        .route("/v1/finance/matching-rules/{version}/dry-run", post(rules::try_rules))
+        .route("/v1/finance/matching-rules/{version}/approve", post(rules::approve_rules))
+        .route("/v1/finance/matching-rules/{version}/reject", post(rules::reject_rules))
         .route("/v1/finance/audit", get(trail::list_steps))
         .route("/v1/finance/audit/verification", get(trail::verify))
         .with_state(api)
@@ -61,6 +84,24 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
     desk::approve,
     desk::reject,
     desk::reopen,
+    bills::import_bill,
+    bills::verify_bill,
+    bills::list_bills,
+    bills::get_bill,
+    bills::list_profiles,
+    bills::save_profile,
+    runs::ask_run,
+    runs::list_runs,
+    runs::get_run,
+    runs::get_report,
+    runs::diff_runs,
+    runs::get_explanation,
+    runs::get_today,
+    rules::list_rules,
+    rules::propose_rules,
+    rules::try_rules,
+    rules::approve_rules,
+    rules::reject_rules,
     trail::list_steps,
     trail::verify
 ))]

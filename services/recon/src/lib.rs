@@ -4,48 +4,63 @@
 //! orders and items; each range of vouchers with the rows it covers. What differs becomes a typed break, once.
 //! Minutes that agree cost no reading of rows. Changes nothing in any other service's tables: what is put right is put
 //! right by the owning service's own command, once, after two people or a rule said so, and every step of it is in a
-//! trail that shows when it was changed.
+//! trail that shows when it was changed. Once a day every row of every log is compared again, and bills of channels
+//! and statements of banks with the payments.
 
 mod app;
 mod config;
 mod domain;
 mod http;
+mod jobs;
 mod readers;
 mod store;
 
 pub use app::act_on_break::Deed;
+pub use app::change_rules::DryRunView;
 pub use app::commands::{CommandError, Commands};
+pub use app::explain::Explanation;
 pub use app::read_break::{BreakDetail, SideView};
 pub use app::read_lag::{Lag, PairLag, ReaderLag};
+pub use app::read_runs::{FileOfDay, RunDetail, RunView, Today};
 pub use app::sources::Sources;
 pub use app::verify_trail::{Verified, verify_trail};
 pub use config::{Config, ConfigError, DEFAULTS};
 pub use domain::action::{Action, ActionKind, VoucherLine};
+pub use domain::bill_line::{BillScope, OurLine, TheirLine};
 pub use domain::break_kind::BreakKind;
 pub use domain::break_state::{BreakState, BreakStep, WrongStep};
 pub use domain::chain::{Anchor, BadAnchor, Fault, FaultKind};
+pub use domain::controls::FaceValue;
 pub use domain::effect::{BadVoucherRule, VoucherRule};
 pub use domain::healing::{Healing, HealingRule};
+pub use domain::report::{ChannelResult, FileLine, ReportDiff};
 pub use domain::severity::{Severity, SeverityRule};
 pub use http::openapi;
 pub use store::audit::StepView;
+pub use store::bills::{BillState, BillView, ProfileView};
 pub use store::breaks::{BreakView, ClosedWhy};
 pub use store::desk::CommentView;
+pub use store::matches::MatchView;
+pub use store::matching_rules::{RulesState, RulesView};
 pub use store::proposals::{Decision, EffectOutcome, EffectView, ProposalView};
+pub use store::runs::RunState;
 
 use app::act_on_break::Desk;
 use app::compare_minutes::{CompareError, Progress, compare_minutes};
 use app::compare_vouchers::{Covered, VoucherCheck};
 use app::heal_breaks::Healer;
+use app::import_bill::Imports;
 use app::read_lag::{lag_of_pairs, lag_of_readers};
+use app::run_day::Daily;
 use app::run_desk::DeskWork;
 use app::seen::Seen;
 use bus::Bus;
 use chrono::{TimeDelta, Utc};
-use contracts::log::minute_of;
+use contracts::log::{AccountingZone, minute_of};
 use domain::effect::VoucherRules;
 use domain::severity::Severities;
 use ids::{GroupSet, Partition};
+use jobs::daily_work::{DailyWork, Timetable};
 use pg::Db;
 use readers::on_log::OnLog;
 use readers::on_vouchers::OnVouchers;
@@ -65,6 +80,7 @@ pub static MIGRATOR: std::sync::LazyLock<pg::Migrator> = std::sync::LazyLock::ne
     pg::migrator(&[
         (101, "init", include_str!("../../../migrations/recon/0101_init.sql")),
         (102, "desk", include_str!("../../../migrations/recon/0102_desk.sql")),
+        (103, "daily", include_str!("../../../migrations/recon/0103_daily.sql")),
     ])
 });
 
@@ -89,6 +105,7 @@ pub struct Deps {
     /// What other services do about breaks.
     pub commands: Arc<dyn Commands>,
     pub config: Config,
+    pub zone: AccountingZone,
     /// The node's name: unique among live nodes, the same after a restart.
     pub node: String,
 }
@@ -118,6 +135,9 @@ struct Shown {
 pub struct Running {
     db: Db,
     desk: Desk,
+    daily: Daily,
+    imports: Imports,
+    bill_bytes_max: u64,
     shown: Shown,
     membership: Membership,
     stop: watch::Sender<bool>,
@@ -129,18 +149,38 @@ pub struct Running {
 /// # Errors
 /// [`StartError`], before anything is read.
 pub async fn start(deps: Deps) -> Result<Running, StartError> {
-    let Deps { db, bus, sources, commands, config, node } = deps;
-    let rules = config.checked_rules()?;
+    let Deps { db, bus, sources, commands, config, zone, node } = deps;
+    let rules = Arc::new(config.checked_rules()?);
+    let timetable = config.checked_daily()?;
     let severities = Arc::new(config.checked_desk()?);
     let (limits, sources_of_desk) = (config.limits(), sources.clone());
     let desk = Desk { db: db.clone(), sources: sources_of_desk, commands, limits, severities };
+    let daily = Daily {
+        db: db.clone(),
+        desk: desk.clone(),
+        rules: Arc::clone(&rules),
+        zone,
+        face_values: config.face_values.clone(),
+        lag_days: config.match_lag_days,
+    };
+    let imports = Imports::new(db.clone(), config.bill_rows_max);
+    let bill_bytes_max = config.bill_bytes_max;
     let lease = Duration::from_millis(config.lease_ms);
     let settings = NodeSettings { node, lease, spread: Spread::OneNode };
     let membership = Membership::join(db.clone(), READER_GROUP, settings).await?;
     let shown = Shown::default();
     let desk_of_work = desk.clone();
-    let parts =
-        Parts { db: db.clone(), bus, sources, desk: desk_of_work, rules, config, shown: shown.clone() };
+    let parts = Parts {
+        db: db.clone(),
+        bus,
+        sources,
+        desk: desk_of_work,
+        daily: daily.clone(),
+        timetable,
+        rules,
+        config,
+        shown: shown.clone(),
+    };
     let ownership = membership.ownership();
     let work = match ownership.share().wanted() {
         GroupSet::ALL => Some(parts.begin().await?),
@@ -148,7 +188,7 @@ pub async fn start(deps: Deps) -> Result<Running, StartError> {
     };
     let (stop, shutdown) = watch::channel(false);
     let task = tokio::spawn(parts.work_in_turns(ownership, work, shutdown));
-    Ok(Running { db, desk, shown, membership, stop, task })
+    Ok(Running { db, desk, daily, imports, bill_bytes_max, shown, membership, stop, task })
 }
 
 /// What work is made from.
@@ -157,7 +197,9 @@ struct Parts {
     bus: Bus,
     sources: Sources,
     desk: Desk,
-    rules: VoucherRules,
+    daily: Daily,
+    timetable: Timetable,
+    rules: Arc<VoucherRules>,
     config: Config,
     shown: Shown,
 }
@@ -242,7 +284,7 @@ impl Parts {
             db: db.clone(),
             seen,
             sources: self.sources.clone(),
-            rules: self.rules.clone(),
+            rules: Arc::clone(&self.rules),
             severities: Arc::clone(&self.desk.severities),
             config: self.config.clone(),
             progress,
@@ -252,6 +294,8 @@ impl Parts {
         let healer = Healer::new(self.config.healing.clone());
         let desk = DeskWork::new(self.desk.clone(), self.config.pace(), healer);
         tasks.push(tokio::spawn(desk.run(shutdown.clone())));
+        let daily = DailyWork::new(self.daily.clone(), self.timetable);
+        tasks.push(tokio::spawn(daily.run(shutdown.clone())));
         tasks.push(tokio::spawn(comparison.run(shutdown)));
         Ok(Work { stop, tasks })
     }
@@ -289,7 +333,7 @@ struct Comparison {
     db: Db,
     seen: Seen,
     sources: Sources,
-    rules: VoucherRules,
+    rules: Arc<VoucherRules>,
     severities: Arc<Severities>,
     config: Config,
     progress: Progress,
@@ -366,7 +410,13 @@ impl Running {
     pub fn router(&self) -> axum::Router {
         let shown = self.shown.clone();
         let lag = Arc::new(move || lag_now(&shown));
-        http::router(http::Api { desk: self.desk.clone(), lag })
+        http::router(http::Api {
+            desk: self.desk.clone(),
+            lag,
+            daily: self.daily.clone(),
+            imports: self.imports.clone(),
+            bill_bytes_max: self.bill_bytes_max,
+        })
     }
 
     /// Lag and stops of the readers, by name.

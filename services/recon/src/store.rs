@@ -1,9 +1,15 @@
 //! The only SQL of this service.
 
 pub mod audit;
+pub mod bills;
 pub mod breaks;
+pub mod day_lines;
 pub mod desk;
 pub mod digests;
+pub mod found_breaks;
 pub mod marks;
+pub mod matches;
+pub mod matching_rules;
 pub mod proposals;
+pub mod runs;
 pub mod voucher_ranges;

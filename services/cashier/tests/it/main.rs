@@ -2,5 +2,6 @@
 
 mod callbacks;
 mod recharges;
+mod sandbox_bill;
 mod till;
 mod writing;

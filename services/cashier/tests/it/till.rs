@@ -107,6 +107,18 @@ impl Till {
         self.send(method, path, &headers, body.to_string().into_bytes()).await
     }
 
+    /// The sandbox's bill as somebody in a role asks for it: status and bytes.
+    pub async fn bill(&self, role: Role, asked: &Value) -> (StatusCode, Vec<u8>) {
+        let token = self.keys.mint(role, ids::Uuid::now_v7(), Duration::from_secs(60)).expect("signed");
+        let request = Request::builder().method(Method::POST).uri("/v1/sandbox/bills");
+        let request = request.header("content-type", "application/json");
+        let request = request.header("authorization", format!("Bearer {token}"));
+        let request = request.body(Body::from(asked.to_string())).expect("a good request");
+        let response = self.router.clone().oneshot(request).await.expect("a router answers");
+        let status = response.status();
+        (status, to_bytes(response.into_body(), 1 << 20).await.expect("a short body").to_vec())
+    }
+
     pub async fn ask(&self, viewer: ViewerId, key: SendKey, amount_minor: i64) -> Told {
         let body = json!({ "amount_minor": amount_minor, "channel": "sandbox" });
         self.as_viewer(viewer, (Method::POST, "/v1/recharges"), key, body).await

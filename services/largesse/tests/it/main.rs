@@ -3,6 +3,7 @@
 mod bad_days;
 mod command_line;
 mod crashes;
+mod daily;
 mod desk;
 mod doctor;
 mod doubling;

@@ -120,7 +120,10 @@ async fn compare_place(
 }
 
 /// What differs in one minute whose digests do.
-async fn breaks_of_minute(
+///
+/// # Errors
+/// [`CompareError`]: a log is away.
+pub async fn breaks_of_minute(
     sources: &Sources,
     place: (Pair, Partition),
     minute: Minute,
@@ -210,6 +213,7 @@ fn break_of((pair, partition): (Pair, Partition), minute: Minute, finding: &Find
         evidence: serde_json::json!({
             "fact": finding.fact, "before": finding.before, "after": finding.after,
         }),
+        day: None,
     }
 }
 
@@ -225,5 +229,6 @@ fn digest_break((pair, partition): (Pair, Partition), minute: Minute, sides: [Op
         order_id: None,
         coins: digests[0].coins.wrapping_sub(digests[1].coins).saturating_abs(),
         evidence: serde_json::json!({ "before": digests[0], "after": digests[1] }),
+        day: None,
     }
 }

@@ -175,7 +175,8 @@ async fn read_effects<R: LogRow + Effective>(
     read_range(source, partition, range, |row, effects| effects.extend(row.effect())).await
 }
 
-fn break_of(place: Place, finding: &VoucherFinding) -> NewBreak {
+/// The break of a difference between vouchers and rows.
+pub fn break_of(place: Place, finding: &VoucherFinding) -> NewBreak {
     let (source, partition, kind) = (place.0.as_str(), place.1, finding.kind.as_str());
     let (rule, day, from, to) = (&finding.rule, finding.day, finding.from_seq, finding.to_seq);
     NewBreak {
@@ -187,6 +188,7 @@ fn break_of(place: Place, finding: &VoucherFinding) -> NewBreak {
         order_id: None,
         coins: finding.rows.coins.saturating_sub(finding.vouchers.coins).saturating_abs(),
         evidence: serde_json::json!(finding),
+        day: None,
     }
 }
 
@@ -201,5 +203,6 @@ fn overlap_break(place: Place, (from, to): (Seq, Seq), vouchers: &[VoucherRange]
         order_id: None,
         coins: vouchers.iter().fold(0_i64, |coins, voucher| coins.saturating_add(voucher.coins)),
         evidence: serde_json::json!({ "vouchers": vouchers }),
+        day: None,
     }
 }

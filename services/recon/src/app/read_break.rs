@@ -79,13 +79,20 @@ async fn sides_of(sources: &Sources, found: &BreakView) -> (SideView, SideView) 
             (side_of(&*sources.orders, at("before")).await, side_of(&*sources.items, at("after")).await)
         }
         None => {
+            // A break about money outside shows our payments and the channel's rows.
+            let is_outside = found.evidence.get("theirs").is_some();
+            let (ours, theirs) = if is_outside { ("ours", "theirs") } else { ("rows", "vouchers") };
+            let (one, other) = match is_outside {
+                true => (LogName::Payments.as_str(), found.logs.as_str()),
+                false => (found.logs.as_str(), LogName::Vouchers.as_str()),
+            };
             let plain = |log: &str, said: &str| SideView {
                 log: log.to_owned(),
                 recorded: found.evidence.get(said).filter(|said| !said.is_null()).cloned(),
                 row: None,
                 unavailable: None,
             };
-            (plain(&found.logs, "rows"), plain(LogName::Vouchers.as_str(), "vouchers"))
+            (plain(one, ours), plain(other, theirs))
         }
     }
 }

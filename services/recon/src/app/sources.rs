@@ -1,9 +1,11 @@
-//! The four logs that recon reads, and rows of a range for those comparisons that need rows.
+//! The logs that recon reads: four all the time, payments and payouts once a day; and rows of a range for those comparisons that need rows.
 
 use contracts::entry::Entry;
 use contracts::item::Item;
 use contracts::log::{LogRow, Seq};
 use contracts::order::Order;
+use contracts::payment::Payment;
+use contracts::payout::Payout;
 use contracts::voucher::Voucher;
 use ids::Partition;
 use seqlog::{LogSource, PULL_ROWS_MAX, PullError};
@@ -12,9 +14,11 @@ use std::sync::Arc;
 /// Where the rows come from.
 #[derive(Clone)]
 pub struct Sources {
+    pub payments: Arc<dyn LogSource<Payment>>,
     pub entries: Arc<dyn LogSource<Entry>>,
     pub orders: Arc<dyn LogSource<Order>>,
     pub items: Arc<dyn LogSource<Item>>,
+    pub payouts: Arc<dyn LogSource<Payout>>,
     pub vouchers: Arc<dyn LogSource<Voucher>>,
 }
 

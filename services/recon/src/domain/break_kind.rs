@@ -36,6 +36,34 @@ pub enum BreakKind {
     VoucherMismatch,
     /// Two vouchers of a rule cover the same rows.
     VoucherOverlap,
+    /// A log's rows are numbered without gaps, and some are not there any more.
+    MissingRow,
+    /// Two logs agree on the coins and not on whose they are or what they were for.
+    RowMismatch,
+    /// An entry does not follow from the one before it of its account, or a day does not open as the last one closed.
+    BalanceMismatch,
+    /// A channel's payment is not what it was when the daily run first read it.
+    PaymentChanged,
+    /// Money came or went, and no coins did.
+    MissingCredit,
+    /// Coins came or went as if money had.
+    ExtraCredit,
+    /// A control account is not its sub-ledger.
+    ControlMismatch,
+    /// A channel took or gave money on a day, and its bill of that day is not here.
+    MissingBill,
+    /// The channel has it and we do not: money above the books.
+    LongMoney,
+    /// We have it and the channel does not: money below the books.
+    ShortMoney,
+    /// The channel gave money back for a payment, and we know of no refund.
+    UnknownRefund,
+    /// Ours and the channel's have one reference, and different amounts.
+    BillAmountMismatch,
+    /// The channel tells one movement more than once.
+    DuplicateBillRow,
+    /// More than one match is possible, so none was taken.
+    AmbiguousMatch,
 }
 
 /// How one side differs from the other.
@@ -94,6 +122,20 @@ impl BreakKind {
             BreakKind::ExtraVoucher => "extra_voucher",
             BreakKind::VoucherMismatch => "voucher_mismatch",
             BreakKind::VoucherOverlap => "voucher_overlap",
+            BreakKind::MissingRow => "missing_row",
+            BreakKind::RowMismatch => "row_mismatch",
+            BreakKind::BalanceMismatch => "balance_mismatch",
+            BreakKind::PaymentChanged => "payment_changed",
+            BreakKind::MissingCredit => "missing_credit",
+            BreakKind::ExtraCredit => "extra_credit",
+            BreakKind::ControlMismatch => "control_mismatch",
+            BreakKind::MissingBill => "missing_bill",
+            BreakKind::LongMoney => "long_money",
+            BreakKind::ShortMoney => "short_money",
+            BreakKind::UnknownRefund => "unknown_refund",
+            BreakKind::BillAmountMismatch => "bill_amount_mismatch",
+            BreakKind::DuplicateBillRow => "duplicate_bill_row",
+            BreakKind::AmbiguousMatch => "ambiguous_match",
         }
     }
 }

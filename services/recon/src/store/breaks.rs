@@ -6,7 +6,7 @@ use crate::domain::chain::Step;
 use crate::domain::saying::name_of;
 use crate::domain::severity::{Judged, Severities, Severity};
 use crate::store::audit;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use contracts::digest::Pair;
 use contracts::log::Minute;
 use ids::{BreakId, OrderId, Partition, Uuid, named_id};
@@ -32,13 +32,15 @@ pub struct NewBreak {
     pub order_id: Option<OrderId>,
     pub coins: i64,
     pub evidence: serde_json::Value,
+    /// The accounting day whose run found it; none where the comparison of minutes did.
+    pub day: Option<NaiveDate>,
 }
 
 const INSERT: &str = "
 INSERT INTO {s}.breaks (break_id, fact_key, kind, logs, partition, minute, order_id, coins, evidence, severity,
-    due_at, detected_at)
-SELECT b.*, $12 FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::smallint[], $6::integer[],
-    $7::uuid[], $8::bigint[], $9::jsonb[], $10::smallint[], $11::timestamptz[]) AS b
+    due_at, day, detected_at)
+SELECT b.*, $13 FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::smallint[], $6::integer[],
+    $7::uuid[], $8::bigint[], $9::jsonb[], $10::smallint[], $11::timestamptz[], $12::date[]) AS b
 ON CONFLICT (fact_key) DO NOTHING
 RETURNING break_id";
 
@@ -69,6 +71,7 @@ pub async fn insert_in_tx(
         .bind(breaks.iter().map(|found| found.evidence.clone()).collect::<Vec<_>>())
         .bind(judged.iter().map(|judged| judged.severity.code()).collect::<Vec<_>>())
         .bind(judged.iter().map(|judged| judged.due_at).collect::<Vec<_>>())
+        .bind(breaks.iter().map(|found| found.day).collect::<Vec<_>>())
         .bind(now)
         .fetch_all(&mut *tx)
         .await?;
@@ -83,7 +86,7 @@ pub async fn insert_in_tx(
 }
 
 impl NewBreak {
-    fn id(&self) -> Uuid {
+    pub fn id(&self) -> Uuid {
         named_id("break", &self.fact_key)
     }
 }
@@ -163,13 +166,17 @@ pub struct BreakView {
     /// The first break about the same fact, where this one is not the first.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reopens_id: Option<BreakId>,
+    /// The accounting day whose run found it; missing where the comparison of minutes did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub day: Option<NaiveDate>,
 }
 
 macro_rules! select {
     ($rest:literal) => {
         concat!(
             "SELECT break_no, break_id, kind, logs, partition, minute, order_id, coins, state, evidence, detected_at, \
-             version, severity, due_at, assignee_id, waits_until, closed_at, closed_why, reopens_id FROM {s}.breaks ",
+             version, severity, due_at, assignee_id, waits_until, closed_at, closed_why, reopens_id, day FROM \
+             {s}.breaks ",
             $rest
         )
     };
@@ -325,7 +332,7 @@ pub async fn list_open_facts(db: &Db, after: i64, limit: i64) -> Result<Vec<Open
     rows.iter().map(one).collect()
 }
 
-fn break_of_row(row: &sqlx::postgres::PgRow) -> Result<BreakView, sqlx::Error> {
+pub(super) fn break_of_row(row: &sqlx::postgres::PgRow) -> Result<BreakView, sqlx::Error> {
     let partition: i16 = row.try_get("partition")?;
     Ok(BreakView {
         break_id: BreakId::from_uuid(row.try_get("break_id")?),
@@ -349,6 +356,7 @@ fn break_of_row(row: &sqlx::postgres::PgRow) -> Result<BreakView, sqlx::Error> {
             .try_get::<Option<i16>, _>("closed_why")?
             .and_then(|code| ClosedWhy::ALL.into_iter().find(|why| why.code() == code)),
         reopens_id: row.try_get::<Option<Uuid>, _>("reopens_id")?.map(BreakId::from_uuid),
+        day: row.try_get("day")?,
     })
 }
 
@@ -370,4 +378,19 @@ const COUNT_OVERDUE: &str = "SELECT count(*) FROM {s}.breaks WHERE state <> 7 AN
 /// Whatever the database says.
 pub async fn count_overdue(db: &Db, now: DateTime<Utc>) -> Result<i64, sqlx::Error> {
     sqlx::query_scalar(db.sql(COUNT_OVERDUE)).bind(now).fetch_one(db.pool()).await
+}
+
+const ABOUT_ROW: &str = select!(
+    "WHERE logs LIKE ANY(ARRAY['channel.%', 'bank.%', 'payments_entries', 'cashier.payments'])
+       AND position($1 in evidence::text) > 0 ORDER BY break_no DESC LIMIT $2"
+);
+
+/// Breaks whose evidence shows a payment or a bill's row, newest first.
+///
+/// # Errors
+/// Whatever the database says.
+pub async fn list_about_row(db: &Db, row_id: &str, limit: i64) -> Result<Vec<BreakView>, sqlx::Error> {
+    let reading = db.reading();
+    let list = sqlx::query(reading.sql(ABOUT_ROW)).bind(row_id.to_owned()).bind(limit);
+    reading.fetch_all(list).await?.iter().map(break_of_row).collect()
 }

@@ -90,8 +90,8 @@ FROM {s}.breaks b JOIN {s}.breaks r ON r.break_id = coalesce(b.reopens_id, b.bre
 
 const REOPEN: &str = "
 INSERT INTO {s}.breaks (break_id, fact_key, kind, logs, partition, minute, order_id, coins, evidence, state, severity,
-    due_at, detected_at, reopens_id)
-SELECT $2, $3, kind, logs, partition, minute, order_id, coins, evidence, 2, $4, $5, $6, $7
+    due_at, detected_at, reopens_id, day)
+SELECT $2, $3, kind, logs, partition, minute, order_id, coins, evidence, 2, $4, $5, $6, $7, day
 FROM {s}.breaks WHERE break_id = $1
 ON CONFLICT DO NOTHING";
 

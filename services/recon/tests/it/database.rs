@@ -9,6 +9,8 @@ use contracts::item::{Item, ItemKind};
 use contracts::lane::Lane;
 use contracts::log::{AccountingZone, LogName, Stamp};
 use contracts::order::{Order, OrderKind};
+use contracts::payment::Payment;
+use contracts::payout::Payout;
 use contracts::voucher::Voucher;
 use ids::{OrderId, Partition, RequestId, RoomId, StreamerId, ViewerId};
 use money::{Coins, Micros};
@@ -21,9 +23,11 @@ use std::time::Duration;
 pub struct Bench {
     pub db: Db,
     pub bus: Bus,
+    pub payments: Arc<FakeLog<Payment>>,
     pub entries: Arc<FakeLog<Entry>>,
     pub orders: Arc<FakeLog<Order>>,
     pub items: Arc<FakeLog<Item>>,
+    pub payouts: Arc<FakeLog<Payout>>,
     pub vouchers: Arc<FakeLog<Voucher>>,
     pub owner: Arc<FakeOwner>,
     /// What the tests of breaks change of the settings.
@@ -37,11 +41,24 @@ impl Bench {
         let db = database.db("recon", &Lane::Live, &[&seqlog::MIGRATOR, &recon::MIGRATOR]).await;
         let bus = Bus::in_process(&Lane::Live);
         let lane = Lane::Live;
+        let (payments, payouts) = (FakeLog::new(&bus, &lane), FakeLog::new(&bus, &lane));
         let (entries, orders) = (FakeLog::new(&bus, &lane), FakeLog::new(&bus, &lane));
         let (items, vouchers) = (FakeLog::new(&bus, &lane), FakeLog::new(&bus, &lane));
         let owner = FakeOwner::new();
         let tune = Box::new(|_: &mut Config| {});
-        Bench { db, bus, entries, orders, items, vouchers, owner, tune, _database: database }
+        Bench {
+            db,
+            bus,
+            payments,
+            entries,
+            orders,
+            items,
+            payouts,
+            vouchers,
+            owner,
+            tune,
+            _database: database,
+        }
     }
 
     pub async fn start(&self) -> Running {
@@ -52,18 +69,20 @@ impl Bench {
         let default = Config::try_default().expect("the shipped defaults are valid");
         let mut config =
             Config { gather_ms: 5, compare_every_ms: 20, lease_ms: 600, desk_every_ms: 20, ..default };
+        config.daily_run_at.clear(); // Runs are asked for by the tests themselves.
         (self.tune)(&mut config);
         let sources = Sources {
+            payments: self.payments.clone(),
             entries: self.entries.clone(),
             orders: self.orders.clone(),
             items: self.items.clone(),
+            payouts: self.payouts.clone(),
             vouchers: self.vouchers.clone(),
         };
         let (db, bus) = (self.db.clone(), self.bus.clone());
         let commands = self.owner.clone();
-        recon::start(Deps { db, bus, sources, commands, config, node: node.to_owned() })
-            .await
-            .expect("starts")
+        let (zone, node) = (AccountingZone::default(), node.to_owned());
+        recon::start(Deps { db, bus, sources, commands, config, zone, node }).await.expect("starts")
     }
 
     pub async fn announce(&self) {

@@ -57,6 +57,33 @@ impl DeskApi {
         self.send(who, (Method::POST, &path), Some(key), body).await
     }
 
+    /// Sends JSON to a path.
+    pub async fn post(&self, who: &Person, path: &str, body: &Value) -> (StatusCode, Value) {
+        self.send(who, (Method::POST, path), None, body).await
+    }
+
+    /// Sends a file.
+    pub async fn post_file(&self, who: &Person, path: &str, file: &[u8]) -> (StatusCode, Value) {
+        let request = Request::builder().method(Method::POST).uri(path);
+        let request = request.header("authorization", format!("Bearer {}", who.token));
+        let request = request.body(Body::from(file.to_vec())).expect("good");
+        let response = self.router.clone().oneshot(request).await.expect("answers");
+        let status = response.status();
+        let body = to_bytes(response.into_body(), 1 << 22).await.expect("a body");
+        (status, serde_json::from_slice(&body).expect("JSON"))
+    }
+
+    /// A text at a path.
+    pub async fn get_text(&self, who: &Person, path: &str) -> (StatusCode, String) {
+        let request = Request::builder().method(Method::GET).uri(path);
+        let request = request.header("authorization", format!("Bearer {}", who.token));
+        let response = self.router.clone().oneshot(request.body(Body::empty()).expect("good")).await;
+        let response = response.expect("answers");
+        let status = response.status();
+        let body = to_bytes(response.into_body(), 1 << 24).await.expect("a body");
+        (status, String::from_utf8(body.to_vec()).expect("text"))
+    }
+
     async fn send(
         &self,
         who: &Person,

@@ -9,11 +9,13 @@ use seqlog::{LogSource, PullError};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use tokio::sync::watch;
 
 pub struct FakeLog<R> {
     rows: Mutex<BTreeMap<Partition, Vec<R>>>,
     closed_until: Mutex<DateTime<Utc>>,
     pulls: AtomicUsize,
+    shut_from: watch::Sender<Option<Partition>>,
     bus: Bus,
     lane: Lane,
 }
@@ -24,18 +26,39 @@ impl<R: LogRow> FakeLog<R> {
             rows: Mutex::new(BTreeMap::new()),
             closed_until: Mutex::new(DateTime::UNIX_EPOCH),
             pulls: AtomicUsize::new(0),
+            shut_from: watch::Sender::new(None),
             bus: bus.clone(),
             lane: lane.clone(),
         })
     }
 
-    /// Appends a row to its partition.
-    pub fn push(&self, mut row: R) {
+    /// Appends a row to its partition; returns its seq.
+    pub fn push(&self, mut row: R) -> Seq {
         let mut rows = self.rows.lock().expect("no test panics here");
         let of_partition = rows.entry(row.stamp().partition).or_default();
-        row.stamp_mut().seq = i64::try_from(of_partition.len()).expect("few rows") + 1;
+        let seq = i64::try_from(of_partition.len()).expect("few rows") + 1;
+        row.stamp_mut().seq = seq;
         row.stamp_mut().epoch = 1;
         of_partition.push(row);
+        seq
+    }
+
+    /// Changes a row behind everybody's back, as a hand on the table would.
+    pub fn tamper(&self, partition: Partition, seq: Seq, change: impl FnOnce(&mut R)) {
+        let mut rows = self.rows.lock().expect("no test panics here");
+        let of_partition = rows.get_mut(&partition).expect("rows of the partition");
+        change(of_partition.iter_mut().find(|row| row.stamp().seq == seq).expect("the row"));
+    }
+
+    /// Takes a row out behind everybody's back.
+    pub fn take_out(&self, partition: Partition, seq: Seq) {
+        let mut rows = self.rows.lock().expect("no test panics here");
+        rows.get_mut(&partition).expect("rows of the partition").retain(|row| row.stamp().seq != seq);
+    }
+
+    /// Lets nobody read partitions from `partition` on, until it is told otherwise.
+    pub fn shut_from(&self, partition: Option<Partition>) {
+        self.shut_from.send_replace(partition);
     }
 
     /// How often rows were asked for.
@@ -47,6 +70,12 @@ impl<R: LogRow> FakeLog<R> {
     pub fn len(&self) -> i64 {
         let rows = self.rows.lock().expect("no test panics here");
         i64::try_from(rows.values().map(Vec::len).sum::<usize>()).expect("few rows")
+    }
+
+    /// Rows of a partition.
+    pub fn len_of(&self, partition: Partition) -> i64 {
+        let rows = self.rows.lock().expect("no test panics here");
+        i64::try_from(rows.get(&partition).map_or(0, Vec::len)).expect("few rows")
     }
 
     pub fn close(&self, until: DateTime<Utc>) {
@@ -80,6 +109,9 @@ impl<R: LogRow> FakeLog<R> {
 impl<R: LogRow> LogSource<R> for FakeLog<R> {
     async fn read_after(&self, partition: Partition, after: Seq, limit: i64) -> Result<Page<R>, PullError> {
         self.pulls.fetch_add(1, Ordering::Relaxed);
+        let mut shut_from = self.shut_from.subscribe();
+        let is_open = |from: &Option<Partition>| from.is_none_or(|from| partition < from);
+        shut_from.wait_for(is_open).await.expect("the log is there");
         let head = self.mark(partition);
         let rows = self.rows.lock().expect("no test panics here");
         let wanted = rows.get(&partition).into_iter().flatten().filter(|row| row.stamp().seq > after);

@@ -1,13 +1,18 @@
 //! Recon against a real database: what differs is found and named, what agrees costs nothing; and what
 //! people and rules do about it.
 
+mod bills;
 mod breaks_api;
+mod daily;
 mod database;
 mod desk;
 mod desk_api;
 mod fake_log;
 mod fake_owner;
 mod healing;
+mod matching;
+mod matching_rules;
 mod minutes;
+mod small_day;
 mod trail;
 mod vouchers;

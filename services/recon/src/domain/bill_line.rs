@@ -1,0 +1,157 @@
+//! Rows of bills and payments as lines to be matched, and what a file is to be matched with.
+
+use chrono::NaiveDate;
+use matching::passes::Line;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// What a file is about, and so what its rows are matched with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum BillScope {
+    /// Trades of a channel: each payment and refund.
+    Channel,
+    /// A bank's statement: what channels paid out to us, in sums.
+    Bank,
+    /// Movements of a channel's balance: kept as evidence, and matched with nothing.
+    Funds,
+}
+
+impl BillScope {
+    pub const ALL: [BillScope; 3] = [BillScope::Channel, BillScope::Bank, BillScope::Funds];
+    /// Those whose rows are matched.
+    pub const MATCHED: [BillScope; 2] = [BillScope::Channel, BillScope::Bank];
+
+    /// The number in columns `scope`. Part of the stored format.
+    pub const fn code(self) -> i16 {
+        match self {
+            BillScope::Channel => 1,
+            BillScope::Bank => 2,
+            BillScope::Funds => 3,
+        }
+    }
+
+    /// The scope of a stored code.
+    pub fn of_code(code: i16) -> Option<BillScope> {
+        BillScope::ALL.into_iter().find(|scope| scope.code() == code)
+    }
+
+    /// The name on the wire, in the report and before a channel's name in a break's `logs`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            BillScope::Channel => "channel",
+            BillScope::Bank => "bank",
+            BillScope::Funds => "funds",
+        }
+    }
+
+    /// What a format's files are about, where nobody says otherwise.
+    pub fn of_format(label: &str) -> BillScope {
+        match label {
+            "camt-053" | "mt940" => BillScope::Bank,
+            "wechat-fund" | "alipay-fund" | "stripe-payouts" => BillScope::Funds,
+            _ => BillScope::Channel,
+        }
+    }
+}
+
+/// A payment as the daily run keeps it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct OurLine {
+    pub payment_id: String,
+    pub partition: i16,
+    pub seq: i64,
+    pub day: NaiveDate,
+    pub paid_day: NaiveDate,
+    pub channel: String,
+    pub channel_payment_id: String,
+    pub account_id: String,
+    /// Minor units; positive where money came to us.
+    pub amount_minor: i64,
+    pub currency: String,
+    pub paid_coins: i64,
+    pub promo_coins: i64,
+}
+
+/// A bill's row as it is kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct TheirLine {
+    /// The bill and the row's number in it: `<bill>:<row>`.
+    pub row_id: String,
+    pub scope: BillScope,
+    pub channel: String,
+    pub day: NaiveDate,
+    pub line: i64,
+    pub kind: String,
+    pub account: String,
+    pub channel_ref: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub our_ref: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub about_ref: Option<String>,
+    pub status: String,
+    /// Minor units; positive where money comes to us.
+    pub amount_minor: i64,
+    /// Millionths of a minor unit that the channel keeps.
+    pub fee_micro: i64,
+    pub currency: String,
+    /// The row as it stands in the file.
+    pub raw: String,
+}
+
+/// Days since 1970.
+fn day_number(day: NaiveDate) -> i32 {
+    let days = day.signed_duration_since(NaiveDate::default()).num_days();
+    i32::try_from(days).unwrap_or(i32::MAX) // Every day that a column holds fits.
+}
+
+/// What the payments of a channel's day are paid to us under.
+pub fn batch_of(channel: &str, day: NaiveDate) -> String {
+    format!("{channel}-{day}")
+}
+
+impl OurLine {
+    pub fn line(&self) -> Line {
+        Line {
+            id: self.payment_id.clone(),
+            amount_minor: self.amount_minor,
+            currency: self.currency.clone(),
+            day: day_number(self.paid_day),
+            reference: Some(self.channel_payment_id.clone()),
+            second_reference: None,
+            batch: Some(batch_of(&self.channel, self.paid_day)),
+            account: None,
+        }
+    }
+}
+
+impl TheirLine {
+    /// Whether rows of this kind are matched with payments at all. A bank's are, whatever it calls them.
+    pub fn is_movement(&self) -> bool {
+        self.scope == BillScope::Bank || matches!(self.kind.as_str(), "payment" | "refund")
+    }
+
+    pub fn line(&self) -> Line {
+        let batch = (self.scope == BillScope::Bank).then(|| self.our_ref.clone()).flatten();
+        Line {
+            id: self.row_id.clone(),
+            amount_minor: self.amount_minor,
+            currency: self.currency.clone(),
+            day: day_number(self.day),
+            reference: Some(self.channel_ref.clone()),
+            second_reference: self.our_ref.clone(),
+            batch,
+            account: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn days_count_from_1970() {
+        assert_eq!(day_number(NaiveDate::from_ymd_opt(1970, 3, 1).expect("a day")), 59);
+    }
+}
