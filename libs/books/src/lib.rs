@@ -7,6 +7,7 @@
 
 mod agreement;
 mod catch_up;
+mod closings;
 mod elsewhere;
 mod gaps;
 mod ledger;
@@ -84,6 +85,18 @@ pub async fn check(source: &BooksDb) -> Result<Report, BooksError> {
     Ok(Report { passed: invariants.iter().all(|line| line.passed), invariants, skipped })
 }
 
+/// Checks that every closed accounting day is as it was when it was closed: what a daily run asks besides its own
+/// comparisons. No lines where clearing has no closings.
+///
+/// # Errors
+/// [`BooksError`].
+pub async fn check_closed_days(source: &BooksDb) -> Result<Vec<Invariant>, BooksError> {
+    let mut snapshot = Snapshot::open(source).await?;
+    let lines = closings::prove(&mut snapshot).await?;
+    snapshot.close().await?;
+    Ok(lines)
+}
+
 async fn prove(snapshot: &mut Snapshot) -> Result<Vec<Invariant>, sqlx::Error> {
     let mut lines = vec![catch_up::prove(snapshot).await?];
     lines.extend(elsewhere::prove(snapshot));
@@ -92,5 +105,6 @@ async fn prove(snapshot: &mut Snapshot) -> Result<Vec<Invariant>, sqlx::Error> {
     lines.extend(orders::prove(snapshot).await?);
     lines.extend(agreement::prove(snapshot).await?);
     lines.extend(ledger::prove(snapshot).await?);
+    lines.extend(closings::prove(snapshot).await?);
     Ok(lines)
 }

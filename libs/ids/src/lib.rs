@@ -103,6 +103,8 @@ ids! {
     PayoutLineId = "payout-line";
     /// One difference found by reconciliation.
     BreakId = "break";
+    /// One step of an accounting period that somebody of finance asked for.
+    PeriodRequestId = "period-request";
 }
 
 impl OrderId {

@@ -1,5 +1,13 @@
-//! One file per act: posting, keeping partitions, reading the trial balance.
+//! One file per act: posting, keeping partitions, reading the books, closing periods, exporting.
 
+pub mod check_close;
+pub mod close_error;
+pub mod close_facts;
+pub mod close_period;
+pub mod export_books;
 pub mod keep_partitions;
 pub mod post_vouchers;
+pub mod read_journal;
 pub mod read_trial_balance;
+pub mod roll_forward;
+mod write_book;

@@ -30,6 +30,11 @@ pub struct Config {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rules_file: Option<PathBuf>,
     pub face_values: Vec<FaceValue>,
+    /// Channels that send a bill for every day.
+    pub expected_bills: Vec<String>,
+    pub seal_within_s: u64,
+    /// The accounts of the coin liability.
+    pub coin_accounts: Vec<String>,
 }
 
 /// Why the settings were refused.
@@ -82,7 +87,12 @@ impl Config {
         let chart: ChartFile = file(self.chart_file.as_deref(), CHART).extract()?;
         let rules: RulesFile = file(self.rules_file.as_deref(), RULES).extract()?;
         let face_values = FaceValues::try_new(self.face_values.clone()).ok_or(BadPolicy::BadFaceValues)?;
-        for (name, value) in [("gather_ms", self.gather_ms), ("lease_ms", self.lease_ms)] {
+        let above_zero = [
+            ("gather_ms", self.gather_ms),
+            ("lease_ms", self.lease_ms),
+            ("seal_within_s", self.seal_within_s),
+        ];
+        for (name, value) in above_zero {
             if value == 0 {
                 return Err(ConfigError::Zero(name));
             }

@@ -1,5 +1,11 @@
 //! The HTTP face: the only place that knows status codes.
 
+mod journal;
+mod periods;
+
+use crate::app::close_period::Closing;
+use crate::app::export_books::Exporting;
+use crate::app::read_journal::Reading;
 use crate::app::read_trial_balance::{TrialBalance, read_trial_balance};
 use axum::extract::State;
 use axum::routing::get;
@@ -15,9 +21,37 @@ pub(crate) fn router(db: Db) -> Router {
     Router::new().route("/v1/trial-balance", get(get_trial_balance)).with_state(db)
 }
 
+/// What the routes of closing, the journal and exports need.
+#[derive(Clone)]
+pub(crate) struct Books {
+    pub closing: Closing,
+    pub reading: Reading,
+    pub exporting: Exporting,
+    /// The accounts of the coin liability.
+    pub coin_accounts: Vec<String>,
+}
+
+/// The routes of closing, the journal and exports.
+pub(crate) fn finance_router(books: Books) -> Router {
+    Router::new().merge(periods::router()).merge(journal::router()).with_state(books)
+}
+
+/// How many rows a page has: what was asked for, if it is from 1 to `max`; 100 otherwise.
+fn limit_of(asked: Option<i64>, max: i64) -> Result<i64, Problem> {
+    let limit = asked.unwrap_or(100);
+    if (1..=max).contains(&limit) {
+        return Ok(limit);
+    }
+    let detail = format!("limit is from 1 to {max}.");
+    Err(Problem::rejected("limit-out-of-range", detail).with("field", "limit"))
+}
+
 /// The OpenAPI of this service.
 pub fn openapi() -> utoipa::openapi::OpenApi {
-    Document::openapi()
+    let mut document = Document::openapi();
+    document.merge(periods::Api::openapi());
+    document.merge(journal::Api::openapi());
+    document
 }
 
 #[derive(OpenApi)]

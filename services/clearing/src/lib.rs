@@ -2,7 +2,8 @@
 //!
 //! Promises: each row of the four source logs is posted exactly once, by the rule of its kind; a voucher that
 //! does not sum to zero cannot be stored; reversals have rules of their own and are never netted with what they
-//! reverse; nothing is posted into a hard-locked day. Does not judge the logs it reads: recon does.
+//! reverse; nothing is posted into a closed day, and what comes late stands in the first open one; a day is closed by two
+//! people, and what it held then is written down. Does not judge the logs it reads: recon does.
 
 mod app;
 mod config;
@@ -11,23 +12,29 @@ mod http;
 mod readers;
 mod store;
 
+pub use app::close_facts::{CloseFacts, DayRange, NobodyToAsk, ReconFacts, UnknownFact};
 pub use app::keep_partitions::Sources;
 pub use app::read_trial_balance::{AccountBalance, TrialBalance, TrialBalanceError};
 pub use config::{Config, ConfigError, DEFAULTS};
 pub use domain::chart::{Account, Side};
+pub use domain::checklist::{CheckLine, Checklist, LineState};
 pub use domain::face_value::{FaceValue, FaceValues};
 pub use domain::movement::{Accountable, BadRow, Component, Movement, RowKind, Terms};
-pub use domain::period::PeriodState;
+pub use domain::period::{PeriodState, PeriodStep};
 pub use domain::policy::{BadPolicy, Policy};
 pub use domain::rules::{Rule, RuleLine};
 pub use http::openapi;
+pub use store::closings::count_not_closed;
+pub use store::period_requests::{PeriodRequest, RequestState};
 pub use store::vouchers::VouchersTable;
 
+use app::close_period::{CloseSettings, Closing};
+use app::export_books::Exporting;
 use app::keep_partitions::{Reading, keep_partitions};
 use app::post_vouchers::{Terminology, Writer};
 use bus::Bus;
 use chrono::NaiveDate;
-use contracts::log::LogName;
+use contracts::log::{AccountingZone, LogName};
 use ids::GroupSet;
 use pg::Db;
 use seqlog::{
@@ -40,7 +47,10 @@ use tokio::task::JoinHandle;
 
 /// The tables of this service, migrated after seqlog's own.
 pub static MIGRATOR: std::sync::LazyLock<pg::Migrator> = std::sync::LazyLock::new(|| {
-    pg::migrator(&[(101, "init", include_str!("../../../migrations/clearing/0101_init.sql"))])
+    pg::migrator(&[
+        (101, "init", include_str!("../../../migrations/clearing/0101_init.sql")),
+        (120, "close", include_str!("../../../migrations/clearing/0120_close.sql")),
+    ])
 });
 
 /// What clearing needs from whoever composes it.
@@ -72,6 +82,9 @@ pub struct Running {
     /// The log `clearing.vouchers`, for readers' pulls.
     pub source: TableSource<VouchersTable>,
     db: Db,
+    sources: Sources,
+    terminology: Arc<Terminology>,
+    config: Config,
     /// Lag and stops of the readers, by name.
     statuses: [(&'static str, watch::Receiver<ReaderStatus>); 4],
     membership: Membership,
@@ -109,11 +122,12 @@ pub async fn start(deps: Deps) -> Result<Running, StartError> {
         ..ReaderSettings::default()
     };
     let (stop, shutdown) = watch::channel(false);
+    let terminology = Arc::new(Terminology { policy, terms });
     let reading = Reading {
         db: db.clone(),
         bus,
         settings,
-        terminology: Arc::new(Terminology { policy, terms }),
+        terminology: Arc::clone(&terminology),
         writer: Arc::clone(&writer),
         ownership: ownership.clone(),
         shutdown: shutdown.clone(),
@@ -122,7 +136,7 @@ pub async fn start(deps: Deps) -> Result<Running, StartError> {
     let statuses = started.each_ref().map(|reader| (reader.name, reader.status.clone()));
     let readers = started.map(|reader| reader.task);
     let task = tokio::spawn(keep_partitions(writer, readers, ownership, shutdown));
-    Ok(Running { source, db, statuses, membership, stop, task })
+    Ok(Running { source, db, sources, terminology, config, statuses, membership, stop, task })
 }
 
 impl Running {
@@ -144,12 +158,23 @@ impl Running {
         app::read_trial_balance::read_trial_balance(&self.db, day).await
     }
 
-    /// Opens or locks an accounting day; waits for postings that hold it.
-    ///
-    /// # Errors
-    /// Whatever the database says.
-    pub async fn set_period(&self, day: NaiveDate, state: PeriodState) -> Result<(), sqlx::Error> {
-        store::periods::set_state(&self.db, day, state).await
+    /// The routes of periods, the journal and exports. What closing must know of other services, `facts` says.
+    pub fn finance_router(&self, facts: Arc<dyn CloseFacts>, zone: AccountingZone) -> axum::Router {
+        let settings = CloseSettings {
+            expected_bills: self.config.expected_bills.clone(),
+            seal_within: Duration::from_secs(self.config.seal_within_s),
+        };
+        let reading = app::read_journal::Reading {
+            db: self.db.clone(),
+            sources: self.sources.clone(),
+            terminology: Arc::clone(&self.terminology),
+        };
+        http::finance_router(http::Books {
+            closing: Closing { db: self.db.clone(), facts, zone, settings },
+            reading,
+            exporting: Exporting::new(self.db.clone(), self.config.currency.clone()),
+            coin_accounts: self.config.coin_accounts.clone(),
+        })
     }
 
     /// Hands the partitions to other live nodes, if there are any; goes on with what nobody takes.

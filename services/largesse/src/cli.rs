@@ -1,6 +1,7 @@
 //! The command line: what can be asked for, with examples.
 
 mod breaks;
+pub mod close;
 pub mod daily;
 pub mod money;
 
@@ -144,7 +145,8 @@ Examples:
         after_help = "Examples:
   largesse statement list --from 2026-11-01 --to 2026-11-30
   largesse statement show 019a2f00-0000-7000-8000-000000000001 2026-11-20
-  largesse statement list --from 2026-11-01 --to 2026-11-30 --payee agency --csv november.csv"
+  largesse statement list --from 2026-11-01 --to 2026-11-30 --payee agency --csv november.csv
+  largesse statement list --from 2026-11-01 --to 2026-11-30 --format xlsx --out november.xlsx"
     )]
     Statement(money::StatementCommand),
     /// Pay streamers and agencies out: request, build, approve, submit, confirm
@@ -155,6 +157,7 @@ Examples:
   largesse payout build --sub ann
   largesse payout approve 019a2f00-0000-7000-8000-000000000002 --sub bob
   largesse payout submit 019a2f00-0000-7000-8000-000000000002 --out payouts.csv
+  largesse payout submit 019a2f00-0000-7000-8000-000000000002 --format pain001 --out payouts.xml
   largesse payout confirm 019a2f00-0000-7000-8000-000000000002 bank.csv"
     )]
     Payout(money::PayoutCommand),
@@ -180,6 +183,29 @@ Examples:
   largesse recon explain BREAK"
     )]
     Recon(daily::ReconCommand),
+    /// Vouchers: look at them, down to the gifts they were made from, and write the books as files
+    #[command(
+        subcommand,
+        after_help = "Examples:
+  largesse journal list --from 2026-11-01 --to 2026-11-30 --account 2205.01
+  largesse journal show 17-4211
+  largesse journal export --from 2026-11-01 --to 2026-11-30 --format xlsx --out november.xlsx
+  largesse journal export --from 2026-11-01 --to 2026-11-30 --format beancount --out november.beancount"
+    )]
+    Journal(close::JournalCommand),
+    /// Close accounting days and months: lock softly, see what blocks, close and reopen as two people
+    #[command(
+        subcommand,
+        after_help = "A period is a day (2026-11-20) or a month (2026-11). Closing and reopening take two people: the first \
+proposes, the second asks for the same and it is done.
+
+Examples:
+  largesse period soft-lock 2026-11 --sub ann
+  largesse period checklist 2026-11
+  largesse period close 2026-11 --sub ann
+  largesse period close 2026-11 --sub bob"
+    )]
+    Period(close::PeriodCommand),
     /// Work on what reconciliation found: look, assign, propose, approve, reopen
     #[command(
         subcommand,

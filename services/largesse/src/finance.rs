@@ -7,7 +7,8 @@ use crate::token::subject;
 use edge::Role;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::fmt::Write;
+use std::fmt::Write as _;
+use std::io::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -16,6 +17,9 @@ const TOKEN_TTL: Duration = Duration::from_secs(60);
 
 /// How long a process may take to answer.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
+
+/// How long a process may take to make and send a file.
+const FILE_WITHIN: Duration = Duration::from_secs(900);
 
 /// Where a file says what to ask next.
 const NEXT_HEADER: &str = "largesse-next";
@@ -72,8 +76,31 @@ impl Finance {
         Ok((answer.text().await.map_err(refused)?, next))
     }
 
+    /// Writes a file that the process makes, piece by piece. What does not come whole is not there under its name.
+    pub async fn download(&self, path: &str, out: &Path) -> Result<(), Failure> {
+        let request = self.client.get(format!("{}{path}", self.url));
+        let mut answer = self.answer_within(request, FILE_WITHIN).await?;
+        let failed = |source| Failure::File { path: out.to_owned(), source };
+        let mut part = out.as_os_str().to_owned();
+        part.push(".part");
+        let mut file = std::fs::File::create(&part).map_err(failed)?;
+        while let Some(piece) = answer.chunk().await.map_err(refused)? {
+            file.write_all(&piece).map_err(failed)?;
+        }
+        file.sync_all().map_err(failed)?;
+        std::fs::rename(&part, out).map_err(failed)
+    }
+
     async fn answer(&self, request: reqwest::RequestBuilder) -> Result<reqwest::Response, Failure> {
-        let answer = request.bearer_auth(&self.token).timeout(ANSWER_WITHIN).send().await.map_err(refused)?;
+        self.answer_within(request, ANSWER_WITHIN).await
+    }
+
+    async fn answer_within(
+        &self,
+        request: reqwest::RequestBuilder,
+        limit: Duration,
+    ) -> Result<reqwest::Response, Failure> {
+        let answer = request.bearer_auth(&self.token).timeout(limit).send().await.map_err(refused)?;
         let Err(error) = answer.error_for_status_ref() else { return Ok(answer) };
         // A process without settlement has no such route, and says so without a problem's form.
         let Ok(problem) = answer.json::<ProblemText>().await else { return Err(refused(error)) };

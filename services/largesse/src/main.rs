@@ -19,16 +19,19 @@ mod deps;
 mod directory;
 mod doctor;
 mod drain;
+mod facts;
 mod failure;
 mod finance;
 mod health;
 mod hotkeys;
+mod journal;
 mod logs;
 mod opening;
 mod owners;
 mod parts;
 mod payout;
 mod peers;
+mod period;
 mod replay;
 mod retire;
 mod secrets;
@@ -87,6 +90,8 @@ async fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Payout(command) => payout::run(command).await,
         Command::Bill(command) => daily::bill(command).await,
         Command::Recon(command) => daily::recon(command).await,
+        Command::Journal(command) => journal::run(command).await,
+        Command::Period(command) => period::run(command).await,
         Command::Break(command) => breaks::run(command).await,
         Command::Audit(command) => trail::run(command).await,
         Command::Capacity(args) => capacity::run(args),

@@ -2,6 +2,7 @@
 
 use crate::cli::ServiceName;
 use crate::config::{Config, Profile};
+use crate::facts::AskRecon;
 use crate::failure::Failure;
 use crate::hotkeys;
 use crate::logs::{self, Logs};
@@ -144,8 +145,22 @@ pub async fn start_services(
         router = router.merge(recon.router());
         running.recon = Some(recon);
     }
+    if let Some(clearing) = &running.clearing {
+        let facts = close_facts(common, &running, tokens);
+        router = router.merge(clearing.finance_router(facts, common.config.accounting_zone_minutes));
+    }
     let hot_keys = running.gift.as_ref().map(gift::Running::hot_keys);
     Ok((running, router.merge(hotkeys::routes(hot_keys))))
+}
+
+/// Whom clearing asks before it closes a period: the recon of this process, else its nodes in others.
+fn close_facts(common: &Common<'_>, running: &Running, tokens: &TokenKeys) -> Arc<dyn clearing::CloseFacts> {
+    let elsewhere = &common.config.peers.recon;
+    match &running.recon {
+        Some(recon) => Arc::new(AskRecon::here(recon.router(), tokens)),
+        None if !elsewhere.is_empty() => Arc::new(AskRecon::there(elsewhere.clone(), tokens)),
+        None => Arc::new(clearing::NobodyToAsk),
+    }
 }
 
 /// The wallet as gift and the public routes see it: over the shard map where `peers.wallet` names its nodes (this

@@ -1,8 +1,8 @@
 //! `largesse payout`: from what is available to what the bank says.
 
-use crate::cli::money::PayoutCommand;
+use crate::cli::money::{PayoutCommand, PayoutFormat};
 use crate::failure::Failure;
-use crate::finance::{Finance, read, write};
+use crate::finance::{Finance, read};
 use ids::{PayoutBatchId, PayoutLineId, PayoutRequestId, Uuid};
 use serde_json::{Value, json};
 use std::process::ExitCode;
@@ -61,12 +61,15 @@ pub async fn run(command: PayoutCommand) -> Result<ExitCode, Failure> {
         PayoutCommand::Discard { batch, finance } => {
             step(&Finance::open(&finance)?, batch, "discard").await?
         }
-        PayoutCommand::Submit { batch, out, finance } => {
+        PayoutCommand::Submit { batch, out, format, finance } => {
             let finance = Finance::open(&finance)?;
             step(&finance, batch, "submit").await?;
-            if out.is_some() {
-                let (file, _) = finance.get_file(&format!("{BATCHES}/{batch}/file.csv")).await?;
-                write(out.as_deref(), &file)?;
+            if let Some(out) = &out {
+                let name = match format {
+                    PayoutFormat::Csv => "file.csv",
+                    PayoutFormat::Pain001 => "file.xml",
+                };
+                finance.download(&format!("{BATCHES}/{batch}/{name}"), out).await?;
             }
         }
         PayoutCommand::Confirm { batch, file, id, rejected, finance } => {

@@ -35,6 +35,7 @@ const PATHS: [(ServiceName, &[&str]); 4] = [
             "/v1/finance/contract-imports/{import_id}/{decision}",
             "/v1/finance/statements",
             "/v1/finance/statements.csv",
+            "/v1/finance/statements.xlsx",
             "/v1/finance/statements/{payee_id}/{day}/{part}",
             "/v1/finance/payees/{payee_id}",
             "/v1/finance/payee-accounts",
@@ -46,7 +47,18 @@ const PATHS: [(ServiceName, &[&str]); 4] = [
             "/v1/finance/payout-batches/{batch_id}/{part}",
         ],
     ),
-    (ServiceName::Clearing, &["/v1/trial-balance"]),
+    (
+        ServiceName::Clearing,
+        &[
+            "/v1/trial-balance",
+            "/v1/finance/periods",
+            "/v1/finance/periods/{period}/{part}",
+            "/v1/finance/journal",
+            "/v1/finance/journal/{voucher_id}",
+            "/v1/finance/roll-forward",
+            "/v1/finance/exports/{book}",
+        ],
+    ),
     (
         ServiceName::Recon,
         &[

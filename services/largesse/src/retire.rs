@@ -12,9 +12,6 @@ use std::process::ExitCode;
 use std::time::Duration;
 use wallet::{DayPart, OldDay};
 
-/// A period that is closed to everything.
-const CLOSED: i16 = 3;
-
 /// Who reads the wallet's log, and under which name.
 const READERS: [(&str, &str); 3] =
     [("gift", "gift.orders"), ("clearing", "clearing.entries"), ("recon", "recon.entries")];
@@ -88,13 +85,11 @@ async fn behind(pool: &PgPool, service: &str, reader: &str, parts: &[DayPart]) -
         .await?)
 }
 
-/// Accounting days of a day's entries whose period is not closed to everything.
+/// Accounting days of a day's entries that are not closed, or whose late vouchers stand in a day that is not.
 async fn open_periods(pool: &PgPool, parts: &[DayPart]) -> Result<i64, Failure> {
     let db = Db::new(pool.clone(), "clearing", &Lane::Live);
     let (first, last) =
         (parts.iter().map(|part| part.first_day).min(), parts.iter().map(|p| p.last_day).max());
     let (Some(first), Some(last)) = (first, last) else { return Ok(0) };
-    let open = "SELECT count(*) FROM generate_series($1::date, $2::date, interval '1 day') AS d (day)
-        LEFT JOIN {s}.periods p ON p.day = d.day::date WHERE p.state IS DISTINCT FROM $3";
-    Ok(sqlx::query_scalar(db.sql(open)).bind(first).bind(last).bind(CLOSED).fetch_one(pool).await?)
+    Ok(clearing::count_not_closed(&db, (first, last)).await?)
 }

@@ -1,6 +1,6 @@
 //! `largesse statement`: what payees earned, day by day, down to the orders.
 
-use crate::cli::money::StatementCommand;
+use crate::cli::money::{StatementCommand, StatementFormat};
 use crate::failure::Failure;
 use crate::finance::{Finance, write};
 use serde_json::Value;
@@ -35,11 +35,17 @@ const ORDER_COLUMNS: [&str; 6] = ["order_id", "kind", "day", "paid_coins", "prom
 /// [`Failure`] where the process cannot be asked, and [`Failure::Answered`] with its reason where it refuses.
 pub async fn run(command: StatementCommand) -> Result<ExitCode, Failure> {
     match command {
-        StatementCommand::List { from, to, payee, payee_id, csv, finance } => {
+        StatementCommand::List { from, to, payee, payee_id, csv, format, out, finance } => {
             let finance = Finance::open(&finance)?;
             let one = payee_id.map(|id| format!("&payee_id={id}")).unwrap_or_default();
             let query = format!("from={from}&to={to}&payee={}{one}", payee.as_str());
-            if csv.is_some() {
+            if let (Some(format), Some(out)) = (format, &out) {
+                let ending = match format {
+                    StatementFormat::Csv => "csv",
+                    StatementFormat::Xlsx => "xlsx",
+                };
+                finance.download(&format!("/v1/finance/statements.{ending}?{query}"), out).await?;
+            } else if csv.is_some() {
                 let (text, _) = finance.get_file(&format!("/v1/finance/statements.csv?{query}")).await?;
                 write(csv.as_deref(), &text)?;
             } else {

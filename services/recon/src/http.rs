@@ -1,6 +1,7 @@
 //! The HTTP face: the only place that knows status codes.
 
 mod bills;
+mod closing;
 mod desk;
 mod rules;
 mod runs;
@@ -40,6 +41,7 @@ pub(crate) fn router(api: Api) -> Router {
     Router::new()
         .route("/v1/breaks", get(list_breaks))
         .route("/v1/recon/lag", get(get_lag))
+        .route("/internal/recon/closing", get(closing::get_closing))
         .route("/v1/finance/breaks", get(desk::list_breaks))
         .route("/v1/finance/breaks/{break_id}", get(desk::get_break))
         .route("/v1/finance/breaks/{break_id}/assignments", post(desk::assign))

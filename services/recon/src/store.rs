@@ -3,6 +3,7 @@
 pub mod audit;
 pub mod bills;
 pub mod breaks;
+pub mod closing;
 pub mod day_lines;
 pub mod desk;
 pub mod digests;

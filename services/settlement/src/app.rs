@@ -9,8 +9,9 @@ pub mod pass_batch;
 pub mod read_statements;
 pub mod release_statements;
 pub mod request_payout;
+pub mod write_files;
 
-use crate::config::PayoutSettings;
+use crate::config::{Payer, PayoutSettings};
 use contracts::log::AccountingZone;
 use pg::Db;
 
@@ -21,4 +22,8 @@ pub struct Settlement {
     /// ISO 4217.
     pub(crate) currency: String,
     pub(crate) payouts: PayoutSettings,
+    /// Who pays, in files for the bank.
+    pub(crate) payer: Payer,
+    /// Where people open what files point to.
+    pub(crate) public_url: String,
 }

@@ -22,6 +22,9 @@ pub struct Config {
     pub finalise_every_s: u32,
     pub statements_per_batch: u32,
     pub payouts: PayoutSettings,
+    pub payer: Payer,
+    /// The address under which people reach these routes: files point there.
+    pub public_url: String,
     pub default_contract: Terms,
 }
 
@@ -36,6 +39,21 @@ pub struct PayoutSettings {
     pub batch_lines_max: u32,
     pub releases_per_batch: u32,
     pub log_every_ms: u32,
+}
+
+/// Who pays, as files for the bank name it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Payer {
+    pub name: String,
+    /// An IBAN, or a number of another kind; nothing is written for the bank while it is empty.
+    pub account_no: String,
+    /// A BIC, or the bank's number in the country's clearing.
+    pub bank_code: String,
+    /// The clearing system of banks that are not named by BIC.
+    pub clearing_system: String,
+    /// What payees read on their banks' statements; may be empty.
+    pub remittance: String,
 }
 
 impl Config {

@@ -1,6 +1,7 @@
 //! Settlement's routes, all for finance. Turns requests into acts and their answers into JSON or CSV, and nothing else.
 
 mod contracts;
+mod files;
 mod payouts;
 mod statements;
 
@@ -15,6 +16,7 @@ pub(crate) fn router(settlement: Arc<Settlement>) -> Router {
     Router::new()
         .merge(contracts::router())
         .merge(statements::router())
+        .merge(files::router())
         .merge(payouts::router())
         .with_state(settlement)
 }
@@ -24,6 +26,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
     let mut document = contracts::Api::openapi();
     document.merge(statements::Api::openapi());
     document.merge(payouts::Api::openapi());
+    document.merge(files::Api::openapi());
     document
 }
 

@@ -83,7 +83,8 @@ pub async fn start(deps: Deps) -> Result<Running, StartError> {
     let reading = async move { reader.run(bus, shutdown).await.release().await };
     let tasks = [tokio::spawn(reading), tokio::spawn(finalising), tokio::spawn(logging)];
     let source = TableSource::new(db.clone(), ItemsTable);
-    let settlement = Arc::new(Settlement { db, zone, currency: config.currency, payouts: config.payouts });
+    let Config { currency, payouts: money, payer, public_url, .. } = config;
+    let settlement = Arc::new(Settlement { db, zone, currency, payouts: money, payer, public_url });
     Ok(Running { settlement, source, status, membership, payouts, stop, tasks })
 }
 

@@ -12,6 +12,7 @@ const CONTRACT_IMPORTS: &str = include_str!("../../../../migrations/settlement/0
 const STATEMENT_LINES: &str = include_str!("../../../../migrations/settlement/0103_statement_lines.sql");
 const PAYOUTS: &str = include_str!("../../../../migrations/settlement/0104_payouts.sql");
 const CLEARING: &str = include_str!("../../../../migrations/clearing/0101_init.sql");
+const CLOSE: &str = include_str!("../../../../migrations/clearing/0120_close.sql");
 
 pub struct Books {
     pub pool: PgPool,
@@ -46,7 +47,7 @@ impl Books {
                 (103, "statement_lines", STATEMENT_LINES),
                 (104, "payouts", PAYOUTS),
             ]),
-            _ => pg::migrator(&[(101, "init", CLEARING)]),
+            _ => pg::migrator(&[(101, "init", CLEARING), (120, "close", CLOSE)]),
         };
         self.database.db(service, &Lane::Live, &[&seqlog::MIGRATOR, &own]).await;
     }

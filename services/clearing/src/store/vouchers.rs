@@ -83,7 +83,7 @@ impl LogTable for VouchersTable {
     }
 }
 
-fn voucher_of_row(row: &PgRow) -> Result<Voucher, sqlx::Error> {
+pub(super) fn voucher_of_row(row: &PgRow) -> Result<Voucher, sqlx::Error> {
     let partition = Partition::try_from(row.try_get::<i16, _>("partition")?).map_err(decode)?;
     let source: LogName = row.try_get::<String, _>("source")?.parse().map_err(decode)?;
     let accounts: Vec<String> = row.try_get("accounts")?;

@@ -2,8 +2,8 @@
 
 use crate::fake_log::FakeLog;
 use bus::Bus;
-use chrono::{DateTime, Utc};
-use clearing::{Config, Deps, Running, Sources};
+use chrono::{DateTime, NaiveDate, Utc};
+use clearing::{Config, Deps, PeriodState, Running, Sources};
 use contracts::entry::Entry;
 use contracts::item::Item;
 use contracts::lane::Lane;
@@ -107,6 +107,22 @@ impl Bench {
         let min: Option<DateTime<Utc>> =
             sqlx::query_scalar(sql).fetch_one(self.db.pool()).await.expect("reads");
         min.unwrap_or_default()
+    }
+
+    /// Sets a day's state past every rule of closing.
+    pub async fn set_day(&self, day: NaiveDate, state: PeriodState) {
+        let set = self.db.sql(
+            "INSERT INTO {s}.periods (day, state) VALUES ($1, $2) ON CONFLICT (day) DO UPDATE SET state = $2",
+        );
+        sqlx::query(set).bind(day).bind(state.code()).execute(self.db.pool()).await.expect("sets");
+    }
+
+    /// The books, proven from clearing's own tables.
+    pub async fn prove(&self) {
+        let source = books::BooksDb::new(sqlx::PgPool::clone(&self.db.pool()), &Lane::Live);
+        let report = books::check(&source).await.expect("the books can be read");
+        let failed: Vec<_> = report.invariants.iter().filter(|line| !line.passed).collect();
+        assert!(report.passed, "{failed:#?}");
     }
 
     pub async fn count(&self, sql: &'static str) -> i64 {

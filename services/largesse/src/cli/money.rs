@@ -38,6 +38,20 @@ impl PayeeName {
     }
 }
 
+/// A file of statements.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum StatementFormat {
+    Csv,
+    Xlsx,
+}
+
+/// A file of payouts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum PayoutFormat {
+    Csv,
+    Pain001,
+}
+
 #[derive(Debug, Clone, Subcommand)]
 pub enum ContractCommand {
     /// Read contracts from CSV; all of the file waits for another person's approval, or nothing of it
@@ -97,8 +111,13 @@ pub enum StatementCommand {
         #[arg(long, value_name = "ID")]
         payee_id: Option<Uuid>,
         /// Write CSV there instead
-        #[arg(long, value_name = "FILE")]
+        #[arg(long, value_name = "FILE", conflicts_with = "format")]
         csv: Option<PathBuf>,
+        /// Write a file of this format to --out instead; a workbook also has the lines, which open their orders
+        #[arg(long, value_enum, requires = "out")]
+        format: Option<StatementFormat>,
+        #[arg(long, value_name = "FILE", requires = "format")]
+        out: Option<PathBuf>,
         #[command(flatten)]
         finance: FinanceArgs,
     },
@@ -212,9 +231,12 @@ pub enum PayoutCommand {
     /// Hand a batch's file out: its money counts as being at the bank. Again, it is the same file
     Submit {
         batch: PayoutBatchId,
-        /// Where the file goes, as CSV
+        /// Where the file goes
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
+        /// Which file: CSV, or the bank's own payment order (ISO 20022 pain.001)
+        #[arg(long, value_enum, default_value = "csv")]
+        format: PayoutFormat,
         #[command(flatten)]
         finance: FinanceArgs,
     },

@@ -213,7 +213,13 @@ async fn a_day_of_the_log_goes_when_nothing_needs_it_any_more_and_every_reason_i
         ),
         (
             "1 of its accounting days are not closed",
-            "INSERT INTO clearing.periods (day, state) VALUES ('2024-01-02', 3)",
+            "INSERT INTO clearing.periods (day, state) VALUES ('2024-01-02', 3);
+             INSERT INTO clearing.period_requests (request_id, period, first_day, last_day, step, state, proposed_by,
+                 decided_by, decided_at)
+             VALUES ('01900000-0000-7000-8000-000000000001', '2024-01-02', '2024-01-02', '2024-01-02', 2, 3,
+                 '01900000-0000-7000-8000-00000000000a', '01900000-0000-7000-8000-00000000000b', now());
+             INSERT INTO clearing.day_closings (day, version, sealed_version, request_id, voucher_count, digest)
+             VALUES ('2024-01-02', 1, 1, '01900000-0000-7000-8000-000000000001', 0, 0)",
         ),
     ];
     for (reason, settled) in reasons {

@@ -1,6 +1,7 @@
 //! The binary as its users run it: real processes, the embedded database, real HTTP.
 
 mod bad_days;
+mod closing;
 mod command_line;
 mod crashes;
 mod daily;

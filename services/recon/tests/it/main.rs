@@ -3,6 +3,7 @@
 
 mod bills;
 mod breaks_api;
+mod closing_facts;
 mod daily;
 mod database;
 mod desk;

@@ -29,22 +29,22 @@ struct StatementQuery {
 
 #[derive(Clone, Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
-struct StatementsQuery {
+pub(super) struct StatementsQuery {
     /// Streamers' statements (the default) or agencies'.
     #[serde(default)]
     payee: PayeeClass,
     /// Only this payee's.
     payee_id: Option<Uuid>,
     /// From this day to that one, both included.
-    from: NaiveDate,
-    to: NaiveDate,
+    pub from: NaiveDate,
+    pub to: NaiveDate,
     /// Only statements after this day and payee: the last of the page before.
     after_day: Option<NaiveDate>,
     after_payee_id: Option<Uuid>,
 }
 
 impl StatementsQuery {
-    fn filter(&self) -> StatementFilter {
+    pub fn filter(&self) -> StatementFilter {
         StatementFilter {
             class: self.payee,
             payee_id: self.payee_id,

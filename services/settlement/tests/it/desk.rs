@@ -189,8 +189,25 @@ impl Desk {
         (role, who): (Role, Uuid),
         method: Method,
         path: &str,
-        (content_type, body): (&str, String),
+        sent: (&str, String),
     ) -> (StatusCode, String) {
+        let (status, bytes) = self.ask_bytes((role, who), method, path, sent).await;
+        (status, String::from_utf8(bytes).expect("text"))
+    }
+
+    /// A file, whatever its format.
+    pub async fn get_bytes(&self, path: &str) -> (StatusCode, Vec<u8>) {
+        let who = (Role::Finance, Uuid::now_v7());
+        self.ask_bytes(who, Method::GET, path, ("text/csv", String::new())).await
+    }
+
+    async fn ask_bytes(
+        &self,
+        (role, who): (Role, Uuid),
+        method: Method,
+        path: &str,
+        (content_type, body): (&str, String),
+    ) -> (StatusCode, Vec<u8>) {
         let router: Router = match &self.running {
             Some(running) => Edge::new(self.keys.clone()).finish(running.router()),
             None => panic!("settlement does not run"),
@@ -206,7 +223,7 @@ impl Desk {
         let response = router.oneshot(request).await.expect("a router answers");
         let status = response.status();
         let bytes = to_bytes(response.into_body(), 1 << 22).await.expect("a short body");
-        (status, String::from_utf8(bytes.to_vec()).expect("text"))
+        (status, bytes.to_vec())
     }
 
     /// Waits until a day's statement of a payee is final, closing the log up to an instant again and again.

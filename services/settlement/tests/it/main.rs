@@ -3,6 +3,7 @@
 mod contract_files;
 mod contracts_of_streamers;
 mod desk;
+mod files;
 mod model;
 mod money;
 mod orders;

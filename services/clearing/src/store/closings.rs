@@ -1,0 +1,159 @@
+//! What a day holds when it is closed: its accounts' sums and balances, and a print of every voucher.
+//!
+//! All of it is made by the database from its own rows, in the transaction that closes the day, whose row is held.
+
+use chrono::NaiveDate;
+use ids::PeriodRequestId;
+use pg::{Db, ReadDb};
+use sqlx::{PgConnection, Row};
+
+const SUMS_DIFFER: &str = "
+SELECT coalesce(p.account, d.account) AS account
+FROM (SELECT l.account, v.partition, sum(l.debit) AS debit, sum(l.credit) AS credit
+      FROM {s}.vouchers v, LATERAL unnest(v.accounts, v.debits, v.credits) AS l (account, debit, credit)
+      WHERE v.posted_day = $1 GROUP BY l.account, v.partition) p
+FULL JOIN (SELECT * FROM {s}.account_days WHERE posted_day = $1) d
+    ON d.account = p.account AND d.partition = p.partition
+WHERE p.debit IS DISTINCT FROM d.debit_micro::numeric OR p.credit IS DISTINCT FROM d.credit_micro::numeric
+ORDER BY 1 LIMIT 1";
+
+/// An account whose sum of the day is not its vouchers', if there is one.
+///
+/// # Errors
+/// Whatever the database says.
+pub async fn find_wrong_sum_in_tx(
+    tx: &mut PgConnection,
+    db: &Db,
+    day: NaiveDate,
+) -> Result<Option<String>, sqlx::Error> {
+    sqlx::query_scalar(db.sql(SUMS_DIFFER)).bind(day).fetch_optional(tx).await
+}
+
+const CLOSING: &str = "
+INSERT INTO {s}.day_closings (day, version, sealed_version, request_id, voucher_count, digest)
+SELECT $1, n.version, n.version, $2, p.vouchers, p.digest
+FROM (SELECT coalesce(max(version), 0) + 1 AS version FROM {s}.day_closings WHERE day = $1) n,
+     (SELECT count(*) AS vouchers, coalesce(sum({s}.voucher_print(v)::numeric), 0) AS digest
+      FROM {s}.vouchers v WHERE v.posted_day = $1) p
+RETURNING version";
+
+const ASSERTIONS: &str = "
+INSERT INTO {s}.balance_assertions (day, version, account, debit_micro, credit_micro, balance_micro, voucher_count,
+    digest)
+SELECT $1, $2, h.account, coalesce(m.debit, 0), coalesce(m.credit, 0), h.balance, coalesce(m.vouchers, 0),
+    coalesce(m.digest, 0)
+FROM (SELECT account, sum(debit_micro::numeric - credit_micro) AS balance FROM {s}.account_days
+      WHERE posted_day <= $1 GROUP BY account) h
+LEFT JOIN (
+    SELECT account, sum(debit) AS debit, sum(credit) AS credit, count(*) AS vouchers, sum(print) AS digest
+    FROM (SELECT l.account, v.print, sum(l.debit) AS debit, sum(l.credit) AS credit
+          FROM (SELECT partition, seq, accounts, debits, credits, {s}.voucher_print(v)::numeric AS print
+                FROM {s}.vouchers v WHERE v.posted_day = $1) v,
+               LATERAL unnest(v.accounts, v.debits, v.credits) AS l (account, debit, credit)
+          GROUP BY v.partition, v.seq, v.print, l.account) one
+    GROUP BY account) m USING (account)";
+
+const SEALS: &str = "
+INSERT INTO {s}.voucher_seals (day, version, partition, block, seqs, prints)
+SELECT $1, $2, partition, block, array_agg(seq ORDER BY seq), array_agg(print ORDER BY seq)
+FROM (SELECT v.partition, v.seq, {s}.voucher_print(v) AS print,
+             (row_number() OVER (PARTITION BY v.partition ORDER BY v.seq) - 1) / 1000 AS block
+      FROM {s}.vouchers v WHERE v.posted_day = $1) s
+GROUP BY partition, block";
+
+/// Writes down what a day holds. Returns the closing's version.
+///
+/// # Errors
+/// Whatever the database says.
+pub async fn seal_in_tx(
+    tx: &mut PgConnection,
+    db: &Db,
+    day: NaiveDate,
+    request_id: PeriodRequestId,
+) -> Result<i32, sqlx::Error> {
+    let closing = sqlx::query_scalar(db.sql(CLOSING)).bind(day).bind(request_id.uuid());
+    let version: i32 = closing.fetch_one(&mut *tx).await?;
+    sqlx::query(db.sql(ASSERTIONS)).bind(day).bind(version).execute(&mut *tx).await?;
+    sqlx::query(db.sql(SEALS)).bind(day).bind(version).execute(tx).await?;
+    Ok(version)
+}
+
+const LATER: &str = "
+SELECT p.day FROM {s}.periods p
+WHERE p.day > $1 AND p.state = 3 AND EXISTS (SELECT FROM {s}.day_closings c WHERE c.day = p.day) ORDER BY p.day";
+
+const RESTATE: &str = "
+INSERT INTO {s}.day_closings (day, version, sealed_version, request_id, voucher_count, digest)
+SELECT day, version + 1, sealed_version, $2, voucher_count, digest FROM {s}.day_closings
+WHERE day = $1 ORDER BY version DESC LIMIT 1 RETURNING version";
+
+// What moved on the later day stays as it was sealed; only what it held at its end moves with the earlier day.
+const RESTATE_ASSERTIONS: &str = "
+INSERT INTO {s}.balance_assertions (day, version, account, debit_micro, credit_micro, balance_micro, voucher_count,
+    digest)
+SELECT $1, $2, account, coalesce(a.debit_micro, 0), coalesce(a.credit_micro, 0),
+    coalesce(a.balance_micro, 0) + coalesce(n.balance_micro, 0) - coalesce(o.balance_micro, 0),
+    coalesce(a.voucher_count, 0), coalesce(a.digest, 0)
+FROM (SELECT * FROM {s}.balance_assertions WHERE day = $1 AND version = $2 - 1) a
+FULL JOIN (SELECT * FROM {s}.balance_assertions WHERE day = $3 AND version = $4) n USING (account)
+LEFT JOIN (SELECT * FROM {s}.balance_assertions WHERE day = $3 AND version = $4 - 1) o USING (account)";
+
+/// Carries what changed between two closings of a day into the balances of the closed days after it. Returns how many
+/// days that were.
+///
+/// # Errors
+/// Whatever the database says.
+pub async fn restate_later_in_tx(
+    tx: &mut PgConnection,
+    db: &Db,
+    (day, version): (NaiveDate, i32),
+    request_id: PeriodRequestId,
+) -> Result<usize, sqlx::Error> {
+    let later: Vec<NaiveDate> = sqlx::query_scalar(db.sql(LATER)).bind(day).fetch_all(&mut *tx).await?;
+    for later_day in &later {
+        let restate = sqlx::query_scalar(db.sql(RESTATE)).bind(later_day).bind(request_id.uuid());
+        let restated: i32 = restate.fetch_one(&mut *tx).await?;
+        sqlx::query(db.sql(RESTATE_ASSERTIONS))
+            .bind(later_day)
+            .bind(restated)
+            .bind(day)
+            .bind(version)
+            .execute(&mut *tx)
+            .await?;
+    }
+    Ok(later.len())
+}
+
+/// One account of a closed day: account, debit, credit, balance, vouchers, digest. Sums as text: they are wider than any
+/// integer column.
+pub type AssertionRow = (String, String, String, String, i64, String);
+
+const LIST: &str = "
+SELECT account, debit_micro::text, credit_micro::text, balance_micro::text, voucher_count, digest::text
+FROM {s}.balance_assertions
+WHERE day = $1 AND version = (SELECT max(version) FROM {s}.day_closings WHERE day = $1) ORDER BY account";
+
+/// What each account moved and held by the latest closing of a day; nothing where there is none.
+///
+/// # Errors
+/// Whatever the database says.
+pub async fn list_assertions(db: &ReadDb, day: NaiveDate) -> Result<Vec<AssertionRow>, sqlx::Error> {
+    db.fetch_all_as(sqlx::query(db.sql(LIST)).bind(day)).await
+}
+
+const NOT_CLOSED: &str = "
+SELECT count(*) AS open_days FROM generate_series($1::date, $2::date, interval '1 day') AS d (day)
+WHERE NOT EXISTS (
+    SELECT FROM {s}.periods p JOIN {s}.day_closings c ON c.day = p.day WHERE p.day = d.day::date AND p.state = 3)
+OR EXISTS (
+    SELECT FROM {s}.vouchers v JOIN {s}.periods p ON p.day = v.posted_day
+    WHERE v.day = d.day::date AND v.posted_day <> v.day AND p.state <> 3)";
+
+/// Days of a range that are not closed, or of which something late stands in a day that is not.
+///
+/// # Errors
+/// Whatever the database says.
+pub async fn count_not_closed(db: &Db, (first, last): (NaiveDate, NaiveDate)) -> Result<i64, sqlx::Error> {
+    let row = sqlx::query(db.sql(NOT_CLOSED)).bind(first).bind(last).fetch_one(db.pool()).await?;
+    row.try_get("open_days")
+}

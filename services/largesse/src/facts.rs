@@ -1,0 +1,139 @@
+//! What clearing asks of recon before it closes a period: in this process, or at one of recon's over HTTP.
+//!
+//! What cannot be asked, or is answered in a way that is not understood, is unknown; and what is unknown blocks closing.
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::http::{Request, StatusCode};
+use chrono::{DateTime, NaiveDate, SecondsFormat, Utc};
+use clearing::{CloseFacts, DayRange, ReconFacts, UnknownFact};
+use edge::{Edge, Role, TokenKeys};
+use ids::named_id;
+use peer::PeerUrl;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use std::time::Duration;
+use tower::ServiceExt;
+
+/// How long recon may take to answer one question.
+const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+/// The longest answer that is read, in bytes.
+const ANSWER_LEN_MAX: usize = 4 * 1024 * 1024;
+/// How long the question's own token is good for.
+const TOKEN_TTL: Duration = Duration::from_secs(60);
+
+/// Where recon is.
+enum Place {
+    Here(Router),
+    There(Vec<PeerUrl>, reqwest::Client),
+}
+
+/// Asks recon.
+pub struct AskRecon {
+    place: Place,
+    tokens: TokenKeys,
+}
+
+impl AskRecon {
+    /// Asks the recon of this process, by its routes.
+    pub fn here(routes: Router, tokens: &TokenKeys) -> AskRecon {
+        let router = Edge::new(tokens.clone()).finish(routes);
+        AskRecon { place: Place::Here(router), tokens: tokens.clone() }
+    }
+
+    /// Asks recon's nodes, one after the other until one answers.
+    pub fn there(urls: Vec<PeerUrl>, tokens: &TokenKeys) -> AskRecon {
+        AskRecon { place: Place::There(urls, reqwest::Client::new()), tokens: tokens.clone() }
+    }
+
+    async fn get<T: DeserializeOwned>(&self, path: &str, role: Role) -> Result<T, UnknownFact> {
+        let unknown = |why: &dyn std::fmt::Display| UnknownFact(format!("recon cannot be asked: {why}"));
+        let token = self.tokens.mint(role, named_id("process", "clearing"), TOKEN_TTL);
+        let bearer = format!("Bearer {}", token.map_err(|error| unknown(&error))?);
+        let asked = async {
+            match &self.place {
+                Place::Here(router) => here(router, path, &bearer).await,
+                Place::There(urls, client) => there(urls, client, path, &bearer).await,
+            }
+        };
+        let answered = tokio::time::timeout(ANSWER_WITHIN, asked).await;
+        let (status, body) =
+            answered.map_err(|_| unknown(&"no answer in time"))?.map_err(|why| unknown(&why))?;
+        let route = path.split('?').next().unwrap_or(path);
+        match status {
+            StatusCode::OK => serde_json::from_slice(&body).map_err(|error| {
+                UnknownFact(format!("recon answers {route} otherwise than expected: {error}"))
+            }),
+            StatusCode::NOT_FOUND => Err(UnknownFact(format!("recon has no {route}"))),
+            other => Err(UnknownFact(format!("recon answers {route} with {other}"))),
+        }
+    }
+}
+
+async fn here(router: &Router, path: &str, bearer: &str) -> Result<(StatusCode, Vec<u8>), String> {
+    let request = Request::get(path).header("authorization", bearer).body(Body::empty());
+    let request = request.map_err(|error| error.to_string())?;
+    let Ok(response) = router.clone().oneshot(request).await;
+    let status = response.status();
+    let body = to_bytes(response.into_body(), ANSWER_LEN_MAX).await.map_err(|error| error.to_string())?;
+    Ok((status, body.to_vec()))
+}
+
+async fn there(
+    urls: &[PeerUrl],
+    client: &reqwest::Client,
+    path: &str,
+    bearer: &str,
+) -> Result<(StatusCode, Vec<u8>), String> {
+    let mut silent = String::from("no node is named");
+    for url in urls {
+        let asked = client.get(format!("{url}{path}")).header("authorization", bearer).send().await;
+        let answer = match asked {
+            Ok(answer) => answer,
+            Err(error) => {
+                silent = error.to_string();
+                continue;
+            }
+        };
+        let status = StatusCode::from_u16(answer.status().as_u16()).map_err(|error| error.to_string())?;
+        let body = answer.bytes().await.map_err(|error| error.to_string())?;
+        return Ok((status, body.to_vec()));
+    }
+    Err(silent)
+}
+
+/// What recon says of some days.
+#[derive(Deserialize)]
+struct Said {
+    open_breaks: i64,
+    critical_breaks: i64,
+    critical: Vec<String>,
+    compared_until: Option<DateTime<Utc>>,
+}
+
+/// A list of bills, as far as it matters here.
+#[derive(Deserialize)]
+struct Bills {
+    bills: Vec<Value>,
+}
+
+#[async_trait::async_trait]
+impl CloseFacts for AskRecon {
+    async fn recon(&self, range: DayRange) -> Result<ReconFacts, UnknownFact> {
+        let instant = |at: DateTime<Utc>| at.to_rfc3339_opts(SecondsFormat::Secs, true);
+        let DayRange { first, last, begins_at, ends_at } = range;
+        let (begins_at, ends_at) = (instant(begins_at), instant(ends_at));
+        let days = format!("first={first}&last={last}&begins_at={begins_at}&ends_at={ends_at}");
+        let said: Said = self.get(&format!("/internal/recon/closing?{days}"), Role::Internal).await?;
+        let Said { open_breaks, critical_breaks, critical, compared_until } = said;
+        Ok(ReconFacts { open_breaks, critical_breaks, critical, compared_until })
+    }
+
+    async fn channels_with_bills(&self, day: NaiveDate) -> Result<Vec<String>, UnknownFact> {
+        let said: Bills = self.get(&format!("/v1/finance/bills?day={day}"), Role::Auditor).await?;
+        let channel = |bill: &Value| bill["channel"].as_str().map(str::to_owned);
+        let channels: Option<Vec<String>> = said.bills.iter().map(channel).collect();
+        channels.ok_or_else(|| UnknownFact("a bill of recon's names no channel".to_owned()))
+    }
+}

@@ -1,0 +1,45 @@
+//! What clearing asks before it closes a period. Between processes of one system only.
+
+use super::Api;
+use crate::app::desk_error::DeskError;
+use crate::store::closing::{Range, compared_until, count_open};
+use axum::extract::State;
+use chrono::{DateTime, NaiveDate, Utc};
+use edge::{Internal, Json, Problem, Query};
+use ids::Uuid;
+use serde::{Deserialize, Serialize};
+
+/// Some days, and the instants they begin and end at in the accounting zone of whoever asks.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Days {
+    first: NaiveDate,
+    last: NaiveDate,
+    begins_at: DateTime<Utc>,
+    ends_at: DateTime<Utc>,
+}
+
+/// How some days stand.
+#[derive(Serialize)]
+pub(super) struct Closing {
+    open_breaks: i64,
+    critical_breaks: i64,
+    /// The first ten critical ones.
+    critical: Vec<Uuid>,
+    /// Everything before this instant is compared; null until every pair of logs has been.
+    compared_until: Option<DateTime<Utc>>,
+}
+
+/// Open breaks of some days, and how far minutes are compared.
+pub(super) async fn get_closing(
+    State(api): State<Api>,
+    _asker: Internal,
+    Query(days): Query<Days>,
+) -> Result<Json<Closing>, Problem> {
+    let Days { first, last, begins_at, ends_at } = days;
+    let db = &api.desk.db;
+    let open = count_open(db, Range { first, last, begins_at, ends_at }).await;
+    let (open_breaks, critical_breaks, critical) = open.map_err(DeskError::Db)?;
+    let compared_until = compared_until(db).await.map_err(DeskError::Db)?;
+    Ok(Json(Closing { open_breaks, critical_breaks, critical, compared_until }))
+}
