@@ -7,13 +7,42 @@ pub(crate) async fn prove(snapshot: &mut Snapshot) -> Result<Vec<Invariant>, sql
     if !snapshot.has(&[Schema::Wallet]) {
         return Ok(Vec::new());
     }
-    Ok(vec![
+    let mut lines = vec![
         fund_is_conserved(snapshot, "paid").await?,
         fund_is_conserved(snapshot, "promo").await?,
         balances_are_sums(snapshot).await?,
         snapshots_equal_entries(snapshot).await?,
         none_is_negative(snapshot).await?,
-    ])
+    ];
+    if snapshot.has(&[Schema::Cashier]) {
+        lines.push(receivables_agree(snapshot).await?);
+    }
+    Ok(lines)
+}
+
+/// What each viewer owes by the cashier is what the wallet could not take. The cashier learns it a moment later.
+async fn receivables_agree(snapshot: &mut Snapshot) -> Result<Invariant, sqlx::Error> {
+    let wrong = format!(
+        "SELECT format('viewer %s owes %s by the cashier, %s by the wallet', coalesce(c.account_id, w.account_id),
+                       coalesce(c.coins, 0), coalesce(w.coins, 0))
+         FROM (SELECT account_id, sum(shortfall_coins) AS coins FROM {{cashier}}.withdrawals
+               WHERE shortfall_coins > 0 GROUP BY account_id) c
+         FULL JOIN (SELECT account_id, sum(shortfall_coins) AS coins,
+                        sum(shortfall_coins) FILTER (WHERE decided_at < now() - interval '1 minute') AS of_before
+                    FROM {{wallet}}.entries WHERE kind = 10 AND outcome = 0 AND shortfall_coins > 0
+                    GROUP BY account_id) w ON w.account_id = c.account_id
+         WHERE coalesce(c.coins, 0) > coalesce(w.coins, 0) OR coalesce(c.coins, 0) < coalesce(w.of_before, 0)
+         ORDER BY 1 LIMIT {OFFENDERS_MAX}"
+    );
+    let detail = snapshot.lines(&wrong).await?;
+    let [owed, waiting] = snapshot
+        .sums(
+            "SELECT coalesce(sum(shortfall_coins), 0)::text, count(*) FILTER (WHERE known_at IS NULL)::text
+             FROM {cashier}.withdrawals",
+        )
+        .await?;
+    let figure = format!("{owed} coins owed, {waiting} withdrawals not heard of yet");
+    Ok(Invariant::without_offenders("receivables-of-viewers-agree", figure, detail))
 }
 
 /// credited + returned = available + on hold + spent + expired + withdrawn, where what is available and on hold

@@ -12,6 +12,7 @@ pub mod item;
 pub mod lane;
 pub mod log;
 pub mod order;
+pub mod owner;
 pub mod payment;
 pub mod payout;
 pub mod show;

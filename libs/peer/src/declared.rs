@@ -80,9 +80,19 @@ pub const FRONT_DOOR: Declaration = Declaration {
     breaker: WEAK_BREAKER,
 };
 
+/// What finance has done by one node of the service that owns the data.
+pub const OWNERS: Declaration = Declaration {
+    name: "owners",
+    purpose: "does what finance decided: returns recharges, resettles, adjusts vouchers, per node",
+    need: Need::Weak { fallback: "the next node is asked, or the decision waits and is sent again" },
+    timeout: TIMEOUT,
+    in_flight_max: 64,
+    breaker: WEAK_BREAKER,
+};
+
 /// Every dependency of this library, as shipped.
-pub fn declarations() -> [&'static Declaration; 5] {
-    [&WALLET, &WALLET_READS, &SHOW_REPORTS, &LOG_ROWS, &FRONT_DOOR]
+pub fn declarations() -> [&'static Declaration; 6] {
+    [&WALLET, &WALLET_READS, &SHOW_REPORTS, &LOG_ROWS, &FRONT_DOOR, &OWNERS]
 }
 
 /// A declaration under the configured time limit.

@@ -14,6 +14,7 @@ pub mod declared;
 mod forward;
 mod log_source;
 mod owner_map;
+mod owners;
 mod remote_wallet;
 mod reports;
 
@@ -22,5 +23,6 @@ pub use config::{Config, ConfigError, DEFAULTS, PeerUrl};
 pub use forward::{Forward, forward_routes};
 pub use log_source::HttpLogSource;
 pub use owner_map::{OwnerMap, OwnerMapStatus};
+pub use owners::RemoteOwner;
 pub use remote_wallet::RemoteWallet;
 pub use reports::RemoteReports;

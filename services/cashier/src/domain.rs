@@ -5,4 +5,5 @@ pub mod ledger;
 pub mod notice;
 pub mod pricing;
 pub mod recharge;
+pub mod returning;
 pub mod signature;

@@ -1,5 +1,7 @@
 //! The cashier's routes. Turns requests into acts and their answers into JSON, and nothing else.
 
+mod money_back;
+
 use crate::app::Cashier;
 use crate::app::ask_recharge::AskRecharge;
 use crate::app::pay_sandbox::PaySandbox;
@@ -74,7 +76,8 @@ pub(crate) fn router(cashier: Arc<Cashier>) -> Router {
         .route(
             "/v1/channels/{channel}/callbacks",
             post(take_callback).layer(DefaultBodyLimit::max(CALLBACK_BYTES_MAX)),
-        );
+        )
+        .merge(money_back::router());
     if cashier.config.profile == Profile::Development && cashier.secrets.contains_key(SANDBOX) {
         router = router.route("/v1/sandbox/payments", post(pay_sandbox));
         router = router.route("/v1/sandbox/bills", post(write_sandbox_bill));
@@ -105,7 +108,9 @@ struct Api;
 
 /// What `/openapi.json` says of the cashier.
 pub fn openapi() -> utoipa::openapi::OpenApi {
-    Api::openapi()
+    let mut document = Api::openapi();
+    document.merge(money_back::Api::openapi());
+    document
 }
 
 /// Asks for coins. The same `Idempotency-Key` with the same body gives the same recharge.

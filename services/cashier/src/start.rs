@@ -1,6 +1,7 @@
 //! Puts the cashier together and runs it.
 
 use crate::app::Cashier;
+use crate::app::return_recharges::{Owner, look_after};
 use crate::app::writer::Writer;
 use crate::config::{Config, Secrets};
 use crate::error::StartError;
@@ -15,7 +16,7 @@ use ids::GroupSet;
 use pg::Db;
 use seqlog::{Appender, AppenderSettings, Membership, NodeSettings, Relaying, TableSource};
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -49,6 +50,7 @@ pub struct Running {
     membership: Membership,
     stop: watch::Sender<bool>,
     writer: JoinHandle<()>,
+    looking: JoinHandle<()>,
 }
 
 /// Joins the cashier's nodes, takes its share of the partitions over, and starts the writer.
@@ -78,12 +80,14 @@ pub async fn start(deps: Deps) -> Result<Running, StartError> {
         queue: jobs,
         batch_len_max: config.batch_len_max,
         held: held_sender,
-        shutdown,
+        shutdown: shutdown.clone(),
     };
     writer.follow().await;
     let writer = tokio::spawn(writer.run());
-    let cashier = Arc::new(Cashier { db, config, zone, key_age, secrets: known, queue });
-    Ok(Running { cashier, source, held, membership, stop, writer })
+    let wallet = OnceLock::new();
+    let cashier = Arc::new(Cashier { db, config, zone, key_age, secrets: known, queue, wallet });
+    let looking = tokio::spawn(look_after(Arc::clone(&cashier), shutdown));
+    Ok(Running { cashier, source, held, membership, stop, writer, looking })
 }
 
 fn check(config: &Config) -> Result<(), StartError> {
@@ -107,6 +111,11 @@ impl Running {
         http::router(Arc::clone(&self.cashier))
     }
 
+    /// What other services may ask of this one.
+    pub fn owner(&self) -> Owner {
+        Owner(Arc::clone(&self.cashier))
+    }
+
     /// The log, for readers that pull.
     pub fn source(&self) -> TableSource<PaymentsTable> {
         self.source.clone()
@@ -126,6 +135,9 @@ impl Running {
     /// Records what is queued, lets go of the partitions, and ends.
     pub async fn shutdown(self) {
         self.stop.send_replace(true);
+        if let Err(error) = self.looking.await {
+            tracing::error!(%error, "the look after money on its way back ended badly");
+        }
         if let Err(error) = self.writer.await {
             tracing::error!(%error, "the cashier's writer ended badly");
         }

@@ -3,6 +3,7 @@
 pub mod notices;
 pub mod payments;
 pub mod recharges;
+pub mod returns;
 pub mod sandbox_rows;
 
 /// A stored code or number that this program does not know: a newer version wrote it, or a hand did.

@@ -1,5 +1,6 @@
 //! One file per act: posting, keeping partitions, reading the books, closing periods, exporting.
 
+pub mod adjust;
 pub mod check_close;
 pub mod close_error;
 pub mod close_facts;

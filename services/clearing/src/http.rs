@@ -6,6 +6,8 @@ mod periods;
 use crate::app::close_period::Closing;
 use crate::app::export_books::Exporting;
 use crate::app::read_journal::Reading;
+pub(crate) mod internal;
+
 use crate::app::read_trial_balance::{TrialBalance, read_trial_balance};
 use axum::extract::State;
 use axum::routing::get;

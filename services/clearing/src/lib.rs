@@ -12,6 +12,7 @@ mod http;
 mod readers;
 mod store;
 
+pub use app::adjust::Owner;
 pub use app::close_facts::{CloseFacts, DayRange, NobodyToAsk, ReconFacts, UnknownFact};
 pub use app::keep_partitions::Sources;
 pub use app::read_trial_balance::{AccountBalance, TrialBalance, TrialBalanceError};
@@ -49,6 +50,7 @@ use tokio::task::JoinHandle;
 pub static MIGRATOR: std::sync::LazyLock<pg::Migrator> = std::sync::LazyLock::new(|| {
     pg::migrator(&[
         (101, "init", include_str!("../../../migrations/clearing/0101_init.sql")),
+        (110, "adjustments", include_str!("../../../migrations/clearing/0110_adjustments.sql")),
         (120, "close", include_str!("../../../migrations/clearing/0120_close.sql")),
     ])
 });
@@ -85,6 +87,7 @@ pub struct Running {
     sources: Sources,
     terminology: Arc<Terminology>,
     config: Config,
+    owner: Owner,
     /// Lag and stops of the readers, by name.
     statuses: [(&'static str, watch::Receiver<ReaderStatus>); 4],
     membership: Membership,
@@ -106,6 +109,8 @@ pub async fn start(deps: Deps) -> Result<Running, StartError> {
     }
     store::policies::save(&db, &policy).await?;
     let terms = config.terms(&policy);
+    let accounts = policy.accounts.iter().map(|account| account.code.clone()).collect();
+    let owner = Owner { db: db.clone(), accounts: Arc::new(accounts) };
     let lease = Duration::from_millis(config.lease_ms);
     let membership =
         Membership::join(db.clone(), LogName::Vouchers.as_str(), NodeSettings::even(&node, lease)).await?;
@@ -136,13 +141,18 @@ pub async fn start(deps: Deps) -> Result<Running, StartError> {
     let statuses = started.each_ref().map(|reader| (reader.name, reader.status.clone()));
     let readers = started.map(|reader| reader.task);
     let task = tokio::spawn(keep_partitions(writer, readers, ownership, shutdown));
-    Ok(Running { source, db, sources, terminology, config, statuses, membership, stop, task })
+    Ok(Running { source, db, owner, sources, terminology, config, statuses, membership, stop, task })
 }
 
 impl Running {
     /// The routes of this service.
     pub fn router(&self) -> axum::Router {
-        http::router(self.db.clone())
+        http::router(self.db.clone()).merge(http::internal::router(self.owner.clone()))
+    }
+
+    /// What other services may ask of this one.
+    pub fn owner(&self) -> Owner {
+        self.owner.clone()
     }
 
     /// Lag and stops of the readers, by name.

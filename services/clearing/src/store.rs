@@ -1,6 +1,7 @@
 //! The only SQL of this service.
 
 pub mod account_days;
+pub mod adjustments;
 pub mod closings;
 pub mod journal;
 pub mod period_requests;

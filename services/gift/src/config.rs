@@ -81,6 +81,10 @@ impl Config {
         }
     }
 
+    pub(crate) fn heartbeat(&self) -> Duration {
+        Duration::from_secs(self.heartbeat_s.max(1))
+    }
+
     pub(crate) fn refund_retry(&self) -> Duration {
         Duration::from_millis(self.refund_retry_ms.max(10))
     }

@@ -5,4 +5,6 @@ pub mod blind_box;
 pub mod check;
 pub mod combo;
 pub mod ending;
+pub mod refund_case;
+pub mod refund_file;
 pub mod switch;

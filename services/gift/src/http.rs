@@ -6,6 +6,7 @@ mod gifts;
 pub mod internal;
 mod openapi;
 pub mod quotas;
+pub mod refund_cases;
 mod rooms;
 mod switches;
 

@@ -3,5 +3,6 @@
 pub mod keep_orders;
 pub mod lease;
 pub mod orphans;
+pub mod refund_cases;
 pub mod refunds;
 pub mod teller;

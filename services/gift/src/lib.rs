@@ -25,6 +25,7 @@ pub use config::{Config, DEFAULTS};
 pub use domain::blind_box::{DrawSeed, draw};
 pub use domain::combo::{ComboKey, Combos};
 pub use domain::ending::{Deadline, Late, NodeState, Step, decide};
+pub use domain::refund_file::{FileLine, LINES_MAX, read_refunds};
 pub use http::openapi;
 pub use jobs::keep_orders::KeeperStatus;
 pub use readers::on_entries::READER_NAME;
@@ -39,6 +40,7 @@ pub static MIGRATOR: std::sync::LazyLock<pg::Migrator> = std::sync::LazyLock::ne
     let own = pg::migrator(&[
         (101, "init", include_str!("../../../migrations/gift/0101_init.sql")),
         (102, "switches", include_str!("../../../migrations/gift/0102_switches.sql")),
+        (110, "refund_cases", include_str!("../../../migrations/gift/0110_refund_cases.sql")),
         (131, "limits", include_str!("../../../migrations/gift/0131_limits.sql")),
     ]);
     let files = refresh::MIGRATOR.iter().chain(own.iter()).cloned();

@@ -1,5 +1,6 @@
 //! Starting and stopping: who is built from whom, and in which order they end.
 
+use crate::app::ask_refund_case::RefundDesk;
 use crate::app::limits::Limits;
 use crate::app::published::{Place, PublishError};
 use crate::app::ranks::{Ranks, RanksSettings};
@@ -15,7 +16,7 @@ use crate::http::{self, State};
 use crate::jobs::keep_orders::{KeepOrders, KeeperStatus};
 use crate::jobs::lease::{self, Identity};
 use crate::jobs::orphans::AdoptOrphans;
-use crate::jobs::{refunds, teller};
+use crate::jobs::{refund_cases, refunds, teller};
 use crate::readers::desk::{DESK_LEN_MAX, ReportDesk};
 use crate::readers::on_entries::{Keeper, KeeperParts, KeeperSettings};
 use crate::readers::routed_reports::RoutedReports;
@@ -27,6 +28,7 @@ use contracts::catalogue::{Gift, Room};
 use contracts::entry::Entry;
 use contracts::log::{AccountingZone, Epoch, LogName};
 use contracts::order::Order;
+use contracts::owner::{ReturnsRecharges, TellsShares};
 use contracts::show::ShowReports;
 use contracts::wallet::Wallet;
 use guard::Quotas;
@@ -55,6 +57,10 @@ pub struct Deps {
     pub bus: Bus,
     pub cache: Cache,
     pub wallet: Arc<dyn Wallet>,
+    /// Who sends the money of a minor's gifts back; `None` where this process reaches no cashier.
+    pub recharges: Option<Arc<dyn ReturnsRecharges>>,
+    /// Who knows what orders earned whom; `None` where this process reaches no settlement.
+    pub shares: Option<Arc<dyn TellsShares>>,
     /// Where show reports go whose partition this process does not keep; `None` where there is one gift node.
     pub reports_elsewhere: Option<Arc<dyn ShowReports>>,
     /// `wallet.entries`, for pulls.
@@ -173,13 +179,14 @@ pub async fn start(deps: Deps) -> Result<Running, StartError> {
     let keeper = tokio::spawn(keeping.run(reader, keeper_stopped));
     let lease = tokio::spawn(lease::run(Arc::clone(&identity), deps.db.clone(), node_lease, lease_stopped));
     let refunds_due = Arc::new(Notify::new());
-    let teller = teller::run(telling, Arc::clone(&stage), Arc::clone(&ranks), Arc::clone(&refunds_due));
-    let teller = tokio::spawn(teller);
-    jobs.push(retry_refunds(&deps, refunds_due, stopped.clone()));
+    let told = (Arc::clone(&stage), Arc::clone(&ranks));
+    let teller = tokio::spawn(teller::run(telling, told, Arc::clone(&refunds_due), deps.db.clone()));
+    let desk = refund_desk(&deps);
+    jobs.extend(begin_refunds(&deps, &desk, refunds_due, &stopped));
     let adopting = adopt_orphans(&deps, &identity, &show);
     let orphans = Arc::clone(&adopting.orphans);
-    jobs.push(tokio::spawn(adopting.run(stopped.clone())));
-    let combos = begin_combos(&config, &mut jobs, stopped.clone());
+    let (combos, sweeping) = begin_combos(&config, stopped.clone());
+    jobs.extend([tokio::spawn(adopting.run(stopped.clone())), sweeping]);
     let sender = Sender {
         shelf: Arc::clone(&shelf),
         switches: Arc::clone(&switches),
@@ -197,12 +204,12 @@ pub async fn start(deps: Deps) -> Result<Running, StartError> {
     };
     let orders = TableSource::new(deps.db.clone(), OrdersTable);
     let Deps { db, wallet, .. } = deps;
-    let heartbeat = Duration::from_secs(config.heartbeat_s.max(1));
-    let state =
-        Arc::new(State { db, wallet, shelf, switches, sender, stage, ranks, heartbeat, shutdown: stopped });
+    let (heartbeat, shutdown) = (config.heartbeat(), stopped);
+    let state = State { db, wallet, shelf, switches, sender, stage, ranks, heartbeat, shutdown };
+    let state = Arc::new(state);
     let internal = http::internal::router(kept, membership.ownership().holdings().clone());
     Ok(Running {
-        router: http::router(Arc::clone(&state)).merge(internal).merge(http::quotas::router(limits.clone())),
+        router: router_of(&state, Arc::clone(&limits), desk).merge(internal),
         state,
         limits,
         orders,
@@ -219,20 +226,37 @@ pub async fn start(deps: Deps) -> Result<Running, StartError> {
     })
 }
 
-fn retry_refunds(deps: &Deps, due: Arc<Notify>, stopped: watch::Receiver<bool>) -> JoinHandle<()> {
-    let (db, wallet) = (deps.db.clone(), Arc::clone(&deps.wallet));
-    tokio::spawn(refunds::run(db, wallet, due, deps.config.refund_retry(), stopped))
+fn refund_desk(deps: &Deps) -> RefundDesk {
+    RefundDesk {
+        db: deps.db.clone(),
+        wallet: Arc::clone(&deps.wallet),
+        recharges: deps.recharges.clone(),
+        shares: deps.shares.clone(),
+    }
+}
+
+/// What gift itself owes, and what people have approved.
+fn begin_refunds(
+    deps: &Deps,
+    desk: &RefundDesk,
+    due: Arc<Notify>,
+    stopped: &watch::Receiver<bool>,
+) -> [JoinHandle<()>; 2] {
+    let (db, wallet, every) = (deps.db.clone(), Arc::clone(&deps.wallet), deps.config.refund_retry());
+    let owed = refunds::run(db, wallet, due, every, stopped.clone());
+    [tokio::spawn(owed), tokio::spawn(refund_cases::run(desk.clone(), every, stopped.clone()))]
+}
+
+fn router_of(state: &Arc<State>, limits: Arc<Limits>, desk: RefundDesk) -> Router {
+    let router = http::router(Arc::clone(state)).merge(http::quotas::router(limits));
+    router.merge(http::refund_cases::router(desk))
 }
 
 /// Sweeps the combos that it makes.
-fn begin_combos(
-    config: &Config,
-    jobs: &mut Vec<JoinHandle<()>>,
-    stopped: watch::Receiver<bool>,
-) -> Arc<Combos> {
+fn begin_combos(config: &Config, stopped: watch::Receiver<bool>) -> (Arc<Combos>, JoinHandle<()>) {
     let combos = Arc::new(Combos::new(i64::from(config.combo_gap_ms), config.combo_sessions_max));
-    jobs.push(tokio::spawn(sweep_combos(Arc::clone(&combos), config.combo_gap_ms, stopped)));
-    combos
+    let sweeping = tokio::spawn(sweep_combos(Arc::clone(&combos), config.combo_gap_ms, stopped));
+    (combos, sweeping)
 }
 
 fn routed_reports(deps: &Deps, desk: &Arc<ReportDesk>) -> Arc<RoutedReports> {

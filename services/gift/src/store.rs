@@ -4,6 +4,8 @@ pub mod limits;
 pub mod nodes;
 pub mod orders;
 pub mod pending;
+pub mod refund_cases;
+pub mod refund_lines;
 pub mod refunds;
 pub mod shelf;
 pub mod switches;

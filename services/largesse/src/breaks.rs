@@ -131,7 +131,7 @@ async fn propose(args: ProposeArgs) -> Result<(), Failure> {
             funds: Funds { paid_coins: coins(args.paid_coins)?, promo_coins: coins(args.promo_coins)? },
         },
         ActionName::RefundOrder => Action::RefundOrder { order_id: of_order().await?, viewer_id: None },
-        ActionName::Resettle => Action::Resettle { order_id: of_order().await? },
+        ActionName::Resettle => Action::Resettle { order_id: of_order().await?, order_seq: None },
         ActionName::AdjustVoucher => {
             Action::AdjustVoucher { lines: args.line.iter().map(|line| line.0.clone()).collect() }
         }

@@ -4,6 +4,7 @@ mod breaks;
 pub mod close;
 pub mod daily;
 pub mod money;
+pub mod refunds;
 
 pub use breaks::{
     ActionName, AuditCommand, BreakCommand, DeskArgs, ListArgs, OneBreak, ProposeArgs, VerifyArgs,
@@ -206,6 +207,17 @@ Examples:
   largesse period close 2026-11 --sub bob"
     )]
     Period(close::PeriodCommand),
+    /// Give coins of gifts back: of one order, of a file's, of a minor's gifts; one asks, another approves
+    #[command(
+        subcommand,
+        after_help = "Examples:
+  largesse refund request ORDER --reason \"never shown\" --sub mia
+  largesse refund batch refunds.csv --reason \"the outage of Tuesday\" --sub mia
+  largesse refund minor --viewer ann --from 2026-11-01T00:00:00Z --to 2026-11-08T00:00:00Z --reason \"…\" --sub mia
+  largesse refund approve CASE --sub ced
+  largesse refund show CASE"
+    )]
+    Refund(refunds::RefundCommand),
     /// Work on what reconciliation found: look, assign, propose, approve, reopen
     #[command(
         subcommand,

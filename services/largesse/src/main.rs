@@ -25,6 +25,7 @@ mod finance;
 mod health;
 mod hotkeys;
 mod journal;
+mod late;
 mod logs;
 mod opening;
 mod owners;
@@ -32,6 +33,7 @@ mod parts;
 mod payout;
 mod peers;
 mod period;
+mod refund;
 mod replay;
 mod retire;
 mod secrets;
@@ -92,6 +94,7 @@ async fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Recon(command) => daily::recon(command).await,
         Command::Journal(command) => journal::run(command).await,
         Command::Period(command) => period::run(command).await,
+        Command::Refund(command) => refund::run(command).await,
         Command::Break(command) => breaks::run(command).await,
         Command::Audit(command) => trail::run(command).await,
         Command::Capacity(args) => capacity::run(args),

@@ -1,52 +1,108 @@
-//! What recon may have done by the services that own the data: the wallet's grants and refunds.
-//!
-//! Settlement and clearing offer no command yet; recon refuses such proposals by name.
+//! What recon may have done by the services that own the data: the wallet's grants and refunds, settlement's items,
+//! clearing's vouchers. In this process or in others; what is not reached is refused by name.
 
 use contracts::digest::body_hash;
 use contracts::entry::Entry;
-use contracts::log::LogName;
+use contracts::log::{AccountingZone, LogName};
+use contracts::owner::{
+    Adjust, AdjustPurpose, Adjusted, Adjusts, OwnerError, Resettle, Resettled, Resettles,
+};
+use contracts::voucher::Posting;
 use contracts::wallet::{Act, Command, RefundAmount, Wallet, WalletError};
-use ids::{RequestId, ViewerId};
-use recon::{Action, ActionKind, CommandError, Commands};
+use ids::{RequestId, ViewerId, id_time};
+use money::Micros;
+use recon::{Action, ActionKind, Agreed, BreakKind, CommandError, Commands};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
 /// The owning services, as far as this process reaches them.
 pub struct OwnerCommands {
-    wallet: Option<Arc<dyn Wallet>>,
+    pub wallet: Option<Arc<dyn Wallet>>,
+    pub settlement: Option<Arc<dyn Resettles>>,
+    pub clearing: Option<Arc<dyn Adjusts>>,
+    /// Whose days an adjusting voucher belongs to.
+    pub zone: AccountingZone,
+}
+
+/// An action as its owner is asked for it.
+enum Asked {
+    Wallet(Arc<dyn Wallet>, ViewerId, Act),
+    Settlement(Arc<dyn Resettles>, Resettle),
+    Clearing(Arc<dyn Adjusts>, Vec<Posting>),
 }
 
 impl OwnerCommands {
-    /// The commands of the wallet, in this process or others; without it there are none.
-    pub fn new(wallet: Option<Arc<dyn Wallet>>) -> OwnerCommands {
-        OwnerCommands { wallet }
+    fn asked(&self, request_id: RequestId, action: &Action) -> Result<Asked, CommandError> {
+        let missing = || CommandError::NotOffered(action.kind());
+        let refused = |why: &str| CommandError::Refused(why.to_owned());
+        let wallet = || self.wallet.clone().ok_or_else(missing);
+        match action {
+            Action::GrantCoins { viewer_id, funds } => {
+                Ok(Asked::Wallet(wallet()?, *viewer_id, Act::Compensation { funds: *funds }))
+            }
+            // The very request that gift sends for the order, so it happens once, whoever asks for it.
+            Action::RefundOrder { order_id, viewer_id } => {
+                let viewer_id =
+                    viewer_id.ok_or_else(|| refused("the proposal does not say whose order it is"))?;
+                let act = Act::Refund { order_id: *order_id, amount: RefundAmount::AllLeft };
+                Ok(Asked::Wallet(wallet()?, viewer_id, act))
+            }
+            Action::Resettle { order_id, order_seq } => {
+                let order_seq =
+                    order_seq.ok_or_else(|| refused("the proposal does not name the order's row"))?;
+                let settlement = self.settlement.clone().ok_or_else(missing)?;
+                Ok(Asked::Settlement(settlement, Resettle { request_id, order_id: *order_id, order_seq }))
+            }
+            Action::AdjustVoucher { lines } => {
+                let posting = |line: &recon::VoucherLine| Posting {
+                    account: line.account.clone(),
+                    debit: Micros::new(line.debit_micro),
+                    credit: Micros::new(line.credit_micro),
+                };
+                let clearing = self.clearing.clone().ok_or_else(missing)?;
+                Ok(Asked::Clearing(clearing, lines.iter().map(posting).collect()))
+            }
+            Action::WriteOff { .. } | Action::Wait { .. } => Err(missing()),
+        }
     }
 
-    fn wallet(&self, kind: ActionKind) -> Result<&Arc<dyn Wallet>, CommandError> {
-        self.wallet.as_ref().ok_or(CommandError::NotOffered(kind))
+    /// The voucher that two people agreed on. Its day is that of the approval, which the request's id carries.
+    fn adjust(
+        &self,
+        request_id: RequestId,
+        agreed: &Agreed,
+        lines: Vec<Posting>,
+    ) -> Result<Adjust, CommandError> {
+        let by_rule =
+            || CommandError::Refused("a voucher is adjusted by two people and by no rule".to_owned());
+        let approved_at = chrono::DateTime::from_timestamp_millis(id_time(request_id.uuid()).unix_ms);
+        Ok(Adjust {
+            request_id,
+            break_id: agreed.break_id,
+            purpose: purpose_of(agreed.kind),
+            day: self.zone.day_of(approved_at.unwrap_or_default()),
+            maker_id: agreed.maker_id,
+            checker_id: agreed.checker_id.ok_or_else(by_rule)?,
+            reason: agreed.reason.clone(),
+            lines,
+        })
     }
 }
 
-/// What the wallet is to do. A refund is the very request that gift sends for the order, so it happens once, whoever
-/// asks for it.
-fn wallet_act(action: &Action) -> Result<(ViewerId, Act), CommandError> {
-    match action {
-        Action::GrantCoins { viewer_id, funds } => Ok((*viewer_id, Act::Compensation { funds: *funds })),
-        Action::RefundOrder { order_id, viewer_id: Some(viewer_id) } => {
-            Ok((*viewer_id, Act::Refund { order_id: *order_id, amount: RefundAmount::AllLeft }))
-        }
-        Action::RefundOrder { viewer_id: None, .. } => {
-            Err(CommandError::Refused("the proposal does not say whose order it is".to_owned()))
-        }
-        Action::Resettle { .. }
-        | Action::AdjustVoucher { .. }
-        | Action::WriteOff { .. }
-        | Action::Wait { .. } => Err(CommandError::NotOffered(action.kind())),
-    }
+/// A break about vouchers is a fault of the books; any other says that what they stand for differs.
+fn purpose_of(kind: BreakKind) -> AdjustPurpose {
+    let of_vouchers = matches!(
+        kind,
+        BreakKind::MissingVoucher
+            | BreakKind::ExtraVoucher
+            | BreakKind::VoucherMismatch
+            | BreakKind::VoucherOverlap
+    );
+    if of_vouchers { AdjustPurpose::Repair } else { AdjustPurpose::Difference }
 }
 
 /// The entry as a proof: where it is, and what it moved.
-fn proof(entry: &Entry) -> Value {
+fn entry_proof(entry: &Entry) -> Value {
     json!({
         "log": LogName::Entries.as_str(), "partition": entry.stamp.partition, "seq": entry.stamp.seq,
         "request_id": entry.request_id, "account_id": entry.account_id, "kind": entry.kind,
@@ -54,7 +110,21 @@ fn proof(entry: &Entry) -> Value {
     })
 }
 
-fn failed(error: WalletError) -> CommandError {
+fn item_proof(done: &Resettled) -> Value {
+    json!({
+        "log": LogName::Items.as_str(), "partition": done.partition, "seq": done.item_seq,
+        "request_id": done.request_id, "order_id": done.order_id,
+    })
+}
+
+fn voucher_proof(done: &Adjusted) -> Value {
+    json!({
+        "log": LogName::Vouchers.as_str(), "partition": done.partition, "seq": done.voucher_seq,
+        "request_id": done.request_id, "posted_day": done.posted_day,
+    })
+}
+
+fn wallet_failed(error: WalletError) -> CommandError {
     match error {
         WalletError::RequestReused | WalletError::BadCommand(_) => CommandError::Refused(error.to_string()),
         WalletError::OutcomeUnknown
@@ -64,26 +134,47 @@ fn failed(error: WalletError) -> CommandError {
     }
 }
 
+fn owner_failed(error: OwnerError) -> CommandError {
+    match error {
+        OwnerError::Refused { .. } => CommandError::Refused(error.to_string()),
+        OwnerError::NoAnswer(why) => CommandError::NoAnswer(why),
+    }
+}
+
 #[async_trait::async_trait]
 impl Commands for OwnerCommands {
     fn offers(&self, kind: ActionKind) -> bool {
         match kind {
             ActionKind::GrantCoins | ActionKind::RefundOrder => self.wallet.is_some(),
-            ActionKind::Resettle | ActionKind::AdjustVoucher | ActionKind::WriteOff | ActionKind::Wait => {
-                false
-            }
+            ActionKind::Resettle => self.settlement.is_some(),
+            ActionKind::AdjustVoucher => self.clearing.is_some(),
+            ActionKind::WriteOff | ActionKind::Wait => false,
         }
     }
 
-    async fn run(&self, request_id: RequestId, action: &Action) -> Result<Value, CommandError> {
-        let wallet = self.wallet(action.kind())?;
-        let (account_id, act) = wallet_act(action)?;
-        let command = Command { request_id, account_id, body_hash: body_hash(&act), act };
-        let entry = wallet.submit(command).await.map_err(failed)?.entry;
-        if !entry.is_accepted() {
-            return Err(CommandError::Refused(entry.outcome.slug().to_owned()));
+    async fn run(
+        &self,
+        request_id: RequestId,
+        action: &Action,
+        agreed: &Agreed,
+    ) -> Result<Value, CommandError> {
+        match self.asked(request_id, action)? {
+            Asked::Wallet(wallet, account_id, act) => {
+                let command = Command { request_id, account_id, body_hash: body_hash(&act), act };
+                let entry = wallet.submit(command).await.map_err(wallet_failed)?.entry;
+                if !entry.is_accepted() {
+                    return Err(CommandError::Refused(entry.outcome.slug().to_owned()));
+                }
+                Ok(entry_proof(&entry))
+            }
+            Asked::Settlement(settlement, ask) => {
+                settlement.resettle(ask).await.map(|done| item_proof(&done)).map_err(owner_failed)
+            }
+            Asked::Clearing(clearing, lines) => {
+                let ask = self.adjust(request_id, agreed, lines)?;
+                clearing.adjust(ask).await.map(|done| voucher_proof(&done)).map_err(owner_failed)
+            }
         }
-        Ok(proof(&entry))
     }
 
     async fn find_proof(
@@ -91,9 +182,19 @@ impl Commands for OwnerCommands {
         request_id: RequestId,
         action: &Action,
     ) -> Result<Option<Value>, CommandError> {
-        let wallet = self.wallet(action.kind())?;
-        let (account_id, _) = wallet_act(action)?;
-        let entry = wallet.find_entry(account_id, request_id).await.map_err(failed)?;
-        Ok(entry.filter(Entry::is_accepted).map(|entry| proof(&entry)))
+        match self.asked(request_id, action)? {
+            Asked::Wallet(wallet, account_id, _) => {
+                let entry = wallet.find_entry(account_id, request_id).await.map_err(wallet_failed)?;
+                Ok(entry.filter(Entry::is_accepted).map(|entry| entry_proof(&entry)))
+            }
+            Asked::Settlement(settlement, _) => {
+                let done = settlement.find_resettled(request_id).await.map_err(owner_failed)?;
+                Ok(done.map(|done| item_proof(&done)))
+            }
+            Asked::Clearing(clearing, _) => {
+                let done = clearing.find_adjusted(request_id).await.map_err(owner_failed)?;
+                Ok(done.map(|done| voucher_proof(&done)))
+            }
+        }
     }
 }

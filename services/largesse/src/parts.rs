@@ -5,6 +5,7 @@ use crate::config::{Config, Profile};
 use crate::facts::AskRecon;
 use crate::failure::Failure;
 use crate::hotkeys;
+use crate::late::{LateShares, WalletEntries};
 use crate::logs::{self, Logs};
 use crate::owners::OwnerCommands;
 use crate::peers::Peers;
@@ -15,6 +16,7 @@ use cache::Cache;
 use contracts::calls::CallWatch;
 use contracts::lane::Lane;
 use contracts::log::LogRow;
+use contracts::owner::{Adjusts, Resettles, ReturnsRecharges, TellsEntries, TellsShares};
 use contracts::wallet::Wallet;
 use edge::{KeyAge, TokenKeys};
 use peer::PeerUrl;
@@ -106,6 +108,7 @@ pub async fn start_services(
         vouchers: common.table("clearing", clearing::VouchersTable),
     });
     let wants = |name| services.contains(&name);
+    let shares = LateShares::default();
     if wants(ServiceName::Cashier) {
         let cashier = start_cashier(common).await?;
         router = router.merge(cashier.router());
@@ -117,12 +120,16 @@ pub async fn start_services(
         running.wallet = Some(wallet);
     }
     let wallet = wallet_of(common, &running);
+    if let (Some(cashier), Some(entries)) = (&running.cashier, wallet_entries(common, &running)?) {
+        cashier.owner().meet_wallet(entries);
+    }
     if let Some(wallet) = wallet.as_ref().filter(|_| running.wallet.is_some() || wants(ServiceName::Console))
     {
         router = router.merge(wallet::public_router(Arc::clone(wallet)));
     }
     if wants(ServiceName::Gift) {
-        let gift = start_gift(common, wallet.clone().ok_or(Failure::NeedsWallet)?).await?;
+        let wallet = wallet.clone().ok_or(Failure::NeedsWallet)?;
+        let gift = start_gift(common, wallet, (&running, shares.clone())).await?;
         router = router.merge(gift.router()).merge(sets::router(gift.controls()));
         if wants(ServiceName::Console) {
             router = router.merge(pages(common, &gift, tokens));
@@ -132,6 +139,7 @@ pub async fn start_services(
     }
     if wants(ServiceName::Settlement) {
         let settlement = start_settlement(common).await?;
+        shares.meet(Arc::new(settlement.owner()));
         router = router.merge(settlement.router());
         running.settlement = Some(settlement);
     }
@@ -141,7 +149,7 @@ pub async fn start_services(
         running.clearing = Some(clearing);
     }
     if wants(ServiceName::Recon) {
-        let recon = start_recon(common, wallet).await?;
+        let recon = start_recon(common, wallet, &running).await?;
         router = router.merge(recon.router());
         running.recon = Some(recon);
     }
@@ -168,6 +176,14 @@ fn close_facts(common: &Common<'_>, running: &Running, tokens: &TokenKeys) -> Ar
 fn wallet_of(common: &Common<'_>, running: &Running) -> Option<Arc<dyn Wallet>> {
     let here = running.wallet.as_ref().map(|wallet| -> Arc<dyn Wallet> { Arc::new(wallet.handle()) });
     common.peers.wallet().or(here)
+}
+
+/// The wallet as the cashier asks it: without it the cashier goes on.
+fn wallet_entries(common: &Common<'_>, running: &Running) -> Result<Option<Arc<dyn TellsEntries>>, Failure> {
+    if let Some(wallet) = &running.wallet {
+        return Ok(Some(Arc::new(WalletEntries(Arc::new(wallet.handle())))));
+    }
+    Ok(common.peers.owner(&common.config.peers.wallet)?.map(|it| -> Arc<dyn TellsEntries> { it }))
 }
 
 async fn start_cashier(common: &Common<'_>) -> Result<cashier::Running, Failure> {
@@ -198,12 +214,23 @@ async fn start_wallet(common: &Common<'_>) -> Result<wallet::Running, Failure> {
     wallet::start(deps).await.map_err(start_failed("wallet"))
 }
 
-async fn start_gift(common: &Common<'_>, wallet: Arc<dyn Wallet>) -> Result<gift::Running, Failure> {
+async fn start_gift(
+    common: &Common<'_>,
+    wallet: Arc<dyn Wallet>,
+    (running, shares): (&Running, LateShares),
+) -> Result<gift::Running, Failure> {
+    let peers = &common.config.peers;
+    let cashier = common.peers.owner(&peers.cashier)?.map(|it| -> Arc<dyn ReturnsRecharges> { it });
+    let cashier_here =
+        running.cashier.as_ref().map(|it| -> Arc<dyn ReturnsRecharges> { Arc::new(it.owner()) });
+    let settlement = common.peers.owner(&peers.settlement)?.map(|it| -> Arc<dyn TellsShares> { it });
     let deps = gift::Deps {
         db: common.db("gift"),
         bus: common.bus.clone(),
         cache: common.cache.clone(),
         wallet,
+        recharges: cashier_here.or(cashier),
+        shares: Some(settlement.unwrap_or_else(|| Arc::new(shares))),
         reports_elsewhere: common.peers.reports(),
         entries: common.source("wallet", wallet::EntriesTable, &common.config.peers.wallet)?,
         draw_secret: common.secrets.blind_box_seed.clone().into_bytes(),
@@ -245,9 +272,30 @@ async fn start_clearing(common: &Common<'_>) -> Result<clearing::Running, Failur
     clearing::start(deps).await.map_err(start_failed("clearing"))
 }
 
+/// The services that own what recon has put right: in this process, or in others.
+fn owner_commands(
+    common: &Common<'_>,
+    wallet: Option<Arc<dyn Wallet>>,
+    running: &Running,
+) -> Result<OwnerCommands, Failure> {
+    let peers = &common.config.peers;
+    let settlement = common.peers.owner(&peers.settlement)?.map(|it| -> Arc<dyn Resettles> { it });
+    let settlement_here =
+        running.settlement.as_ref().map(|it| -> Arc<dyn Resettles> { Arc::new(it.owner()) });
+    let clearing = common.peers.owner(&peers.clearing)?.map(|it| -> Arc<dyn Adjusts> { it });
+    let clearing_here = running.clearing.as_ref().map(|it| -> Arc<dyn Adjusts> { Arc::new(it.owner()) });
+    Ok(OwnerCommands {
+        wallet,
+        settlement: settlement_here.or(settlement),
+        clearing: clearing_here.or(clearing),
+        zone: common.config.accounting_zone_minutes,
+    })
+}
+
 async fn start_recon(
     common: &Common<'_>,
     wallet: Option<Arc<dyn Wallet>>,
+    running: &Running,
 ) -> Result<recon::Running, Failure> {
     let sources = recon::Sources {
         payments: common.source("cashier", cashier::PaymentsTable, &common.config.peers.cashier)?,
@@ -261,7 +309,7 @@ async fn start_recon(
         db: common.db("recon"),
         bus: common.bus.clone(),
         sources,
-        commands: Arc::new(OwnerCommands::new(wallet)),
+        commands: Arc::new(owner_commands(common, wallet, running)?),
         config: common.config.recon.clone(),
         zone: common.config.accounting_zone_minutes,
         node: common.config.node.clone(),

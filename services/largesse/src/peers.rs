@@ -9,7 +9,7 @@ use contracts::show::ShowReports;
 use contracts::wallet::Wallet;
 use edge::{Readiness, TokenKeys};
 use guard::deps::{DeclareError, Registry};
-use peer::{Calls, Forward, HttpLogSource, OwnerMap, PeerUrl, RemoteReports, RemoteWallet};
+use peer::{Calls, Forward, HttpLogSource, OwnerMap, PeerUrl, RemoteOwner, RemoteReports, RemoteWallet};
 use seqlog::LogSource;
 use std::sync::Arc;
 
@@ -23,6 +23,7 @@ const PATHS: [(ServiceName, &[&str]); 4] = [
             "/v1/channels/{channel}/callbacks",
             "/v1/sandbox/payments",
             "/v1/sandbox/bills",
+            "/v1/finance/receivables",
         ],
     ),
     (
@@ -137,6 +138,17 @@ impl Peers {
     /// The keepers of orders in other processes.
     pub fn reports(&self) -> Option<Arc<dyn ShowReports>> {
         self.reports.clone().map(|reports| -> Arc<dyn ShowReports> { reports })
+    }
+
+    /// A service that owns something, in other processes; `None` where none are named.
+    ///
+    /// # Errors
+    /// [`Failure::Config`]: too many are.
+    pub fn owner(&self, urls: &[PeerUrl]) -> Result<Option<Arc<RemoteOwner>>, Failure> {
+        if urls.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(Arc::new(RemoteOwner::try_new(&self.calls, urls).map_err(too_many)?)))
     }
 
     /// A log of other processes; `None` where none are named.

@@ -25,7 +25,7 @@ pub use app::read_runs::{FileOfDay, RunDetail, RunView, Today};
 pub use app::sources::Sources;
 pub use app::verify_trail::{Verified, verify_trail};
 pub use config::{Config, ConfigError, DEFAULTS};
-pub use domain::action::{Action, ActionKind, VoucherLine};
+pub use domain::action::{Action, ActionKind, Agreed, VoucherLine};
 pub use domain::bill_line::{BillScope, OurLine, TheirLine};
 pub use domain::break_kind::BreakKind;
 pub use domain::break_state::{BreakState, BreakStep, WrongStep};

@@ -9,11 +9,15 @@ pub mod pass_batch;
 pub mod read_statements;
 pub mod release_statements;
 pub mod request_payout;
+pub mod resettle;
 pub mod write_files;
 
 use crate::config::{Payer, PayoutSettings};
 use contracts::log::AccountingZone;
+use contracts::order::Order;
 use pg::Db;
+use seqlog::LogSource;
+use std::sync::Arc;
 
 /// What every act needs.
 pub struct Settlement {
@@ -26,4 +30,6 @@ pub struct Settlement {
     pub(crate) payer: Payer,
     /// Where people open what files point to.
     pub(crate) public_url: String,
+    /// `gift.orders`, for single rows.
+    pub(crate) orders: Arc<dyn LogSource<Order>>,
 }

@@ -2,6 +2,7 @@
 
 mod contracts;
 mod files;
+mod internal;
 mod payouts;
 mod statements;
 
@@ -18,6 +19,7 @@ pub(crate) fn router(settlement: Arc<Settlement>) -> Router {
         .merge(statements::router())
         .merge(files::router())
         .merge(payouts::router())
+        .merge(internal::router())
         .with_state(settlement)
 }
 

@@ -18,6 +18,7 @@ pub use app::build_batch::{BuiltBatch, Skipped};
 pub use app::import_contracts::Imported;
 pub use app::pass_batch::{CONFIRM_LINES_MAX, Confirmation, Confirmed};
 pub use app::request_payout::{AskPayout, GiveAccount, PayeeView};
+pub use app::resettle::Owner;
 pub use app::write_files::FileError;
 pub use config::{Config, DEFAULT_TOML, Payer, PayoutSettings};
 pub use domain::contract::{Contract, Promo, Terms, TermsError};
@@ -39,5 +40,6 @@ pub static MIGRATOR: std::sync::LazyLock<pg::Migrator> = std::sync::LazyLock::ne
         (102, "contract_imports", include_str!("../../../migrations/settlement/0102_contract_imports.sql")),
         (103, "statement_lines", include_str!("../../../migrations/settlement/0103_statement_lines.sql")),
         (104, "payouts", include_str!("../../../migrations/settlement/0104_payouts.sql")),
+        (110, "resettlements", include_str!("../../../migrations/settlement/0110_resettlements.sql")),
     ])
 });

@@ -1,3 +1,4 @@
 //! What settlement reads of other services' logs.
 
+mod resettle;
 pub mod settle_orders;

@@ -3,6 +3,7 @@
 use crate::app::Settlement;
 use crate::app::log_moves::MoveLogger;
 use crate::app::make_contract::keep_default;
+use crate::app::resettle::Owner;
 use crate::config::Config;
 use crate::error::StartError;
 use crate::http;
@@ -69,7 +70,7 @@ pub async fn start(deps: Deps) -> Result<Running, StartError> {
     let mut handler = SettleOrders::new(db.clone(), appender, config.currency.clone());
     handler.follow().await?;
     let held = handler.partitions().unwrap_or_default();
-    let reader = Reader::try_new(db.clone(), orders, handler, config.reader(), held).await?;
+    let reader = Reader::try_new(db.clone(), Arc::clone(&orders), handler, config.reader(), held).await?;
     let status = reader.status();
     let payouts =
         Membership::join(db.clone(), LogName::Payouts.as_str(), NodeSettings::even(&node, config.lease()))
@@ -83,8 +84,9 @@ pub async fn start(deps: Deps) -> Result<Running, StartError> {
     let reading = async move { reader.run(bus, shutdown).await.release().await };
     let tasks = [tokio::spawn(reading), tokio::spawn(finalising), tokio::spawn(logging)];
     let source = TableSource::new(db.clone(), ItemsTable);
-    let Config { currency, payouts: money, payer, public_url, .. } = config;
-    let settlement = Arc::new(Settlement { db, zone, currency, payouts: money, payer, public_url });
+    let Config { currency, payouts: settings, payer, public_url, .. } = config;
+    let settlement =
+        Arc::new(Settlement { db, zone, currency, payouts: settings, payer, public_url, orders });
     Ok(Running { settlement, source, status, membership, payouts, stop, tasks })
 }
 
@@ -92,6 +94,11 @@ impl Running {
     /// The routes, for an edge to wrap.
     pub fn router(&self) -> Router {
         http::router(Arc::clone(&self.settlement))
+    }
+
+    /// What other services may ask of this one.
+    pub fn owner(&self) -> Owner {
+        Owner(Arc::clone(&self.settlement))
     }
 
     /// The log, for readers that pull.

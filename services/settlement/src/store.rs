@@ -10,6 +10,7 @@ pub mod payees;
 pub mod payout_batches;
 pub mod payout_requests;
 pub mod payouts;
+pub mod resettlements;
 pub mod statement_files;
 pub mod statement_lines;
 pub mod statements;

@@ -117,6 +117,21 @@ faults! {
         "UPDATE clearing.account_days SET credit_micro = credit_micro + 7 WHERE account = '2242';
          UPDATE clearing.account_days SET debit_micro = debit_micro + 7 WHERE account = '6601'"
         => ["trial-balance-equals-vouchers", "refund-clearing-2242-is-zero"];
+    a_shortfall_that_nobody_booked_and_the_cashier_does_not_know_is_named:
+        "UPDATE wallet.entries SET shortfall_coins = 5, decided_at = now() - interval '1 hour' WHERE seq = 8"
+        => ["receivables-of-viewers-agree", "receivable-from-viewers-equals-1221"];
+    a_debt_of_a_viewer_that_the_wallet_does_not_know_is_named:
+        "INSERT INTO cashier.withdrawals (payment_id, account_id, coins, outcome, day, shortfall_coins, known_at)
+            SELECT payment_id, account_id, 400, 'accepted', day, 1, now() FROM cashier.payments WHERE kind = 2"
+        => ["receivables-of-viewers-agree"];
+    a_repair_that_repairs_nothing_is_named:
+        "INSERT INTO clearing.vouchers SELECT partition, 13, epoch, decided_at, minute, day, 1, 'clearing.repair',
+            'clearing.vouchers', 1, 1, posted_day, 1, 0, '{2205.02,6601}', '{1000000,0}', '{0,1000000}'
+            FROM clearing.vouchers WHERE seq = 1;
+         UPDATE clearing.log_head_groups SET last_seqs[6] = 13;
+         UPDATE clearing.account_days SET debit_micro = debit_micro + 1000000 WHERE account = '2205.02';
+         UPDATE clearing.account_days SET credit_micro = credit_micro + 1000000 WHERE account = '6601'"
+        => ["promo-coins-in-wallets-equal-2205-02"];
     a_move_that_waits_for_its_log_is_named:
         "INSERT INTO settlement.moves_due SELECT 1, partition, 2, payee_kind, payee_id, 4, 0, -1, 1, 0, 0, 0, 0, 'x'
             FROM settlement.payees; UPDATE settlement.payees SET last_seq = 4, available_minor = 1, requested_minor = 1"
@@ -141,4 +156,23 @@ faults! {
     a_move_that_vanished_is_named:
         "DELETE FROM settlement.payouts WHERE seq = 2"
         => ["no-gap-in-settlement-payouts", "payees-are-their-moves"];
+}
+
+#[tokio::test]
+async fn what_two_people_said_of_the_world_outside_stands_beside_the_sub_ledger() {
+    let books = Books::whole().await;
+    books
+        .run(
+            "INSERT INTO clearing.vouchers SELECT partition, 13, epoch, decided_at, minute, day, 1, 'clearing.adjust',
+                'clearing.vouchers', 1, 1, posted_day, 1, 0, '{2205.02,6601}', '{1000000,0}', '{0,1000000}'
+                FROM clearing.vouchers WHERE seq = 1;
+             UPDATE clearing.log_head_groups SET last_seqs[6] = 13;
+             UPDATE clearing.account_days SET debit_micro = debit_micro + 1000000 WHERE account = '2205.02';
+             UPDATE clearing.account_days SET credit_micro = credit_micro + 1000000 WHERE account = '6601'",
+        )
+        .await;
+    assert_eq!(books.failures().await, Vec::<String>::new());
+    let report = books.check().await;
+    let line = report.invariants.iter().find(|line| line.name == "promo-coins-in-wallets-equal-2205-02");
+    assert!(line.is_some_and(|line| line.figure.ends_with("adjusted by -1000000")), "{line:?}");
 }

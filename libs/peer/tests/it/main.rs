@@ -2,5 +2,6 @@
 
 mod guarded;
 mod node;
+mod owners;
 mod rows;
 mod wallet;

@@ -33,6 +33,12 @@ pub struct PaySandbox {
     /// Send the refund of the payment instead of the payment.
     #[serde(default)]
     pub refund: bool,
+    /// Send a chargeback of the payment instead of the payment.
+    #[serde(default)]
+    pub chargeback: bool,
+    /// Of a refund or a chargeback: only so much, in minor units. Each amount is one refund of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub amount_minor: Option<i64>,
 }
 
 const fn once() -> u16 {
@@ -58,8 +64,9 @@ impl Cashier {
         if pay.delay_ms > DELAY_MS_MAX {
             return Err(out_of_range("delay_ms", DELAY_MS_MAX).into());
         }
+        let news = news_of(&pay)?;
         tokio::time::sleep(Duration::from_millis(u64::from(pay.delay_ms))).await;
-        let body = serde_json::to_vec(&sandbox_body(&recharge, pay.refund))
+        let body = serde_json::to_vec(&sandbox_body(&recharge, news, pay.amount_minor))
             .map_err(|error| CallbackError::Malformed(error.to_string()))?;
         let mut answer = None;
         for _ in 0..pay.times {
@@ -73,21 +80,36 @@ impl Cashier {
     }
 }
 
+/// What the sandbox is to say.
+fn news_of(pay: &PaySandbox) -> Result<NoticeKind, CallbackError> {
+    let malformed = |reason: &str| Err(CallbackError::Malformed(reason.to_owned()));
+    match (pay.refund, pay.chargeback) {
+        (true, true) => malformed("a payment is refunded or charged back, not both at once"),
+        (false, false) if pay.amount_minor.is_some() => {
+            malformed("a payment is of the recharge's whole amount")
+        }
+        (false, false) => Ok(NoticeKind::Succeeded),
+        (true, false) => Ok(NoticeKind::Refunded),
+        (false, true) => Ok(NoticeKind::ChargedBack),
+    }
+}
+
 /// The same recharge always makes the same callback, as a real channel's retries do.
-fn sandbox_body(recharge: &Recharge, refund: bool) -> CallbackBody {
-    let payment = format!("sandbox-{}", recharge.recharge_id);
-    let (kind, id, refund_of) = if refund {
-        (NoticeKind::Refunded, format!("sandbox-refund-{}", recharge.recharge_id), Some(payment))
-    } else {
-        (NoticeKind::Succeeded, payment, None)
+fn sandbox_body(recharge: &Recharge, news: NoticeKind, amount_minor: Option<i64>) -> CallbackBody {
+    let recharge_id = recharge.recharge_id;
+    let part = amount_minor.map(|minor| format!("-{minor}")).unwrap_or_default();
+    let id = match news {
+        NoticeKind::Refunded => format!("sandbox-refund-{recharge_id}{part}"),
+        NoticeKind::ChargedBack => format!("sandbox-chargeback-{recharge_id}{part}"),
+        NoticeKind::Pending | NoticeKind::Succeeded | NoticeKind::Failed => format!("sandbox-{recharge_id}"),
     };
     CallbackBody {
         channel_payment_id: id,
-        kind,
-        recharge_id: recharge.recharge_id,
-        amount_minor: recharge.amount_minor,
+        kind: news,
+        recharge_id,
+        amount_minor: amount_minor.unwrap_or(recharge.amount_minor),
         currency: recharge.currency.clone(),
         paid_at: recharge.asked_at,
-        refund_of,
+        refund_of: news.takes_back().then(|| format!("sandbox-{recharge_id}")),
     }
 }

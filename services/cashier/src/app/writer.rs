@@ -9,7 +9,7 @@ use crate::domain::ledger::{Ledger, Setting, Taken};
 use crate::domain::notice::{Notice, NoticeKey, NoticeKind, NoticeOutcome};
 use crate::error::CallbackError;
 use crate::store::payments::PaymentsTable;
-use crate::store::{notices, recharges};
+use crate::store::{notices, recharges, returns};
 use chrono::Utc;
 use contracts::log::AccountingZone;
 use ids::{Partition, Uuid};
@@ -189,6 +189,7 @@ impl Writer {
         if (claimed, changed) != (length(&changes.notices), length(&changes.recharges)) {
             return Err(Tried::Raced);
         }
+        returns::owe_in_tx(tx, &self.db, &changes.payments).await.map_err(Tried::RolledBack)?;
         match self.appender.append(tx, changes.payments).await {
             Ok(()) => Ok(taken),
             Err(AppendError::Deposed(lost)) => Err(Tried::Deposed(lost)),
@@ -255,7 +256,9 @@ fn keys_of(jobs: &[Job]) -> Vec<NoticeKey> {
             channel_payment_id: id.clone(),
             kind,
         };
-        keys.insert(key(&callback.body.channel_payment_id, callback.body.kind));
+        let id = &callback.body.channel_payment_id;
+        keys.insert(key(id, callback.body.kind));
+        keys.extend(callback.body.kind.other_way_back().map(|kind| key(id, kind)));
         if let Some(refund_of) = &callback.body.refund_of {
             keys.insert(key(refund_of, NoticeKind::Succeeded));
         }

@@ -23,7 +23,7 @@ pub struct CallbackBody {
     pub currency: String,
     /// The channel's own time.
     pub paid_at: DateTime<Utc>,
-    /// For a refund: the channel's id of the payment it takes back.
+    /// For a refund or a chargeback: the channel's id of the payment it takes back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refund_of: Option<String>,
 }
@@ -53,8 +53,10 @@ impl Callback {
         if body.currency.len() != 3 || !body.currency.bytes().all(|byte| byte.is_ascii_uppercase()) {
             return Err("currency must be three capital letters".to_owned());
         }
-        if (body.kind == NoticeKind::Refunded) != body.refund_of.is_some() {
-            return Err("refund_of belongs to payment_refunded, and only to it".to_owned());
+        if body.kind.takes_back() != body.refund_of.is_some() {
+            return Err(
+                "refund_of belongs to payment_refunded and payment_charged_back, and only to them".to_owned()
+            );
         }
         if body.paid_at.timestamp() < 0 || body.paid_at.timestamp() > 253_402_300_799 {
             return Err("paid_at must lie between 1970 and 9999".to_owned());
@@ -110,10 +112,9 @@ mod tests {
         ] {
             assert!(parse(|body| body[field] = value.clone()).is_err(), "{field} = {value} was taken");
         }
-        assert!(
-            parse(|body| body["kind"] = "payment_refunded".into()).is_err(),
-            "a refund of nothing was taken"
-        );
+        for kind in ["payment_refunded", "payment_charged_back"] {
+            assert!(parse(|body| body["kind"] = kind.into()).is_err(), "a {kind} of nothing was taken");
+        }
     }
 
     proptest! {

@@ -82,6 +82,11 @@ impl Ledger {
             let same = known.content_hash == callback.content_hash;
             return if same { Taken::Replayed(known.clone()) } else { Taken::Contradicts };
         }
+        if let Some(kind) = key.kind.other_way_back()
+            && self.notices.contains_key(&NoticeKey { kind, ..key.clone() })
+        {
+            return Taken::Contradicts;
+        }
         let mut notice = self.fresh_notice(key.clone(), callback);
         if let Some(recharge) = self.recharges.get(&notice.recharge_id) {
             if !self.setting.times.contains_key(&partition_of(recharge.account_id.uuid())) {
@@ -151,7 +156,7 @@ impl Ledger {
             NoticeKind::Pending => self.step_only(recharge, RechargeEvent::PaymentPending),
             NoticeKind::Failed => self.step_only(recharge, RechargeEvent::PaymentFailed),
             NoticeKind::Succeeded => self.credit(notice, recharge),
-            NoticeKind::Refunded => self.take_back(notice, recharge),
+            NoticeKind::Refunded | NoticeKind::ChargedBack => self.take_back(notice, recharge),
         }
     }
 
@@ -357,7 +362,7 @@ mod tests {
         }
     }
 
-    use NoticeKind::{Failed, Pending, Refunded, Succeeded};
+    use NoticeKind::{ChargedBack, Failed, Pending, Refunded, Succeeded};
 
     #[test]
     fn a_wrong_amount_currency_channel_or_recharge_credits_nothing() {
@@ -415,6 +420,21 @@ mod tests {
         assert_eq!(changes.payments.iter().map(|p| p.paid_coins.get()).collect::<Vec<_>>(), [6, 2, 4]);
         assert_eq!(changes.recharges[0].0.state, RechargeState::Refunded);
         assert_eq!(changes.payments[1].refunds, Some(changes.payments[0].payment_id));
+    }
+
+    #[test]
+    fn a_chargeback_takes_back_what_is_left_and_waits_for_its_payment_like_a_refund() {
+        let asked = recharge();
+        let mut ledger = ledger(&asked);
+        assert_eq!(refusal(ledger.take(&says(&asked, ChargedBack, "c", 500, Some("a")))), None);
+        assert_eq!(refusal(ledger.take(&says(&asked, Succeeded, "a", 600, None))), None);
+        let over = ledger.take(&says(&asked, Refunded, "r", 101, Some("a")));
+        assert_eq!(refusal(over), Some(Refusal::OverRefund));
+        let same_id = ledger.take(&says(&asked, Refunded, "c", 100, Some("a")));
+        assert_eq!(same_id, Taken::Contradicts, "one id of a channel gives money back once");
+        let changes = ledger.changes();
+        assert_eq!(changes.payments.iter().map(|p| p.paid_coins.get()).collect::<Vec<_>>(), [6_000, 5_000]);
+        assert_eq!(changes.recharges[0].0.state, RechargeState::PartlyRefunded);
     }
 
     #[test]

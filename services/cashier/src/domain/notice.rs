@@ -38,6 +38,28 @@ coded! {
         Failed = 3,
         #[serde(rename = "payment_refunded")]
         Refunded = 4,
+        /// The payer's bank took the money back, whether we wanted it or not.
+        #[serde(rename = "payment_charged_back")]
+        ChargedBack = 5,
+    }
+}
+
+impl NoticeKind {
+    /// Whether it gives a payment's money back.
+    pub const fn takes_back(self) -> bool {
+        match self {
+            NoticeKind::Refunded | NoticeKind::ChargedBack => true,
+            NoticeKind::Pending | NoticeKind::Succeeded | NoticeKind::Failed => false,
+        }
+    }
+
+    /// The kind that must not bear the same id: one id of a channel gives money back once.
+    pub const fn other_way_back(self) -> Option<NoticeKind> {
+        match self {
+            NoticeKind::Refunded => Some(NoticeKind::ChargedBack),
+            NoticeKind::ChargedBack => Some(NoticeKind::Refunded),
+            NoticeKind::Pending | NoticeKind::Succeeded | NoticeKind::Failed => None,
+        }
     }
 }
 
@@ -48,7 +70,7 @@ coded! {
         Credited = 1,
         /// Unspent coins are due back.
         TakenBack = 2,
-        /// A refund that waits for its payment.
+        /// A refund or chargeback that waits for its payment.
         KeptAside = 3,
         /// Nothing moves.
         Noted = 4,

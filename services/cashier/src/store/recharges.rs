@@ -114,7 +114,7 @@ pub(crate) async fn change_in_tx(
     Ok(done.rows_affected())
 }
 
-fn recharge_of_row(row: &PgRow) -> Result<Recharge, sqlx::Error> {
+pub(crate) fn recharge_of_row(row: &PgRow) -> Result<Recharge, sqlx::Error> {
     let state: i16 = row.try_get("state")?;
     Ok(Recharge {
         recharge_id: RechargeId::from_uuid(row.try_get("recharge_id")?),

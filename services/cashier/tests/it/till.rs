@@ -10,7 +10,7 @@ use contracts::lane::Lane;
 use contracts::log::AccountingZone;
 use contracts::payment::Payment;
 use edge::{Edge, KeyAge, Role, TokenKeys};
-use ids::{Partition, SendKey, ViewerId};
+use ids::{Partition, SendKey, Uuid, ViewerId};
 use pg::Db;
 use seqlog::LogSource;
 use serde_json::{Value, json};
@@ -173,6 +173,18 @@ impl Till {
         all
     }
 
+    /// What viewers owe, as an auditor sees it.
+    pub async fn receivables(&self) -> Value {
+        let token = self.keys.mint(Role::Auditor, Uuid::now_v7(), Duration::from_secs(60)).expect("signed");
+        let headers = [("authorization", format!("Bearer {token}"))];
+        self.send(Method::GET, "/v1/finance/receivables", &headers, Vec::new()).await.body["receivables"]
+            .clone()
+    }
+
+    pub async fn count(&self, sql: &'static str) -> i64 {
+        sqlx::query_scalar(self.db.sql(sql)).fetch_one(self.db.pool()).await.expect("a count")
+    }
+
     /// Coins due: credited less taken back.
     pub async fn coins_due(&self) -> i64 {
         let sign = |payment: &Payment| match payment.kind {
@@ -205,6 +217,12 @@ pub fn says(kind: &str, channel_payment_id: &str, recharge_id: &str, amount_mino
 
 pub fn refund(id: &str, of: &str, recharge_id: &str, amount_minor: i64) -> Value {
     let mut body = says("payment_refunded", id, recharge_id, amount_minor);
+    body["refund_of"] = of.into();
+    body
+}
+
+pub fn chargeback(id: &str, of: &str, recharge_id: &str, amount_minor: i64) -> Value {
+    let mut body = says("payment_charged_back", id, recharge_id, amount_minor);
     body["refund_of"] = of.into();
     body
 }

@@ -16,6 +16,9 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 
+/// How often it is looked whether adjusting vouchers are to be posted.
+const ADJUST_EVERY: Duration = Duration::from_millis(250);
+
 /// How often marks are saved.
 const MARKS_EVERY: Duration = Duration::from_secs(1);
 
@@ -83,12 +86,18 @@ pub async fn keep_partitions(
     let mut ownership = ownership;
     let mut ticks = tokio::time::interval(MARKS_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut adjusting = tokio::time::interval(ADJUST_EVERY);
+    adjusting.set_missed_tick_behavior(MissedTickBehavior::Delay);
     while !*shutdown.borrow() {
         tokio::select! {
             biased;
             _ = shutdown.changed() => break,
             () = ownership.changed() => {}
             _ = ticks.tick() => save_marks(&writer).await,
+            _ = adjusting.tick() => {
+                post_adjustments(&writer).await;
+                continue;
+            }
         }
         if let Err(error) = writer.lock().await.follow().await {
             tracing::warn!(%error, "partitions were not taken over or left; tried again in a second");
@@ -101,6 +110,12 @@ pub async fn keep_partitions(
     }
     if let Err(error) = writer.lock().await.appender.release().await {
         tracing::warn!(%error, "the last marks were not saved");
+    }
+}
+
+async fn post_adjustments(writer: &SharedWriter) {
+    if let Err(error) = writer.lock().await.post_adjustments().await {
+        tracing::warn!(%error, "adjusting vouchers were not posted; tried again in a moment");
     }
 }
 

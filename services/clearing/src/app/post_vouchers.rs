@@ -35,7 +35,7 @@ pub type SharedWriter = Arc<Mutex<Writer>>;
 
 /// The appender and what is known about its sources.
 pub struct Writer {
-    db: Db,
+    pub(super) db: Db,
     pub(super) appender: Appender<VouchersTable>,
     /// Up to when each source is posted whole, by partition.
     closed: BTreeMap<(Partition, LogName), DateTime<Utc>>,

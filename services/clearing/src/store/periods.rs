@@ -44,7 +44,6 @@ pub async fn lock_posting_days_in_tx(
 ///
 /// # Errors
 /// The same.
-#[expect(dead_code, reason = "for vouchers by hand; the lock is tested with the periods")]
 pub async fn lock_adjustment_day_in_tx(
     tx: &mut PgConnection,
     db: &Db,

@@ -1,5 +1,6 @@
 //! Clearing against a real database: every row posted once, every voucher zero.
 
+mod adjustments;
 mod close_api;
 mod closing;
 mod database;

@@ -10,7 +10,7 @@ use chrono::{NaiveDate, Utc};
 use contracts::log::AccountingZone;
 use contracts::order::{Order, OrderKind};
 use hotkey::{CounterSettings, Counters, HotCounts, HotError, HotRanks, HotSettings, HotTable};
-use ids::{RoomId, Uuid, ViewerId};
+use ids::{OrderId, RoomId, Uuid, ViewerId};
 use pg::Db;
 use serde::Serialize;
 use std::collections::HashMap;
@@ -151,8 +151,10 @@ impl Ranks {
         Ok(())
     }
 
-    /// Folds committed rows in: what was delivered, less what was refunded.
-    pub async fn fold(&self, rows: &[Order]) {
+    /// Folds committed rows in: what was delivered, less what was refunded. What comes back counts on the day of the
+    /// gift, whenever it comes.
+    pub async fn fold(&self, db: &Db, rows: &[Order]) {
+        let days = self.days_of_refunded(db, rows).await;
         let mut given = GivenByRoom::new();
         for row in rows {
             let coins = row.paid_coins.get().saturating_add(row.promo_coins.get());
@@ -161,7 +163,8 @@ impl Ranks {
                 OrderKind::RefundedDelivered => -coins,
                 OrderKind::Refunding | OrderKind::ReturnedUndelivered => continue,
             };
-            let room = given.entry((row.stamp.day, row.room_id)).or_default();
+            let day = days.get(&row.order_id).copied().unwrap_or(row.stamp.day);
+            let room = given.entry((day, row.room_id)).or_default();
             let score = room.scores.entry(row.viewer_id).or_default();
             *score = score.saturating_add(by);
             if row.kind == OrderKind::Delivered {
@@ -170,6 +173,23 @@ impl Ranks {
         }
         let generation = self.generation.load_full();
         self.add(&generation, given).await;
+    }
+
+    /// Refunds are rare: most batches ask nothing.
+    async fn days_of_refunded(&self, db: &Db, rows: &[Order]) -> HashMap<OrderId, NaiveDate> {
+        let refunded = rows.iter().filter(|row| row.kind == OrderKind::RefundedDelivered);
+        let refunded: Vec<OrderId> = refunded.map(|row| row.order_id).collect();
+        if refunded.is_empty() {
+            return HashMap::new();
+        }
+        match orders::list_days(db, &refunded).await {
+            Ok(days) => days,
+            Err(error) => {
+                tracing::debug!(%error, "ranks do not know the days of refunds; they are counted again");
+                self.is_behind.store(true, Ordering::Relaxed);
+                HashMap::new()
+            }
+        }
     }
 
     async fn add(&self, generation: &str, given: GivenByRoom) {

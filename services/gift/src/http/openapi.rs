@@ -23,5 +23,7 @@ struct Document;
 
 /// What gift serves.
 pub fn openapi() -> utoipa::openapi::OpenApi {
-    Document::openapi()
+    let mut document = Document::openapi();
+    document.merge(super::refund_cases::Api::openapi());
+    document
 }

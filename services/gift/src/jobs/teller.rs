@@ -6,21 +6,22 @@ use crate::app::stage::{RoomEvent, Stage};
 use bytes::Bytes;
 use contracts::order::{Order, OrderKind};
 use ids::RoomId;
+use pg::Db;
 use std::sync::Arc;
 use tokio::sync::{Notify, mpsc};
 
 /// Runs until the keeper is gone.
 pub async fn run(
     mut told: mpsc::Receiver<Vec<Order>>,
-    stage: Arc<Stage>,
-    ranks: Arc<Ranks>,
+    (stage, ranks): (Arc<Stage>, Arc<Ranks>),
     refunds_due: Arc<Notify>,
+    db: Db,
 ) {
     while let Some(orders) = told.recv().await {
         if orders.iter().any(|order| order.kind == OrderKind::Refunding) {
             refunds_due.notify_one();
         }
-        ranks.fold(&orders).await;
+        ranks.fold(&db, &orders).await;
         let event = |order: &Order| Some((order.room_id, RoomEvent::of_order(order)?.to_json()));
         let events: Vec<(RoomId, Bytes)> = orders.iter().filter_map(event).collect();
         if !events.is_empty() {

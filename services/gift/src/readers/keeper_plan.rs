@@ -1,6 +1,6 @@
 //! What a batch of entries comes to, before anything is written.
 
-use super::keeper_rows::{Meaning, came_back, ended, meaning_of, origin_of};
+use super::keeper_rows::{Meaning, came_back, ended, meaning_of};
 use super::on_entries::Keeper;
 use crate::store::orders;
 use crate::store::pending::{NewPending, PendingDebit, WaitKind};
@@ -22,6 +22,8 @@ pub(super) struct Batch {
     pub rows: Vec<Order>,
     pub waits: Vec<NewPending>,
     pub returned: HashSet<OrderId>,
+    /// Refunds of orders that gift knows nothing of: put aside, and no reason to stop.
+    pub strange: Vec<(OrderId, Entry)>,
 }
 
 impl Batch {
@@ -107,10 +109,14 @@ impl Keeper {
                 }
                 Meaning::CameBack(order_id) => {
                     let end = batch.end_of(order_id);
-                    let row = end.and_then(|end| came_back(entry, end, now));
-                    let missing =
-                        || refused(format!("a refund of order {} that never ended", origin_of(entry)));
-                    batch.came_back(entry, row.ok_or_else(missing)?);
+                    match end.and_then(|end| came_back(entry, end, now)) {
+                        Some(row) => batch.came_back(entry, row),
+                        None => {
+                            tracing::error!(%order_id, seq = entry.stamp.seq, "a refund of an order that never ended \
+                                is put aside; reconciliation reports it");
+                            batch.strange.push((order_id, entry.clone()));
+                        }
+                    }
                 }
             }
         }

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use contracts::entry::{Entry, EntryKind, Funds};
 use contracts::log::Stamp;
 use contracts::order::{Order, OrderKind};
-use ids::{OrderId, Uuid};
+use ids::OrderId;
 use money::Coins;
 
 /// What an entry means to the keeper.
@@ -81,9 +81,4 @@ pub(super) fn came_back(entry: &Entry, end: &Order, now: DateTime<Utc>) -> Optio
         promo_coins: coins(entry.available.promo_coins)?,
         ..end.clone()
     })
-}
-
-/// The id of a refund entry's order, for messages.
-pub(super) fn origin_of(entry: &Entry) -> Uuid {
-    entry.origin_id.unwrap_or(Uuid::nil())
 }

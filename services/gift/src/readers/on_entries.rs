@@ -160,7 +160,7 @@ impl Keeper {
         batch: Batch,
     ) -> Result<(), ApplyError> {
         let due = batch.refunds_due();
-        let Batch { rows, waits, returned, .. } = batch;
+        let Batch { rows, waits, returned, strange, .. } = batch;
         let appended: HashSet<Partition> = rows.iter().map(|row| row.stamp.partition).collect();
         let fenced: BTreeSet<Partition> = waits.iter().map(|wait| wait.entry.stamp.partition).collect();
         let fenced = fenced.difference(&appended.into_iter().collect()).copied().collect::<Vec<_>>();
@@ -175,6 +175,7 @@ impl Keeper {
             pending::insert_in_tx(tx, &self.parts.db, &waits).await?;
         }
         refunds::insert_in_tx(tx, &self.parts.db, &due).await?;
+        refunds::put_aside_in_tx(tx, &self.parts.db, &strange).await?;
         let returned: Vec<OrderId> = returned.into_iter().collect();
         refunds::delete_in_tx(tx, &self.parts.db, &returned).await?;
         self.planned.waiting =

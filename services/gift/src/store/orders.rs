@@ -9,6 +9,7 @@ use pg::Db;
 use seqlog::{Insert, LogTable};
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row};
+use std::collections::HashMap;
 
 /// `gift.orders` as a log.
 #[derive(Clone, Copy, Debug, Default)]
@@ -107,7 +108,26 @@ pub async fn list_of_order(db: &Db, order_id: OrderId) -> Result<Vec<Order>, sql
     rows.iter().map(order_of).collect()
 }
 
+const FIND_ALL: &str = "SELECT * FROM {s}.orders WHERE order_id = ANY($1) AND kind IN (1, 2)
+UNION ALL SELECT * FROM {s}.orders WHERE order_id = ANY($1) AND kind IN (3, 4) ORDER BY kind, seq";
+
+/// Every row of some orders: how they ended, then what came back, oldest first.
+pub async fn list_of_orders(db: &Db, order_ids: &[OrderId]) -> Result<Vec<Order>, sqlx::Error> {
+    let ids: Vec<Uuid> = order_ids.iter().map(|id| id.uuid()).collect();
+    let rows = sqlx::query(db.sql(FIND_ALL)).bind(ids).fetch_all(db.pool()).await?;
+    rows.iter().map(order_of).collect()
+}
+
 const ENDED: &str = "SELECT * FROM {s}.orders WHERE order_id = ANY($1) AND kind IN (1, 2)";
+
+const DAYS: &str = "SELECT order_id, day FROM {s}.orders WHERE order_id = ANY($1) AND kind IN (1, 2)";
+
+/// The accounting days on which orders were given.
+pub async fn list_days(db: &Db, order_ids: &[OrderId]) -> Result<HashMap<OrderId, NaiveDate>, sqlx::Error> {
+    let ids: Vec<Uuid> = order_ids.iter().map(|id| id.uuid()).collect();
+    let rows: Vec<(Uuid, NaiveDate)> = sqlx::query_as(db.sql(DAYS)).bind(ids).fetch_all(db.pool()).await?;
+    Ok(rows.into_iter().map(|(order_id, day)| (OrderId::from_uuid(order_id), day)).collect())
+}
 
 /// How orders ended, those that have.
 pub async fn list_ended(
@@ -131,11 +151,16 @@ pub struct RankRow {
     pub gifts: i64,
 }
 
+// What came back counts on the day of the gift, whenever it came: refunds are few, so each looks up its own order.
 const RANKS: &str = "
-SELECT room_id, viewer_id,
-    sum(CASE WHEN kind = 1 THEN paid_coins + promo_coins ELSE -paid_coins - promo_coins END)::bigint AS coins,
-    coalesce(sum(quantity) FILTER (WHERE kind = 1), 0)::bigint AS gifts
-FROM {s}.orders WHERE day = $1 AND kind IN (1, 4)
+SELECT room_id, viewer_id, sum(coins)::bigint AS coins, sum(gifts)::bigint AS gifts FROM (
+    SELECT room_id, viewer_id, paid_coins + promo_coins AS coins, quantity AS gifts
+    FROM {s}.orders WHERE day = $1 AND kind = 1
+    UNION ALL
+    SELECT back.room_id, back.viewer_id, -back.paid_coins - back.promo_coins, 0
+    FROM {s}.orders back JOIN {s}.orders given
+        ON given.order_id = back.order_id AND given.kind IN (1, 2) AND given.day = $1
+    WHERE back.day >= $1 AND back.kind = 4) all_of_day
 GROUP BY room_id, viewer_id ORDER BY room_id, coins DESC, viewer_id LIMIT $2";
 
 /// The ranks of a day, from the rows alone; at most `limit` of them.

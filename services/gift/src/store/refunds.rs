@@ -1,8 +1,9 @@
 //! Refunds owed for orders that were never shown. A row is gone once the coins are back.
 
-use contracts::entry::Outcome;
+use contracts::entry::{Entry, Outcome};
 use ids::{OrderId, Partition, Uuid, ViewerId};
 use pg::Db;
+use sqlx::types::Json;
 use sqlx::{PgConnection, Row};
 
 /// One refund to ask the wallet for.
@@ -38,6 +39,29 @@ pub async fn delete_in_tx(tx: &mut PgConnection, db: &Db, order_ids: &[OrderId])
     }
     let ids: Vec<Uuid> = order_ids.iter().map(|id| id.uuid()).collect();
     sqlx::query(db.sql("DELETE FROM {s}.refunds_due WHERE order_id = ANY($1)")).bind(ids).execute(tx).await?;
+    Ok(())
+}
+
+const PUT_ASIDE: &str = "
+INSERT INTO {s}.strange_refunds (partition, entry_seq, order_id, entry)
+SELECT * FROM unnest($1::smallint[], $2::bigint[], $3::uuid[], $4::jsonb[])";
+
+/// Keeps refunds of orders that gift knows nothing of.
+pub async fn put_aside_in_tx(
+    tx: &mut PgConnection,
+    db: &Db,
+    strange: &[(OrderId, Entry)],
+) -> Result<(), sqlx::Error> {
+    if strange.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(db.sql(PUT_ASIDE))
+        .bind(strange.iter().map(|(_, entry)| entry.stamp.partition.number()).collect::<Vec<_>>())
+        .bind(strange.iter().map(|(_, entry)| entry.stamp.seq).collect::<Vec<_>>())
+        .bind(strange.iter().map(|(order_id, _)| order_id.uuid()).collect::<Vec<_>>())
+        .bind(strange.iter().map(|(_, entry)| Json(entry)).collect::<Vec<_>>())
+        .execute(tx)
+        .await?;
     Ok(())
 }
 

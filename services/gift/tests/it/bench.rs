@@ -1,6 +1,7 @@
 //! A gift service in a runtime of its own, so that it can be killed between any two awaits; the database, the
 //! wallet and the rooms outlive it.
 
+use crate::fake_cashier::FakeCashier;
 use crate::fake_wallet::FakeWallet;
 use crate::store::Rooms;
 use axum::body::Body;
@@ -14,6 +15,7 @@ use contracts::entry::{Entry, Outcome};
 use contracts::lane::Lane;
 use contracts::log::AccountingZone;
 use contracts::order::{Order, OrderKind};
+use contracts::owner::ReturnsRecharges;
 use contracts::wallet::{Act, Command, RefundAmount, Wallet};
 use edge::{Edge, Role, TokenKeys};
 use gift::{Config, Deps, KeeperStatus, OrdersTable, Running, StartError};
@@ -53,6 +55,7 @@ pub struct Bench {
     pub bus: Bus,
     pub wallet: Arc<FakeWallet>,
     pub rooms: Arc<Rooms>,
+    pub cashier: Arc<FakeCashier>,
     pub config: Config,
     pub room: RoomId,
     /// The name of the next node.
@@ -87,6 +90,7 @@ impl Bench {
             wallet: Arc::new(FakeWallet::new(bus.clone())),
             bus,
             rooms: Arc::default(),
+            cashier: Arc::default(),
             config,
             room: RoomId::now(),
             node: "node-1".to_owned(),
@@ -127,6 +131,7 @@ impl Bench {
         let (node, quotas) = (self.node.clone(), Arc::new(guard::Quotas::new(1_024)));
         let entries: Arc<dyn LogSource<Entry>> = self.wallet.clone();
         let wallet: Arc<dyn Wallet> = self.wallet.clone();
+        let recharges: Arc<dyn ReturnsRecharges> = self.cashier.clone();
         async move {
             let pool = pg::connect(&url, PoolSettings::default()).await.expect("the test database");
             let deps = Deps {
@@ -134,6 +139,8 @@ impl Bench {
                 bus,
                 cache,
                 wallet,
+                recharges: Some(recharges),
+                shares: None,
                 entries,
                 reports_elsewhere: None,
                 draw_secret: b"seed".to_vec(),

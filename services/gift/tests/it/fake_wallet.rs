@@ -299,11 +299,15 @@ impl Wallet for FakeWallet {
 
     async fn list_entries(
         &self,
-        _account_id: ViewerId,
-        _before_seq: Option<Seq>,
-        _limit: u16,
+        account_id: ViewerId,
+        before_seq: Option<Seq>,
+        limit: u16,
     ) -> Result<Vec<Entry>, WalletError> {
-        Err(WalletError::Unavailable("gift never lists entries".to_owned()))
+        let state = self.lock();
+        let rows = state.entries.get(&partition_of(account_id.uuid())).into_iter().flatten().rev();
+        let own = rows.filter(|entry| entry.account_id == account_id);
+        let older = own.filter(|entry| before_seq.is_none_or(|before| entry.stamp.seq < before));
+        Ok(older.take(limit.into()).cloned().collect())
     }
 }
 

@@ -15,6 +15,7 @@ mod payouts;
 mod place;
 mod planning;
 mod processes;
+mod refunds;
 mod steering;
 mod traces;
 

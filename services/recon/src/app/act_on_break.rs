@@ -6,7 +6,7 @@
 
 use super::commands::{CommandError, Commands, request_of};
 use super::desk_error::{DeskError, checked_text};
-use super::order_rows::refund_owner;
+use super::order_rows::{refund_owner, resettle_seq};
 use super::sources::Sources;
 use crate::domain::action::{Action, Limits, Subject, proposal_digest};
 use crate::domain::break_state::{BreakState, BreakStep, Hand};
@@ -194,8 +194,14 @@ impl Desk {
                 }
                 Ok(Action::RefundOrder { order_id: *order_id, viewer_id: Some(owner) })
             }
+            Action::Resettle { order_id, order_seq } => {
+                let seq = resettle_seq(&self.sources, found).await?;
+                if order_seq.is_some_and(|said| said != seq) {
+                    return Err(DeskError::OrderDiffers("the break is about another row"));
+                }
+                Ok(Action::Resettle { order_id: *order_id, order_seq: Some(seq) })
+            }
             Action::GrantCoins { .. }
-            | Action::Resettle { .. }
             | Action::AdjustVoucher { .. }
             | Action::WriteOff { .. }
             | Action::Wait { .. } => Ok(action.clone()),

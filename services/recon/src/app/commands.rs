@@ -1,6 +1,6 @@
 //! The owning services' commands, as recon needs them. Whoever composes recon says which there are.
 
-use crate::domain::action::{Action, ActionKind};
+use crate::domain::action::{Action, ActionKind, Agreed};
 use contracts::class::{Classed, ErrorClass};
 use ids::{RequestId, Uuid, derive_id, partition_of};
 use serde_json::Value;
@@ -42,7 +42,12 @@ pub trait Commands: Send + Sync {
     fn offers(&self, kind: ActionKind) -> bool;
 
     /// Does it, or finds that it is done; answers with the owning service's own record of it.
-    async fn run(&self, request_id: RequestId, action: &Action) -> Result<Value, CommandError>;
+    async fn run(
+        &self,
+        request_id: RequestId,
+        action: &Action,
+        agreed: &Agreed,
+    ) -> Result<Value, CommandError>;
 
     /// The owning service's record of it, read again; `None` where it has none.
     async fn find_proof(&self, request_id: RequestId, action: &Action)
@@ -55,7 +60,7 @@ pub fn request_of(approved: Uuid, proposal_id: Uuid, action: &Action) -> Request
     let owner = match action {
         Action::RefundOrder { order_id, .. } => return order_id.refund_request(),
         Action::GrantCoins { viewer_id, .. } => viewer_id.uuid(),
-        Action::Resettle { order_id } => order_id.uuid(),
+        Action::Resettle { order_id, .. } => order_id.uuid(),
         Action::AdjustVoucher { .. } | Action::WriteOff { .. } | Action::Wait { .. } => proposal_id,
     };
     let parts: [&[u8]; 1] = [proposal_id.as_bytes()];

@@ -48,6 +48,23 @@ pub async fn refund_owner(sources: &Sources, found: &BreakView) -> Result<Viewer
     }
 }
 
+/// Which row of `gift.orders` settlement is to make an item of.
+///
+/// # Errors
+/// [`DeskError::OrderDiffers`] where the break's evidence names no such row.
+pub async fn resettle_seq(sources: &Sources, found: &BreakView) -> Result<Seq, DeskError> {
+    let differs = DeskError::OrderDiffers("its row is not there");
+    let Some(seq) = seq_of(found, "before") else { return Err(differs) };
+    let row = find_row(&*sources.orders, found.partition, seq).await?;
+    match row.filter(|row| Some(row.order_id) == found.order_id).map(|row| row.kind) {
+        Some(OrderKind::Delivered | OrderKind::RefundedDelivered) => Ok(seq),
+        Some(OrderKind::Refunding | OrderKind::ReturnedUndelivered) => {
+            Err(DeskError::OrderDiffers("it was not delivered, so it has no item"))
+        }
+        None => Err(differs),
+    }
+}
+
 /// The action by which a rule heals a break; `None` where the rows do not allow it, which a person must look at.
 ///
 /// # Errors
@@ -75,6 +92,13 @@ pub async fn healing_action(
             let coins = funds.paid_coins.get().saturating_add(funds.promo_coins.get());
             let is_whole = coins == found.coins && coins > 0;
             Ok(is_whole.then_some(Action::GrantCoins { viewer_id: entry.account_id, funds }))
+        }
+        (ActionKind::Resettle, BreakKind::MissingItem | BreakKind::MissingReversal, Some(order_id)) => {
+            match resettle_seq(sources, found).await {
+                Ok(order_seq) => Ok(Some(Action::Resettle { order_id, order_seq: Some(order_seq) })),
+                Err(DeskError::OrderDiffers(_)) => Ok(None),
+                Err(error) => Err(error),
+            }
         }
         (_, _, _) => Ok(None),
     }

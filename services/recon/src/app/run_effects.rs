@@ -39,7 +39,7 @@ impl Desk {
                 }
                 Action::Wait { days } => Ok(json!({ "until": now + TimeDelta::days(i64::from(*days)) })),
                 action => {
-                    let asked = self.commands.run(effect.request_id, action);
+                    let asked = self.commands.run(effect.request_id, action, &effect.agreed);
                     let unanswered =
                         |_| Err(CommandError::NoAnswer(format!("nothing within {COMMAND_TIMEOUT:?}")));
                     tokio::time::timeout(COMMAND_TIMEOUT, asked).await.unwrap_or_else(unanswered)

@@ -33,8 +33,13 @@ pub enum Action {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         viewer_id: Option<ViewerId>,
     },
-    /// Settlement settles a delivered order that it has not.
-    Resettle { order_id: OrderId },
+    /// Settlement makes the item of a delivered order, or of its refund, that it has not.
+    Resettle {
+        order_id: OrderId,
+        /// The order's row of `gift.orders`. Recon fills it in from the break.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        order_seq: Option<i64>,
+    },
     /// Clearing posts a balanced voucher.
     AdjustVoucher { lines: Vec<VoucherLine> },
     /// The difference is accepted. `coins` repeats what the break says.
@@ -78,6 +83,17 @@ impl ActionKind {
             ActionKind::WriteOff | ActionKind::Wait => false,
         }
     }
+}
+
+/// Who agreed on an action, and on which break.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Agreed {
+    pub break_id: BreakId,
+    pub kind: BreakKind,
+    pub maker_id: Uuid,
+    /// `None` where a healing rule stands for the checker.
+    pub checker_id: Option<Uuid>,
+    pub reason: String,
 }
 
 /// What people may propose at most.
@@ -139,16 +155,16 @@ impl Action {
                 let fits = (1..=max).contains(&coins);
                 fits.then_some(()).ok_or(ActionRefused::GrantOutOfRange { max })
             }
-            Action::RefundOrder { order_id, .. } | Action::Resettle { order_id } => {
+            Action::RefundOrder { order_id, .. } | Action::Resettle { order_id, .. } => {
                 if subject.order_id != Some(*order_id) {
                     return Err(ActionRefused::OtherOrder);
                 }
                 let (action, kind) = (self.kind(), subject.kind);
                 let fits = match action {
                     // Coins that the order says came back, and the wallet never gave. A refund of an order that
-                    // gift or settlement does not know would stop their readers.
+                    // gift does not know would only be put aside there.
                     ActionKind::RefundOrder => kind == BreakKind::ExtraReturn,
-                    _ => kind == BreakKind::MissingItem,
+                    _ => matches!(kind, BreakKind::MissingItem | BreakKind::MissingReversal),
                 };
                 fits.then_some(()).ok_or(ActionRefused::DoesNotFit { action, kind })
             }
@@ -252,7 +268,20 @@ mod tests {
         assert_eq!(of(BreakKind::ExtraReturn, Some(OrderId::now())), Err(ActionRefused::OtherOrder));
         let kind = BreakKind::MissingOrder;
         let refused = ActionRefused::DoesNotFit { action: ActionKind::RefundOrder, kind };
-        assert_eq!(of(kind, Some(order_id)), Err(refused), "gift would stop at it");
+        assert_eq!(of(kind, Some(order_id)), Err(refused), "gift would put it aside");
+    }
+
+    #[test]
+    fn resettling_fits_only_a_missing_item_of_the_breaks_own_order() {
+        let order_id = OrderId::now();
+        let again = Action::Resettle { order_id, order_seq: None };
+        let of = |kind, order_id| again.check(Subject { kind, coins: 5, order_id }, LIMITS);
+        assert_eq!(of(BreakKind::MissingItem, Some(order_id)), Ok(()));
+        assert_eq!(of(BreakKind::MissingReversal, Some(order_id)), Ok(()));
+        assert_eq!(of(BreakKind::MissingItem, Some(OrderId::now())), Err(ActionRefused::OtherOrder));
+        let kind = BreakKind::ExtraItem;
+        let refused = ActionRefused::DoesNotFit { action: ActionKind::Resettle, kind };
+        assert_eq!(of(kind, Some(order_id)), Err(refused));
     }
 
     #[test]

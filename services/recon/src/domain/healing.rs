@@ -48,11 +48,13 @@ impl Healing {
         for (at, &HealingRule { kind, action }) in self.rules.iter().enumerate() {
             let fits = matches!(
                 (kind, action),
-                // Coins were taken and nobody knows an order: the viewer is made good. A refund would stop gift's
-                // reader, which knows no such order.
+                // Coins were taken and nobody knows an order: the viewer is made good. A refund would only be
+                // put aside by gift, which knows no such order.
                 (BreakKind::MissingOrder, ActionKind::GrantCoins)
                     // The order says that its coins came back, and they did not.
                     | (BreakKind::ExtraReturn, ActionKind::RefundOrder)
+                    // Settlement has passed over an order, and makes its item only where none ever was.
+                    | (BreakKind::MissingItem | BreakKind::MissingReversal, ActionKind::Resettle)
             );
             if !fits {
                 return Err(BadHealing::DoesNotFit { kind, action });

@@ -99,7 +99,7 @@ fn detected(found: &NewBreak, judged: &Judged) -> Step {
     Step { actor: SYSTEM_ACTOR.to_owned(), act: "detected", subject: found.id().to_string(), body }
 }
 
-fn kind_named(name: &str) -> Option<BreakKind> {
+pub(super) fn kind_named(name: &str) -> Option<BreakKind> {
     serde_json::from_value(serde_json::Value::String(name.to_owned())).ok()
 }
 

@@ -1,7 +1,8 @@
 //! Proposals, decided once, and the one effect of each that is approved.
 
+use super::breaks::kind_named;
 use super::desk::Moved;
-use crate::domain::action::Action;
+use crate::domain::action::{Action, Agreed};
 use crate::domain::canonical::{Hash, hex};
 use chrono::{DateTime, Utc};
 use ids::{BreakId, RequestId, Uuid};
@@ -241,6 +242,7 @@ pub struct Effect {
     pub attempts: i32,
     /// The healing rule that approved it, if nobody did.
     pub rule: Option<String>,
+    pub agreed: Agreed,
 }
 
 const INTEND: &str = "
@@ -261,13 +263,15 @@ pub async fn intend_in_tx(
 }
 
 const LIST_EFFECTS: &str = "
-SELECT e.proposal_id, e.break_id, e.request_id, p.parameters, e.attempts, p.rule
-FROM {s}.break_effects e JOIN {s}.proposals p USING (proposal_id)
+SELECT e.proposal_id, e.break_id, e.request_id, p.parameters, e.attempts, p.rule, p.maker_id, p.checker_id, p.reason,
+    b.kind
+FROM {s}.break_effects e JOIN {s}.proposals p USING (proposal_id) JOIN {s}.breaks b ON b.break_id = e.break_id
 WHERE e.outcome = 1 AND e.next_at <= $1 ORDER BY e.next_at LIMIT $2";
 
 const FIND_EFFECT: &str = "
-SELECT e.proposal_id, e.break_id, e.request_id, p.parameters, e.attempts, p.rule
-FROM {s}.break_effects e JOIN {s}.proposals p USING (proposal_id)
+SELECT e.proposal_id, e.break_id, e.request_id, p.parameters, e.attempts, p.rule, p.maker_id, p.checker_id, p.reason,
+    b.kind
+FROM {s}.break_effects e JOIN {s}.proposals p USING (proposal_id) JOIN {s}.breaks b ON b.break_id = e.break_id
 WHERE e.break_id = $1 AND e.outcome = 2 ORDER BY e.ended_at DESC LIMIT 1";
 
 /// Effects to be brought about by now, at most `limit`.
@@ -289,13 +293,21 @@ pub async fn find_done(db: &Db, break_id: BreakId) -> Result<Option<Effect>, sql
 }
 
 fn effect_of_row(row: &sqlx::postgres::PgRow) -> Result<Effect, sqlx::Error> {
+    let break_id = BreakId::from_uuid(row.try_get("break_id")?);
     Ok(Effect {
         proposal_id: row.try_get("proposal_id")?,
-        break_id: BreakId::from_uuid(row.try_get("break_id")?),
+        break_id,
         request_id: RequestId::from_uuid(row.try_get("request_id")?),
         action: action_of(row.try_get("parameters")?)?,
         attempts: row.try_get("attempts")?,
         rule: row.try_get("rule")?,
+        agreed: Agreed {
+            break_id,
+            kind: kind_named(row.try_get("kind")?).ok_or(sqlx::Error::RowNotFound)?,
+            maker_id: row.try_get("maker_id")?,
+            checker_id: row.try_get("checker_id")?,
+            reason: row.try_get("reason")?,
+        },
     })
 }
 

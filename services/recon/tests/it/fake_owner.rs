@@ -2,7 +2,7 @@
 
 use contracts::log::LogName;
 use ids::RequestId;
-use recon::{Action, ActionKind, CommandError, Commands};
+use recon::{Action, ActionKind, Agreed, CommandError, Commands};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -53,10 +53,10 @@ fn record(request_id: RequestId, action: &Action) -> Value {
 #[async_trait::async_trait]
 impl Commands for FakeOwner {
     fn offers(&self, kind: ActionKind) -> bool {
-        matches!(kind, ActionKind::GrantCoins | ActionKind::RefundOrder)
+        matches!(kind, ActionKind::GrantCoins | ActionKind::RefundOrder | ActionKind::Resettle)
     }
 
-    async fn run(&self, request_id: RequestId, action: &Action) -> Result<Value, CommandError> {
+    async fn run(&self, request_id: RequestId, action: &Action, _: &Agreed) -> Result<Value, CommandError> {
         let mut state = self.0.lock().expect("no test panics here");
         state.asked += 1;
         let silent = || CommandError::NoAnswer("it is away".to_owned());

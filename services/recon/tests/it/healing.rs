@@ -1,13 +1,14 @@
 //! Invariant under test: rules heal what they name, once, with proof kept, and never past their caps.
 
-use crate::database::{Bench, coins, debit, noon, order, stamp};
+use crate::database::{Bench, coins, debit, item, noon, order, stamp};
 use crate::desk_api::DeskApi;
 use crate::fake_owner::Mood;
+use contracts::item::ItemKind;
 use contracts::order::OrderKind;
 use edge::Role;
 use ids::OrderId;
 use money::Coins;
-use recon::{Action, Config};
+use recon::{Action, ActionKind, BreakKind, Config, HealingRule};
 
 async fn bench(tune: impl Fn(&mut Config) + Send + Sync + 'static) -> Bench {
     let mut bench = Bench::open().await;
@@ -113,5 +114,27 @@ async fn a_refused_healing_is_left_to_people_and_not_tried_again() {
     bench.close_and_compare(&running, noon() + chrono::TimeDelta::minutes(3)).await;
     bench.until("the other is healed", || async { bench.count(HEALED).await == 1 }).await;
     assert_eq!((bench.owner.asked() - turns, bench.owner.done().len()), (1, 1));
+    running.shutdown().await;
+}
+
+#[tokio::test]
+async fn an_order_without_an_item_is_settled_anew_by_its_own_row() {
+    let bench = bench(|config| {
+        config.healing.rules =
+            vec![HealingRule { kind: BreakKind::MissingItem, action: ActionKind::Resettle }];
+    })
+    .await;
+    let at = stamp(1, noon());
+    let [before, missed] = [OrderId::now(), OrderId::now()];
+    for order_id in [before, missed] {
+        bench.entries.push(debit(&at, order_id, 70));
+        bench.orders.push(order(&at, order_id, OrderKind::Delivered, 70));
+    }
+    bench.items.push(item(&at, before, ItemKind::Settled, 70));
+    let running = bench.start().await;
+    bench.until_applied().await;
+    bench.close_and_compare(&running, noon()).await;
+    bench.until("it is healed", || async { bench.owner.done().len() == 1 }).await;
+    assert_eq!(bench.owner.done(), [Action::Resettle { order_id: missed, order_seq: Some(2) }]);
     running.shutdown().await;
 }

@@ -9,6 +9,7 @@ use crate::domain::split::{Split, reverse, split};
 use crate::store::book::{load_book_in_tx, share_state_in_tx};
 use crate::store::earnings;
 use crate::store::items::{ItemsTable, list_of_orders_in_tx};
+use crate::store::resettlements::put_aside_in_tx;
 use crate::store::statement_lines::insert_late_in_tx;
 use chrono::{DateTime, NaiveDate, Utc};
 use contracts::entry::Funds;
@@ -30,24 +31,60 @@ pub const READER: &str = "settlement.items";
 /// How often marks are saved.
 const MARKS_EVERY: Duration = Duration::from_secs(1);
 
+/// How often it is looked whether items are to be made anew.
+const RESETTLE_EVERY: Duration = Duration::from_millis(200);
+
 /// The effect of orders.
 pub struct SettleOrders {
-    db: Db,
-    appender: Appender<ItemsTable>,
-    currency: String,
-    book: Book,
+    pub(super) db: Db,
+    pub(super) appender: Appender<ItemsTable>,
+    pub(super) currency: String,
+    pub(super) book: Book,
+    /// Partitions whose last COMMIT of items made anew has an unknown outcome.
+    pub(super) unsettled: Vec<Partition>,
     marks_at: Option<Instant>,
+    resettled_at: Option<Instant>,
 }
 
 /// What is settled and reversed of one order so far.
-struct Settled {
+pub(super) struct Settled {
     item: Item,
     reversed: Funds,
 }
 
+impl Settled {
+    pub(super) fn new(item: Item) -> Settled {
+        Settled { item, reversed: Funds::default() }
+    }
+
+    /// Counts a reversal that is there already.
+    pub(super) fn add_reversed(&mut self, item: &Item) -> Result<(), ApplyError> {
+        let now = Funds { paid_coins: item.paid_coins, promo_coins: item.promo_coins };
+        self.reversed = add(self.reversed, now).map_err(|error| cannot(&item.stamp, &error))?;
+        Ok(())
+    }
+}
+
+/// What a row of orders becomes.
+pub(super) enum Made {
+    Item(Box<Item>),
+    Nothing,
+    /// A refund whose order has no item: it waits until the order is settled anew.
+    Aside,
+}
+
 impl SettleOrders {
     pub fn new(db: Db, appender: Appender<ItemsTable>, currency: String) -> SettleOrders {
-        SettleOrders { db, appender, currency, book: Book::default(), marks_at: None }
+        let book = Book::default();
+        SettleOrders {
+            db,
+            appender,
+            currency,
+            book,
+            unsettled: Vec::new(),
+            marks_at: None,
+            resettled_at: None,
+        }
     }
 
     /// Holds what this node is to hold, and nothing else.
@@ -73,47 +110,39 @@ impl SettleOrders {
         let rows = slices.iter().flat_map(|slice| &slice.rows);
         let refunded = rows.filter(|order| order.kind == OrderKind::RefundedDelivered);
         let orders: Vec<Uuid> = refunded.map(|order| order.order_id.uuid()).collect();
-        let mut settled = HashMap::new();
         if orders.is_empty() {
-            return Ok(settled);
+            return Ok(HashMap::new());
         }
-        let (given, back): (Vec<Item>, Vec<Item>) = list_of_orders_in_tx(tx, &self.db, &orders)
-            .await?
-            .into_iter()
-            .partition(|item| item.kind == ItemKind::Settled);
-        for item in given {
-            settled.insert(item.order_id, Settled { item, reversed: Funds::default() });
-        }
-        for item in back {
-            if let Some(of_order) = settled.get_mut(&item.order_id) {
-                let now = Funds { paid_coins: item.paid_coins, promo_coins: item.promo_coins };
-                of_order.reversed =
-                    add(of_order.reversed, now).map_err(|error| cannot(&item.stamp, &error))?;
-            }
-        }
-        Ok(settled)
+        Settled::of_items(&list_of_orders_in_tx(tx, &self.db, &orders).await?)
     }
 
-    fn item_of(
+    /// Settles what an unknown COMMIT left open, before anything new is planned.
+    async fn settle_unknown(&mut self) -> Result<(), sqlx::Error> {
+        if !self.unsettled.is_empty() {
+            self.appender.recover(&self.unsettled).await?;
+            self.unsettled.clear();
+        }
+        Ok(())
+    }
+
+    pub(super) fn item_of(
         &self,
         order: &Order,
         now: DateTime<Utc>,
         settled: &mut HashMap<OrderId, Settled>,
-    ) -> Result<Option<Item>, ApplyError> {
+    ) -> Result<Made, ApplyError> {
         let coins = Funds { paid_coins: order.paid_coins, promo_coins: order.promo_coins };
         match order.kind {
-            OrderKind::Refunding | OrderKind::ReturnedUndelivered => Ok(None),
+            OrderKind::Refunding | OrderKind::ReturnedUndelivered => Ok(Made::Nothing),
             OrderKind::Delivered => {
                 let item = self.settle(order, coins, now)?;
                 // A refund of it may come in the same batch.
-                settled.insert(order.order_id, Settled { item: item.clone(), reversed: Funds::default() });
-                Ok(Some(item))
+                settled.insert(order.order_id, Settled::new(item.clone()));
+                Ok(Made::Item(Box::new(item)))
             }
             OrderKind::RefundedDelivered => {
-                let Some(of_order) = settled.get_mut(&order.order_id) else {
-                    return Err(cannot(&order.stamp, &"the order was never settled"));
-                };
-                self.reverse(order, coins, now, of_order).map(Some)
+                let Some(of_order) = settled.get_mut(&order.order_id) else { return Ok(Made::Aside) };
+                self.reverse(order, coins, now, of_order).map(|item| Made::Item(Box::new(item)))
             }
         }
     }
@@ -210,21 +239,30 @@ impl Handler for SettleOrders {
         let first_open_day = state.sealed_day.succ_opt().unwrap_or(NaiveDate::MAX);
         let mut settled = self.settled_in_tx(tx, slices).await?;
         let clock = Utc::now();
-        let (mut items, mut netted) = (Vec::new(), Earnings::new());
+        let (mut items, mut aside, mut netted) = (Vec::new(), Vec::new(), Earnings::new());
         for slice in slices {
             let head = self.appender.head(slice.partition);
             let Some(now) = head.map(|head| head.now(clock)) else {
                 return Err(ApplyError::Deposed(vec![slice.partition]));
             };
             for order in &slice.rows {
-                if let Some(item) = self.item_of(order, now, &mut settled)? {
-                    add_item(&mut netted, &item, first_open_day)
-                        .map_err(|error| cannot(&order.stamp, &error))?;
-                    items.push(item);
+                match self.item_of(order, now, &mut settled)? {
+                    Made::Item(item) => {
+                        add_item(&mut netted, &item, first_open_day)
+                            .map_err(|error| cannot(&order.stamp, &error))?;
+                        items.push(*item);
+                    }
+                    Made::Nothing => {}
+                    Made::Aside => {
+                        tracing::error!(order_id = %order.order_id, "a refund of an order that was never settled is \
+                            put aside; reconciliation reports it");
+                        aside.push(order.clone());
+                    }
                 }
             }
         }
         self.appender.append(tx, items).await?;
+        put_aside_in_tx(tx, &self.db, &aside).await?;
         // Those that came late count in another statement than their own day's.
         let rows = self.appender.planned().iter().flat_map(|(_, rows)| rows);
         let late = rows.filter(|item| item.stamp.day < first_open_day);
@@ -232,6 +270,10 @@ impl Handler for SettleOrders {
         insert_late_in_tx(tx, &self.db, &late, first_open_day).await?;
         earnings::add_in_tx(tx, &self.db, &netted).await?;
         Ok(())
+    }
+
+    async fn before_apply(&mut self) -> Result<(), sqlx::Error> {
+        self.settle_unknown().await
     }
 
     async fn committed(&mut self) {
@@ -270,7 +312,12 @@ impl Handler for SettleOrders {
     }
 
     async fn turn(&mut self) -> Result<(), ApplyError> {
+        self.settle_unknown().await?;
         self.follow().await?;
+        if self.resettled_at.is_none_or(|at| at.elapsed() >= RESETTLE_EVERY) {
+            self.resettled_at = Some(Instant::now());
+            self.resettle_due().await?;
+        }
         if self.marks_at.is_none_or(|at| at.elapsed() >= MARKS_EVERY) {
             self.marks_at = Some(Instant::now());
             self.appender.save_marks().await?;

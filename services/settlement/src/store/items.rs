@@ -88,6 +88,12 @@ pub(crate) async fn list_of_orders_in_tx(
     rows.iter().map(item_of_row).collect()
 }
 
+/// Every item of some orders, outside a transaction.
+pub(crate) async fn list_of_orders(db: &Db, orders: &[Uuid]) -> Result<Vec<Item>, sqlx::Error> {
+    let rows = sqlx::query(db.sql(OF_ORDERS)).bind(orders).fetch_all(db.pool()).await?;
+    rows.iter().map(item_of_row).collect()
+}
+
 fn item_of_row(row: &PgRow) -> Result<Item, sqlx::Error> {
     let kind: i16 = row.try_get("kind")?;
     let coins = |column: &'static str| {

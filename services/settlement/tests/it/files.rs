@@ -99,7 +99,10 @@ async fn no_payment_order_is_written_before_a_batch_is_submitted_or_without_a_pa
 /// The cells of a column, without its header.
 fn column(sheet: &Range<Data>, name: &str) -> Vec<String> {
     let header = sheet.rows().next().expect("a header");
-    let at = header.iter().position(|cell| matches!(cell, Data::String(text) if text == name)).unwrap_or_else(|| panic!("no {name}"));
+    let at = header
+        .iter()
+        .position(|cell| matches!(cell, Data::String(text) if text == name))
+        .unwrap_or_else(|| panic!("no {name}"));
     sheet.rows().skip(1).map(|row| row[at].to_string()).collect()
 }
 

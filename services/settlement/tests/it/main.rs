@@ -9,6 +9,7 @@ mod money;
 mod orders;
 mod payouts;
 mod readers;
+mod resettling;
 mod roles;
 mod statement_lines;
 mod statements;

@@ -1,0 +1,111 @@
+//! The services that own something, in other processes: any node of theirs answers, because what they are asked for is
+//! kept in their database before it is done.
+
+use crate::calls::{Call, Calls, Optional};
+use crate::config::PeerUrl;
+use crate::declared::OWNERS;
+use contracts::entry::Entry;
+use contracts::item::Item;
+use contracts::owner::{
+    Adjust, Adjusted, Adjusts, AskRechargeRefunds, FindItems, FindRequest, OwnerError, RechargeRefunds,
+    Resettle, Resettled, Resettles, ReturnsRecharges, TellsEntries, TellsShares, paths,
+};
+use guard::deps::DeclareError;
+use ids::{OrderId, RequestId, ViewerId};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// One owning service behind its nodes.
+pub struct RemoteOwner {
+    nodes: Vec<Optional>,
+}
+
+impl RemoteOwner {
+    /// # Errors
+    /// [`DeclareError`]: more nodes than a registry takes.
+    pub fn try_new(calls: &Calls, urls: &[PeerUrl]) -> Result<RemoteOwner, DeclareError> {
+        let nodes = urls.iter().map(|url| calls.optional(&OWNERS, url)).collect::<Result<_, _>>()?;
+        Ok(RemoteOwner { nodes })
+    }
+
+    /// Asks one node after another until one answers. Asking twice is asking once: every command has an id.
+    async fn ask<T: DeserializeOwned>(&self, path: &str, question: &impl Serialize) -> Result<T, OwnerError> {
+        let body = serde_json::to_vec(question).map_err(|error| OwnerError::NoAnswer(error.to_string()))?;
+        let mut reasons = Vec::new();
+        for node in &self.nodes {
+            let reason = match node.send(Call::post(path, body.clone())).await {
+                Ok(reply) if reply.status.is_success() => {
+                    match serde_json::from_slice::<Result<T, OwnerError>>(&reply.body) {
+                        Ok(answer) => return answer,
+                        Err(error) => error.to_string(),
+                    }
+                }
+                Ok(reply) => crate::owner_map::said(&reply),
+                Err(error) => error.to_string(),
+            };
+            reasons.push(format!("{}: {reason}", node.url));
+        }
+        Err(OwnerError::NoAnswer(reasons.join("; ")))
+    }
+}
+
+/// What the wallet's nodes answer is no command's answer: there is an entry, or there is none.
+#[async_trait::async_trait]
+impl TellsEntries for RemoteOwner {
+    async fn entry_of(
+        &self,
+        account_id: ViewerId,
+        request_id: RequestId,
+    ) -> Result<Option<Entry>, OwnerError> {
+        let path = format!("/internal/wallet/accounts/{account_id}/entries/{request_id}");
+        let mut reasons = Vec::new();
+        for node in &self.nodes {
+            let reason = match node.send(Call::get(&path)).await {
+                Ok(reply) if reply.status.is_success() => match serde_json::from_slice(&reply.body) {
+                    Ok(found) => return Ok(found),
+                    Err(error) => error.to_string(),
+                },
+                Ok(reply) => crate::owner_map::said(&reply),
+                Err(error) => error.to_string(),
+            };
+            reasons.push(format!("{}: {reason}", node.url));
+        }
+        Err(OwnerError::NoAnswer(reasons.join("; ")))
+    }
+}
+
+#[async_trait::async_trait]
+impl ReturnsRecharges for RemoteOwner {
+    async fn return_recharges(&self, ask: AskRechargeRefunds) -> Result<RechargeRefunds, OwnerError> {
+        self.ask(paths::RETURN_RECHARGES, &ask).await
+    }
+}
+
+#[async_trait::async_trait]
+impl TellsShares for RemoteOwner {
+    async fn items_of(&self, orders: Vec<OrderId>) -> Result<Vec<Item>, OwnerError> {
+        self.ask(paths::ITEMS, &FindItems { orders }).await
+    }
+}
+
+#[async_trait::async_trait]
+impl Resettles for RemoteOwner {
+    async fn resettle(&self, ask: Resettle) -> Result<Resettled, OwnerError> {
+        self.ask(paths::RESETTLE, &ask).await
+    }
+
+    async fn find_resettled(&self, request_id: RequestId) -> Result<Option<Resettled>, OwnerError> {
+        self.ask(paths::FIND_RESETTLED, &FindRequest { request_id }).await
+    }
+}
+
+#[async_trait::async_trait]
+impl Adjusts for RemoteOwner {
+    async fn adjust(&self, ask: Adjust) -> Result<Adjusted, OwnerError> {
+        self.ask(paths::ADJUST, &ask).await
+    }
+
+    async fn find_adjusted(&self, request_id: RequestId) -> Result<Option<Adjusted>, OwnerError> {
+        self.ask(paths::FIND_ADJUSTED, &FindRequest { request_id }).await
+    }
+}

@@ -1,0 +1,200 @@
+//! Adjusting vouchers: asked for by reconciliation with two people's names, checked, and posted by the one writer of the
+//! partition's vouchers, in one transaction with the answer.
+
+use super::post_vouchers::Writer;
+use crate::store::{account_days, adjustments, periods};
+use chrono::Utc;
+use contracts::digest::body_hash;
+use contracts::log::{LogName, Stamp, minute_of};
+use contracts::owner::{Adjust, Adjusted, Adjusts, OwnerError};
+use contracts::voucher::{Posting, Voucher};
+use ids::{Partition, RequestId, partition_of};
+use money::Micros;
+use pg::Db;
+use seqlog::{AppendError, RolledBack};
+use sqlx::PgConnection;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Lines one adjusting voucher may have.
+const LINES_MAX: usize = 100;
+/// Vouchers that one transaction posts.
+const BATCH_MAX: i64 = 100;
+/// How long a command waits for the partition's writer before its outcome counts as unknown.
+const WAIT_MAX: Duration = Duration::from_millis(1_500);
+/// How often it looks.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// Clearing as other services ask it.
+#[derive(Clone)]
+pub struct Owner {
+    pub(crate) db: Db,
+    /// The accounts of the chart in force.
+    pub(crate) accounts: Arc<BTreeSet<String>>,
+}
+
+fn away(error: impl std::fmt::Display) -> OwnerError {
+    OwnerError::NoAnswer(error.to_string())
+}
+
+fn refused(slug: &str, detail: impl Into<String>) -> OwnerError {
+    OwnerError::Refused { slug: slug.to_owned(), detail: detail.into() }
+}
+
+impl Owner {
+    fn check(&self, ask: &Adjust) -> Result<(), OwnerError> {
+        if ask.maker_id == ask.checker_id {
+            return Err(refused(
+                "maker-is-checker",
+                "an adjustment is proposed by one and approved by another",
+            ));
+        }
+        if ask.reason.trim().is_empty() {
+            return Err(refused("reason-missing", "an adjustment says why"));
+        }
+        if !is_balanced(&ask.lines) {
+            return Err(refused(
+                "voucher-unbalanced",
+                "the lines do not balance, or are too few or too many",
+            ));
+        }
+        match ask.lines.iter().find(|line| !self.accounts.contains(&line.account)) {
+            Some(line) => {
+                Err(refused("no-such-account", format!("the chart has no account {}", line.account)))
+            }
+            None => Ok(()),
+        }
+    }
+
+    async fn post(&self, ask: &Adjust) -> Result<Adjusted, OwnerError> {
+        let hash = body_hash(ask);
+        if adjustments::find(&self.db, ask.request_id).await.map_err(away)?.is_none() {
+            self.check(ask)?;
+            let partition = partition_of(ask.request_id.uuid());
+            match adjustments::insert_if_new(&self.db, ask, (hash, partition)).await {
+                Err(error) if pg::is_constraint(&error) => {
+                    return Err(refused("adjustment-refused", error.to_string()));
+                }
+                inserted => inserted.map_err(away)?,
+            }
+        }
+        let began = tokio::time::Instant::now();
+        loop {
+            match adjustments::find(&self.db, ask.request_id).await.map_err(away)? {
+                Some(known) if known.body_hash != hash => {
+                    return Err(refused("request-reused", "this id came before with another voucher"));
+                }
+                Some(adjustments::Known { posted: Some(posted), .. }) => return Ok(posted),
+                Some(_) | None if began.elapsed() >= WAIT_MAX => {
+                    return Err(away("the partition's writer has not posted it yet"));
+                }
+                Some(_) | None => tokio::time::sleep(LOOK_EVERY).await,
+            }
+        }
+    }
+}
+
+/// One side above zero in each line, and as much on the one as on the other.
+fn is_balanced(lines: &[Posting]) -> bool {
+    let one_sided = |line: &Posting| {
+        (line.debit > Micros::ZERO && line.credit == Micros::ZERO)
+            || (line.debit == Micros::ZERO && line.credit > Micros::ZERO)
+    };
+    let sum: i128 =
+        lines.iter().map(|line| i128::from(line.debit.get()) - i128::from(line.credit.get())).sum();
+    (2..=LINES_MAX).contains(&lines.len()) && lines.iter().all(one_sided) && sum == 0
+}
+
+#[async_trait::async_trait]
+impl Adjusts for Owner {
+    async fn adjust(&self, ask: Adjust) -> Result<Adjusted, OwnerError> {
+        self.post(&ask).await
+    }
+
+    async fn find_adjusted(&self, request_id: RequestId) -> Result<Option<Adjusted>, OwnerError> {
+        let known = adjustments::find(&self.db, request_id).await.map_err(away)?;
+        Ok(known.and_then(|known| known.posted))
+    }
+}
+
+impl Writer {
+    /// Posts what was asked for in the partitions this node writes.
+    ///
+    /// # Errors
+    /// Whatever the database says; called again, it goes on.
+    pub async fn post_adjustments(&mut self) -> Result<(), sqlx::Error> {
+        self.settle().await?;
+        let held: Vec<Partition> = self.appender.partitions().collect();
+        if held.is_empty() || !adjustments::is_any_due(&self.db, &held).await? {
+            return Ok(());
+        }
+        let mut tx = self.db.begin().await?;
+        match self.post_adjustments_in_tx(&mut tx, &held).await {
+            Ok(()) => match tx.commit().await {
+                Ok(()) => {
+                    self.committed();
+                    Ok(())
+                }
+                Err(error) => {
+                    self.rolled_back(&held, RolledBack::Unknown).await;
+                    Err(error)
+                }
+            },
+            Err(error) => {
+                let _ = tx.rollback().await; // A lost connection rolls back by itself.
+                self.rolled_back(&held, RolledBack::Certainly).await;
+                match error {
+                    AppendError::Deposed(lost) => {
+                        self.appender.drop_partitions(&lost);
+                        Ok(())
+                    }
+                    AppendError::Db(error) => Err(error),
+                }
+            }
+        }
+    }
+
+    async fn post_adjustments_in_tx(
+        &mut self,
+        tx: &mut PgConnection,
+        held: &[Partition],
+    ) -> Result<(), AppendError> {
+        let due = adjustments::list_due_in_tx(tx, &self.db, held, BATCH_MAX).await?;
+        let clock = Utc::now();
+        let mut vouchers = Vec::new();
+        for one in &due {
+            let posted_day = periods::lock_adjustment_day_in_tx(tx, &self.db, one.day).await?;
+            let now = self.appender.head(one.partition).map_or(clock, |head| head.now(clock));
+            let stamp = Stamp {
+                partition: one.partition,
+                seq: 0,
+                epoch: 0,
+                decided_at: now,
+                minute: minute_of(now),
+                day: one.day,
+                origin_seq: one.adjustment_no,
+            };
+            vouchers.push(Voucher {
+                stamp,
+                rule: one.rule.clone(),
+                source: LogName::Vouchers,
+                from_seq: one.adjustment_no,
+                to_seq: one.adjustment_no,
+                posted_day,
+                row_count: 1,
+                coins: 0,
+                postings: one.postings.clone(),
+            });
+        }
+        account_days::add_in_tx(tx, &self.db, &vouchers).await?;
+        self.appender.append(tx, vouchers).await?;
+        let rows = self.appender.planned().iter().flat_map(|(_, rows)| rows);
+        let posted = rows.filter_map(|voucher| {
+            let of = due.iter().find(|one| one.adjustment_no == voucher.from_seq)?;
+            Some((of.request_id, voucher.stamp.seq, voucher.posted_day))
+        });
+        let posted: Vec<_> = posted.collect();
+        Ok(adjustments::end_in_tx(tx, &self.db, &posted).await?)
+    }
+}

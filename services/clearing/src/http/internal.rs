@@ -1,0 +1,31 @@
+//! Internal routes: what other services ask of clearing, by their internal token. A refusal is an answer all the same.
+
+use crate::app::adjust::Owner;
+use axum::Router;
+use axum::extract::State;
+use axum::routing::post;
+use contracts::owner::{Adjust, Adjusted, Adjusts, FindRequest, OwnerError, paths};
+use edge::{Internal, Json};
+
+pub(crate) fn router(owner: Owner) -> Router {
+    Router::new()
+        .route(paths::ADJUST, post(adjust))
+        .route(paths::FIND_ADJUSTED, post(find_adjusted))
+        .with_state(owner)
+}
+
+async fn adjust(
+    State(owner): State<Owner>,
+    _peer: Internal,
+    Json(ask): Json<Adjust>,
+) -> Json<Result<Adjusted, OwnerError>> {
+    Json(owner.adjust(ask).await)
+}
+
+async fn find_adjusted(
+    State(owner): State<Owner>,
+    _peer: Internal,
+    Json(FindRequest { request_id }): Json<FindRequest>,
+) -> Json<Result<Option<Adjusted>, OwnerError>> {
+    Json(owner.find_adjusted(request_id).await)
+}
