@@ -36,3 +36,12 @@ export function yuanParts(micros) {
 export function parseMicros(text) {
   return JSON.parse(text.replace(/("\w+_micro"\s*:\s*)(-?\d+)/g, '$1"$2"'));
 }
+
+/** Millionths of a minor unit of an amount in yuan that somebody typed, such as 1,234.5. Exact, or an error. */
+export function microsOfText(text) {
+  const plain = String(text).trim().replaceAll(",", "");
+  if (plain === "") return 0n;
+  const [, whole, decimals = ""] = /^(\d{1,15})(?:\.(\d{1,8}))?$/.exec(plain) ?? [];
+  if (whole === undefined) throw new Error(`"${text}" is no amount in yuan.`);
+  return BigInt(whole) * 100_000_000n + BigInt(decimals.padEnd(8, "0"));
+}

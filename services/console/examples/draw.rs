@@ -5,6 +5,9 @@
 #[path = "../tests/it/cutter.rs"]
 mod cutter;
 #[allow(dead_code, reason = "the tests use all of it, this a part")]
+#[path = "../tests/it/finance_stub.rs"]
+mod finance_stub;
+#[allow(dead_code, reason = "the tests use all of it, this a part")]
 #[path = "../tests/it/sample.rs"]
 mod sample;
 #[allow(dead_code, reason = "the tests use all of it, this a part")]

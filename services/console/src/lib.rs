@@ -1,4 +1,4 @@
-//! The pages: lobby, room, own history, books. Plain web platform, no build step, nothing from elsewhere.
+//! The pages: lobby, room, own history, books, finance's desk. Plain web platform, no build step, nothing from elsewhere.
 //!
 //! Owns what browsers are sent: markup, style, and small scripts that call the public API like any other
 //! client. Must not decide anything about money, and must not reach a service other than through its API; what
@@ -44,7 +44,8 @@ pub fn router(deps: Deps) -> Router {
         .route("/", get(pages::lobby::page))
         .route("/rooms/{room_id}", get(pages::room::page))
         .route("/me", get(pages::me::page))
-        .route("/books", get(pages::books::page));
+        .route("/books", get(pages::books::page))
+        .merge(pages::finance::routes());
     if deps.profile == Profile::Development {
         router = router
             .route("/dev/sign-in", post(sign_in::sign_in))

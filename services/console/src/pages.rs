@@ -2,6 +2,7 @@
 
 pub(crate) mod books;
 pub(crate) mod dialogs;
+pub(crate) mod finance;
 pub(crate) mod frame;
 pub(crate) mod gift_panel;
 pub(crate) mod lobby;

@@ -65,6 +65,7 @@ const PATHS: [(ServiceName, &[&str]); 4] = [
         &[
             "/v1/breaks",
             "/v1/recon/lag",
+            "/v1/finance/break-ages",
             "/v1/finance/breaks",
             "/v1/finance/breaks/{break_id}",
             "/v1/finance/breaks/{break_id}/assignments",

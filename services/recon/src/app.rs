@@ -13,6 +13,7 @@ pub mod day_rows;
 pub mod desk_error;
 pub mod explain;
 pub mod find_agreement;
+pub mod fitting_actions;
 pub mod heal_breaks;
 pub mod import_bill;
 pub mod match_bills;

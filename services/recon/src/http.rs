@@ -1,5 +1,6 @@
 //! The HTTP face: the only place that knows status codes.
 
+mod ageing;
 mod bills;
 mod closing;
 mod desk;
@@ -64,6 +65,7 @@ pub(crate) fn router(api: Api) -> Router {
         .route("/v1/finance/matching-rules/{version}/dry-run", post(rules::try_rules))
         .route("/v1/finance/matching-rules/{version}/approve", post(rules::approve_rules))
         .route("/v1/finance/matching-rules/{version}/reject", post(rules::reject_rules))
+        .route("/v1/finance/break-ages", get(ageing::list_ages))
         .route("/v1/finance/audit", get(trail::list_steps))
         .route("/v1/finance/audit/verification", get(trail::verify))
         .with_state(api)
@@ -78,6 +80,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 #[openapi(paths(
     list_breaks,
     get_lag,
+    ageing::list_ages,
     desk::list_breaks,
     desk::get_break,
     desk::assign,

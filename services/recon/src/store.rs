@@ -1,5 +1,6 @@
 //! The only SQL of this service.
 
+pub mod ageing;
 pub mod audit;
 pub mod bills;
 pub mod breaks;

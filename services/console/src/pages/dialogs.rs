@@ -6,6 +6,16 @@ use maud::{Markup, html};
 /// What a viewer can recharge with one press, in minor units.
 const AMOUNTS_MINOR: [u32; 6] = [600, 3_000, 6_800, 19_800, 32_800, 64_800];
 
+/// Whom development lets anybody be.
+const ROLES: [(&str, &str); 6] = [
+    ("viewer", "Viewer"),
+    ("finance", "Finance"),
+    ("finance-maker", "Maker"),
+    ("finance-checker", "Checker"),
+    ("auditor", "Auditor"),
+    ("sre", "SRE"),
+];
+
 /// Development sign-in.
 pub(crate) fn sign_in() -> Markup {
     html! {
@@ -18,7 +28,7 @@ pub(crate) fn sign_in() -> Markup {
                 }
                 fieldset .segments {
                     legend { "As" }
-                    @for (role, label) in [("viewer", "Viewer"), ("finance", "Finance"), ("sre", "SRE")] {
+                    @for (role, label) in ROLES {
                         label {
                             input type="radio" name="role" value=(role) checked[role == "viewer"];
                             span { (label) }

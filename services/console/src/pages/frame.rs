@@ -58,6 +58,9 @@ impl Frame<'_> {
                         @if who.is_some_and(|claims| claims.role != Role::Viewer) {
                             a href="/books" { "Books" }
                         }
+                        @if super::finance::may_read(self.session) {
+                            a href="/finance" { "Finance" }
+                        }
                     }
                     (self.account())
                 }

@@ -4,6 +4,9 @@
 
 mod browsers;
 mod cutter;
+mod finance_browsers;
+mod finance_markup;
+mod finance_stub;
 mod markup;
 mod sample;
 mod steps;

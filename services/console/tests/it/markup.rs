@@ -34,7 +34,8 @@ fn sign_in(role: &str) -> Request<Body> {
 #[tokio::test]
 async fn every_page_forbids_inline_scripts_and_foreign_sources_and_has_none() {
     let room = format!("/rooms/{}", crate::sample::room_id(0));
-    for path in ["/", "/me", "/books", room.as_str(), "/rooms/nowhere"] {
+    let usual = ["/", "/me", "/books", room.as_str(), "/rooms/nowhere"];
+    for path in usual.into_iter().chain(crate::finance_stub::PAGES) {
         let response = get(path).await;
         let policy = response.headers()[header::CONTENT_SECURITY_POLICY].to_str().expect("text").to_owned();
         assert!(policy.contains("default-src 'none'") && !policy.contains("unsafe"), "{policy}");

@@ -8,7 +8,9 @@ use axum::response::sse::{Event, Sse};
 use axum::routing::{get, post};
 use console::{Deps, Profile};
 use contracts::catalogue::charge_coins;
-use edge::{Edge, Finance, FinanceOrSre, IdempotencyKey, Json, Path, Problem, Query, TokenKeys, Viewer};
+use edge::{
+    Edge, FinanceOrSre, FinanceReader, IdempotencyKey, Json, Path, Problem, Query, TokenKeys, Viewer,
+};
 use futures::{Stream, StreamExt as _, stream};
 use http::StatusCode;
 use ids::{OrderId, RechargeId, SendKey, ViewerId};
@@ -41,9 +43,16 @@ impl Stub {
     }
 }
 
+/// What the stand-in's sessions are signed with.
+pub const SECRET: &[u8] = b"a secret of thirty-two bytes, or more";
+
 /// The pages with the stand-in behind them, as one router.
 pub fn router(profile: Profile) -> Router {
-    let keys = TokenKeys::from_secret(b"a secret of thirty-two bytes, or more").expect("long enough");
+    router_over(profile, crate::finance_stub::routes())
+}
+
+fn router_over(profile: Profile, finance: Router) -> Router {
+    let keys = TokenKeys::from_secret(SECRET).expect("long enough");
     let stub = Stub { world: Arc::default(), effects: broadcast::channel(1_024).0 };
     let api = Router::new()
         .route("/v1/gifts", get(async || Json(json!({ "version": 1, "gifts": sample::gifts() }))))
@@ -56,7 +65,7 @@ pub fn router(profile: Profile) -> Router {
         .route("/v1/recharges", post(ask_recharge))
         .route("/v1/sandbox/payments", post(pay))
         .route("/v1/trial-balance", get(trial_balance))
-        .route("/v1/breaks", get(async |_who: Finance| Json(json!({ "breaks": [], "not_closed_count": 0 }))))
+        .route("/v1/breaks", get(async |_who: FinanceReader| Json(json!({ "breaks": [], "not_closed_count": 0 }))))
         .route("/v1/recon/lag", get(async |_who: FinanceOrSre| {
             let pair = |pair, lag_s| json!({ "pair": pair, "compared_until": "2026-11-21T06:40:00Z", "lag_s": lag_s });
             let reader = |reader, rows| json!({ "reader": reader, "lag_rows": rows, "stopped": [] });
@@ -70,12 +79,20 @@ pub fn router(profile: Profile) -> Router {
         profile,
         zone: contracts::log::AccountingZone::default(),
     };
-    Edge::new(keys).finish(api.merge(console::router(deps)))
+    Edge::new(keys).finish(api.merge(finance).merge(console::router(deps)))
 }
 
 /// Serves the pages on a free port until the test ends. Returns their base URL.
 pub async fn serve() -> String {
-    let router = router(Profile::Development);
+    serve_router(router(Profile::Development)).await
+}
+
+/// The same where no service of finance is.
+pub async fn serve_without_finance() -> String {
+    serve_router(router_over(Profile::Development, Router::new())).await
+}
+
+async fn serve_router(router: Router) -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let base = format!("http://{}", listener.local_addr().expect("bound"));
     tokio::spawn(async move { axum::serve(listener, router).await });
@@ -270,7 +287,7 @@ struct AsOf {
     day: Option<String>,
 }
 
-async fn trial_balance(_who: Finance, Query(as_of): Query<AsOf>) -> Json<Value> {
+async fn trial_balance(_who: FinanceReader, Query(as_of): Query<AsOf>) -> Json<Value> {
     let scale: i64 = if as_of.day.is_some() { 7 } else { 10 };
     let rows = [
         ("1122", "Payment channels receivable", "debit", 9_007_199_254_740_993, 0),

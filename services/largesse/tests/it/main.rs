@@ -10,6 +10,7 @@ mod doctor;
 mod doubling;
 mod evening;
 mod everything;
+mod finance_desk;
 mod nodes;
 mod payouts;
 mod place;

@@ -1,5 +1,6 @@
 //! One break with everything that is known of it, side by side.
 
+use super::fitting_actions::MayPropose;
 use super::order_rows::{find_row, seq_of};
 use super::sources::Sources;
 use crate::store::audit::{self, StepView};
@@ -49,6 +50,9 @@ pub struct BreakDetail {
     pub proposals: Vec<ProposalView>,
     /// Its rows of the trail, newest first.
     pub history: Vec<StepView>,
+    /// What a maker may propose about it; the desk fills it in.
+    #[serde(default)]
+    pub may_propose: MayPropose,
 }
 
 /// Everything about one break; `None` where there is none.
@@ -65,7 +69,8 @@ pub async fn read_break(
     let proposals = proposals::list(db, break_id, SHOWN_MAX).await?;
     let history = audit::list_steps(db, Some(&break_id.to_string()), None, SHOWN_MAX).await?;
     let (before, after) = sides_of(sources, &found).await;
-    Ok(Some(BreakDetail { found, before, after, comments, proposals, history }))
+    let may_propose = MayPropose::default();
+    Ok(Some(BreakDetail { found, before, after, comments, proposals, history, may_propose }))
 }
 
 async fn sides_of(sources: &Sources, found: &BreakView) -> (SideView, SideView) {

@@ -8,9 +8,9 @@ use crate::domain::action::Action;
 use crate::domain::break_kind::BreakKind;
 use crate::domain::break_state::{BreakState, Hand};
 use crate::domain::severity::Severity;
-use crate::store::breaks::{self, BreakView, Filter};
+use crate::store::breaks::{self, BreakView, Closed, Filter};
 use axum::extract::State;
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use edge::{FinanceReader, FinanceWorker, IdempotencyKey, Json, Path, Problem, ProblemDocument, Query, Role};
 use ids::{BreakId, OrderId, Uuid};
 use serde::{Deserialize, Serialize};
@@ -42,6 +42,10 @@ pub(super) struct Wanted {
     order_id: Option<OrderId>,
     /// Only breaks that should be closed by now.
     overdue: Option<bool>,
+    /// Only breaks that are not closed.
+    not_closed: Option<bool>,
+    /// Only breaks found before this instant.
+    detected_before: Option<DateTime<Utc>>,
     /// Only breaks before this `break_no`; the newest where it is missing.
     before: Option<i64>,
     /// At most so many, from 1 to 200; 50 where it is missing.
@@ -82,6 +86,8 @@ pub(super) async fn list_breaks(
         assignee_id: wanted.assignee_id,
         order_id: wanted.order_id,
         due_before: wanted.overdue.unwrap_or_default().then(Utc::now),
+        detected_before: wanted.detected_before,
+        closed: if wanted.not_closed.unwrap_or_default() { Closed::Left } else { Closed::Listed },
     };
     let db = &api.desk.db;
     let breaks = breaks::list(db, wanted.before, &filter, limit).await.map_err(DeskError::Db)?;
@@ -102,8 +108,11 @@ pub(super) async fn get_break(
     _reader: FinanceReader,
     Path(break_id): Path<BreakId>,
 ) -> Result<Json<BreakDetail>, Problem> {
-    let detail = read_break(&api.desk.db, &api.desk.sources, break_id).await.map_err(DeskError::Db)?;
-    Ok(Json(detail.ok_or(DeskError::NoSuchBreak)?))
+    let desk = &api.desk;
+    let detail = read_break(&desk.db, &desk.sources, break_id).await.map_err(DeskError::Db)?;
+    let mut detail = detail.ok_or(DeskError::NoSuchBreak)?;
+    detail.may_propose = desk.may_propose(&detail.found);
+    Ok(Json(detail))
 }
 
 /// What is asked for, by whom, under which key, on which break.

@@ -193,15 +193,39 @@ pub struct Filter {
     pub order_id: Option<OrderId>,
     /// Only those that should be closed by now.
     pub due_before: Option<DateTime<Utc>>,
+    /// Only those found before this instant.
+    pub detected_before: Option<DateTime<Utc>>,
+    pub closed: Closed,
 }
 
-const LIST: &str = select!(
-    "WHERE ($1::bigint IS NULL OR break_no < $1) AND ($2::smallint IS NULL OR state = $2)
+/// Whether closed breaks are listed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Closed {
+    #[default]
+    Listed,
+    Left,
+}
+
+macro_rules! list {
+    ($also:literal) => {
+        concat!(
+            select!(
+                "WHERE ($1::bigint IS NULL OR break_no < $1) AND ($2::smallint IS NULL OR state = $2)
        AND ($4::text IS NULL OR kind = $4) AND ($5::smallint IS NULL OR severity >= $5)
        AND ($6::uuid IS NULL OR assignee_id = $6) AND ($7::uuid IS NULL OR order_id = $7)
        AND ($8::timestamptz IS NULL OR (due_at < $8 AND state <> 7))
-     ORDER BY break_no DESC LIMIT $3"
-);
+       AND ($9::timestamptz IS NULL OR detected_at < $9) "
+            ),
+            $also,
+            " ORDER BY break_no DESC LIMIT $3"
+        )
+    };
+}
+
+const LIST: &str = list!("");
+/// Said in so many words, and not as a parameter: only so does the index of what is not closed serve it, however many
+/// breaks were closed since.
+const LIST_WORK: &str = list!("AND state <> 7");
 
 /// Breaks, newest first.
 ///
@@ -214,7 +238,11 @@ pub async fn list(
     limit: i64,
 ) -> Result<Vec<BreakView>, sqlx::Error> {
     let reading = db.reading();
-    let list = sqlx::query(reading.sql(LIST))
+    let listed = match filter.closed {
+        Closed::Listed => LIST,
+        Closed::Left => LIST_WORK,
+    };
+    let list = sqlx::query(reading.sql(listed))
         .bind(before)
         .bind(filter.state.map(BreakState::code))
         .bind(limit)
@@ -222,7 +250,8 @@ pub async fn list(
         .bind(filter.severity.map(Severity::code))
         .bind(filter.assignee_id)
         .bind(filter.order_id.map(OrderId::uuid))
-        .bind(filter.due_before);
+        .bind(filter.due_before)
+        .bind(filter.detected_before);
     let rows = reading.fetch_all(list).await?;
     rows.iter().map(break_of_row).collect()
 }

@@ -11,6 +11,7 @@ mod desk_api;
 mod fake_log;
 mod fake_owner;
 mod healing;
+mod inbox;
 mod matching;
 mod matching_rules;
 mod minutes;

@@ -65,7 +65,32 @@ pub struct PayeeView {
     pub receivable_minor: i64,
 }
 
+/// Requests, or accounts, that one answer lists at most.
+const PAGE_MAX: i64 = 200;
+
 impl Settlement {
+    /// Requests, newest first, before one of them.
+    ///
+    /// # Errors
+    /// [`PayoutError`].
+    pub(crate) async fn list_requests(
+        &self,
+        before: Option<PayoutRequestId>,
+    ) -> Result<Vec<PayoutRequest>, PayoutError> {
+        Ok(payout_requests::list_requests(&self.db, before, PAGE_MAX).await?)
+    }
+
+    /// Accounts that wait for another person, newest first, before one of them.
+    ///
+    /// # Errors
+    /// [`PayoutError`].
+    pub(crate) async fn list_waiting_accounts(
+        &self,
+        before: Option<PayeeAccountId>,
+    ) -> Result<Vec<PayeeAccount>, PayoutError> {
+        Ok(payee_accounts::list_waiting(&self.db, before, PAGE_MAX).await?)
+    }
+
     /// Takes money out of what is available, once per request id.
     ///
     /// # Errors

@@ -52,6 +52,30 @@ struct Confirmations {
     lines: Vec<Confirmation>,
 }
 
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+struct AccountsQuery {
+    /// Only accounts before this one: the last of the page before.
+    before: Option<PayeeAccountId>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+struct RequestsQuery {
+    /// Only requests before this one: the last of the page before.
+    before: Option<PayoutRequestId>,
+}
+
+#[derive(Clone, Debug, Serialize, ToSchema)]
+struct AccountList {
+    accounts: Vec<PayeeAccount>,
+}
+
+#[derive(Clone, Debug, Serialize, ToSchema)]
+struct RequestList {
+    requests: Vec<PayoutRequest>,
+}
+
 #[derive(Clone, Debug, Serialize, ToSchema)]
 struct BatchList {
     batches: Vec<Batch>,
@@ -60,9 +84,9 @@ struct BatchList {
 pub(super) fn router() -> Router<Arc<Settlement>> {
     Router::new()
         .route("/v1/finance/payees/{payee_id}", get(get_payee))
-        .route("/v1/finance/payee-accounts", post(give_account))
+        .route("/v1/finance/payee-accounts", get(list_accounts).post(give_account))
         .route("/v1/finance/payee-accounts/{account_id}/approve", post(approve_account))
-        .route("/v1/finance/payout-requests", post(request_payout))
+        .route("/v1/finance/payout-requests", get(list_requests).post(request_payout))
         .route("/v1/finance/payout-requests/{request_id}/cancel", post(cancel_request))
         .route("/v1/finance/payout-batches", get(list_batches).post(build_batch))
         .route("/v1/finance/payout-batches/{batch_id}", get(get_batch))
@@ -77,6 +101,8 @@ pub(super) fn router() -> Router<Arc<Settlement>> {
 #[openapi(
     paths(
         get_payee,
+        list_accounts,
+        list_requests,
         give_account,
         approve_account,
         request_payout,
@@ -104,6 +130,8 @@ pub(super) fn router() -> Router<Arc<Settlement>> {
         Batch,
         BatchState,
         BatchList,
+        AccountList,
+        RequestList,
         Line,
         LineState,
         PayoutFile,
@@ -132,6 +160,32 @@ async fn get_payee(
     Query(query): Query<PayeeQuery>,
 ) -> Result<Json<PayeeView>, Problem> {
     Ok(Json(settlement.payee(PayeeKey { class: query.payee, id: payee_id }).await?))
+}
+
+/// Accounts that wait for another person, newest first, at most 200.
+#[utoipa::path(
+    get, path = "/v1/finance/payee-accounts", tag = "settlement", params(AccountsQuery),
+    responses((status = 200, body = AccountList))
+)]
+async fn list_accounts(
+    State(settlement): State<Arc<Settlement>>,
+    _: FinanceReader,
+    Query(query): Query<AccountsQuery>,
+) -> Result<Json<AccountList>, Problem> {
+    Ok(Json(AccountList { accounts: settlement.list_waiting_accounts(query.before).await? }))
+}
+
+/// What payees asked for, newest first, at most 200.
+#[utoipa::path(
+    get, path = "/v1/finance/payout-requests", tag = "settlement", params(RequestsQuery),
+    responses((status = 200, body = RequestList))
+)]
+async fn list_requests(
+    State(settlement): State<Arc<Settlement>>,
+    _: FinanceReader,
+    Query(query): Query<RequestsQuery>,
+) -> Result<Json<RequestList>, Problem> {
+    Ok(Json(RequestList { requests: settlement.list_requests(query.before).await? }))
 }
 
 /// Gives the account that a payee's money goes to; in force once another person has approved it.

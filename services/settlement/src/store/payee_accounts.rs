@@ -32,6 +32,10 @@ VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (account_id) DO NOTHING";
 
 const FIND: &str = "SELECT * FROM {s}.payee_accounts WHERE account_id = $1";
 
+const WAITING: &str = "
+SELECT * FROM {s}.payee_accounts WHERE approved_by IS NULL AND ($1::uuid IS NULL OR account_id < $1)
+ORDER BY account_id DESC LIMIT $2";
+
 const APPROVE: &str = "
 UPDATE {s}.payee_accounts SET approved_by = $2, approved_at = clock_timestamp()
 WHERE account_id = $1 AND approved_by IS NULL AND created_by <> $2";
@@ -64,6 +68,17 @@ pub(crate) async fn find_account(
 ) -> Result<Option<PayeeAccount>, sqlx::Error> {
     let row = sqlx::query(db.sql(FIND)).bind(account_id.uuid()).fetch_optional(db.pool()).await?;
     row.as_ref().map(account_of_row).transpose()
+}
+
+/// Accounts that wait for another person, newest first, before one of them.
+pub(crate) async fn list_waiting(
+    db: &Db,
+    before: Option<PayeeAccountId>,
+    limit: i64,
+) -> Result<Vec<PayeeAccount>, sqlx::Error> {
+    let before = before.map(PayeeAccountId::uuid);
+    let rows = sqlx::query(db.sql(WAITING)).bind(before).bind(limit).fetch_all(db.pool()).await?;
+    rows.iter().map(account_of_row).collect()
 }
 
 /// Approves an account that another person gave; says whether it did.

@@ -40,6 +40,9 @@ impl PayoutRequest {
 
 const FIND: &str = "SELECT * FROM {s}.payout_requests WHERE request_id = $1";
 
+const PAGE: &str = "
+SELECT * FROM {s}.payout_requests WHERE ($1::uuid IS NULL OR request_id < $1) ORDER BY request_id DESC LIMIT $2";
+
 const INSERT: &str = "
 INSERT INTO {s}.payout_requests (request_id, payee_kind, payee_id, amount_minor, requested_by)
 VALUES ($1, $2, $3, $4, $5)";
@@ -68,6 +71,17 @@ pub(crate) async fn find_request_in_tx(
 ) -> Result<Option<PayoutRequest>, sqlx::Error> {
     let row = sqlx::query(db.sql(FIND)).bind(request_id.uuid()).fetch_optional(tx).await?;
     row.as_ref().map(request_of_row).transpose()
+}
+
+/// Requests, newest first, before one of them.
+pub(crate) async fn list_requests(
+    db: &Db,
+    before: Option<PayoutRequestId>,
+    limit: i64,
+) -> Result<Vec<PayoutRequest>, sqlx::Error> {
+    let before = before.map(PayoutRequestId::uuid);
+    let rows = sqlx::query(db.sql(PAGE)).bind(before).bind(limit).fetch_all(db.pool()).await?;
+    rows.iter().map(request_of_row).collect()
 }
 
 /// Stores an open request.

@@ -13,3 +13,4 @@ mod resettling;
 mod roles;
 mod statement_lines;
 mod statements;
+mod waiting;

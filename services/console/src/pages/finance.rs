@@ -1,0 +1,203 @@
+//! `/finance/…`: the desk of finance. Each page is a frame of headings, forms and empty tables with their captions;
+//! its script fills it from the public API, as any other client would. What the API refuses, the page tells.
+
+mod books;
+mod breaks;
+mod control;
+mod payees;
+mod today;
+
+use super::frame::{Frame, Session};
+use crate::Deps;
+use axum::Router;
+use axum::routing::get;
+use edge::{AnyRole, Role};
+use maud::{Markup, html};
+
+/// The pages' addresses.
+pub(crate) fn routes() -> Router<Deps> {
+    Router::new()
+        .route("/finance", get(today::today))
+        .route("/finance/breaks", get(breaks::inbox))
+        .route("/finance/breaks/{break_id}", get(breaks::one))
+        .route("/finance/approvals", get(today::approvals))
+        .route("/finance/suspense", get(today::suspense))
+        .route("/finance/trial-balance", get(books::trial_balance))
+        .route("/finance/journal", get(books::journal))
+        .route("/finance/journal/{voucher_id}", get(books::voucher))
+        .route("/finance/orders/{order_id}", get(books::order))
+        .route("/finance/roll-forward", get(books::roll_forward))
+        .route("/finance/statements", get(payees::statements))
+        .route("/finance/statements/{payee_id}/{day}", get(payees::statement))
+        .route("/finance/payouts", get(payees::payouts))
+        .route("/finance/payouts/{batch_id}", get(payees::batch))
+        .route("/finance/close", get(control::close))
+        .route("/finance/runs", get(control::runs))
+        .route("/finance/runs/{run_id}", get(control::run))
+        .route("/finance/rules", get(control::rules))
+        .route("/finance/audit", get(control::audit))
+}
+
+/// Whether somebody may read finance's pages. What they show is the API's to allow; this spares others empty frames.
+pub(crate) fn may_read(session: &Session) -> bool {
+    session.as_ref().is_ok_and(|AnyRole(claims)| match claims.role {
+        Role::Finance | Role::FinanceMaker | Role::FinanceChecker | Role::Auditor => true,
+        Role::Viewer | Role::Sre | Role::Internal => false,
+    })
+}
+
+/// The pages in the order of a day's work.
+const PAGES: [(&str, &[(&str, &str)]); 4] = [
+    (
+        "Work",
+        &[
+            ("/finance", "Today"),
+            ("/finance/breaks", "Breaks"),
+            ("/finance/approvals", "Approvals"),
+            ("/finance/suspense", "Suspense"),
+        ],
+    ),
+    (
+        "Books",
+        &[
+            ("/finance/trial-balance", "Trial balance"),
+            ("/finance/journal", "Journal"),
+            ("/finance/roll-forward", "Coin liability"),
+        ],
+    ),
+    ("Payees", &[("/finance/statements", "Statements"), ("/finance/payouts", "Payouts")]),
+    (
+        "Control",
+        &[
+            ("/finance/close", "Close"),
+            ("/finance/runs", "Runs"),
+            ("/finance/rules", "Rules"),
+            ("/finance/audit", "Audit"),
+        ],
+    ),
+];
+
+/// What differs from page to page.
+pub(super) struct About<'a> {
+    pub title: &'a str,
+    /// What the page answers, in one sentence.
+    pub lede: &'a str,
+    /// The page's own script.
+    pub script: &'a str,
+    /// The page of [`PAGES`] that this one is, or belongs to.
+    pub under: &'a str,
+}
+
+/// The whole document: the content for whoever may read it, and for others who may.
+pub(super) fn page(deps: &Deps, session: &Session, about: &About<'_>, content: &Markup) -> Markup {
+    let is_reader = may_read(session);
+    let script = if is_reader { about.script } else { "session" };
+    let frame = Frame { title: about.title, script, styles: &["desk"], session, deps };
+    frame.around(html! {
+        div .desk {
+            @if is_reader { (pages(about.under)) }
+            div .desk-page {
+                div .page-head { div { h1 { (about.title) } p .muted { (about.lede) } } }
+                @if is_reader { (content) } @else {
+                    p .empty { "These pages are for finance and auditors. Sign in with such a role to read them." }
+                }
+            }
+        }
+    })
+}
+
+fn pages(current: &str) -> Markup {
+    html! {
+        nav .desk-pages aria-label="Finance" {
+            @for (group, pages) in PAGES {
+                div .desk-group {
+                    p .desk-group-name { (group) }
+                    ul {
+                        @for (path, label) in pages {
+                            li { a href=(path) aria-current=[(*path == current).then_some("page")] { (label) } }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// How a column is set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Set {
+    Text,
+    /// To the right, digits under digits.
+    Number,
+    /// Room for a box to tick.
+    Tick,
+    /// Room for buttons.
+    Decision,
+}
+
+/// A part of a page with a heading and a table that the script fills. Its id names the table; `<id>-state` says what
+/// there is instead of rows: that they are being read, that there are none, that they cannot be read.
+pub(super) fn table_card(id: &str, heading: &str, columns: &[(&str, Set)]) -> Markup {
+    html! {
+        section .card aria-labelledby={ (id) "-title" } #{ (id) "-card" } {
+            h2 #{ (id) "-title" } { (heading) }
+            (table(id, heading, columns))
+        }
+    }
+}
+
+/// The table alone. One with a box to tick or a decision stacks its cells on a phone, so that nothing of a row is out
+/// of sight.
+pub(super) fn table(id: &str, caption: &str, columns: &[(&str, Set)]) -> Markup {
+    let stacks = columns.iter().any(|(_, set)| matches!(set, Set::Tick | Set::Decision));
+    html! {
+        div .scroll tabindex="0" role="region" aria-label=(caption) {
+            table #(id) .stacks[stacks] hidden {
+                caption .visually-hidden { (caption) }
+                thead { tr { @for (label, set) in columns { (heading(label, *set)) } } }
+                tbody {}
+                tfoot {}
+            }
+        }
+        (state(id))
+    }
+}
+
+fn heading(label: &str, set: Set) -> Markup {
+    match set {
+        Set::Text | Set::Decision => html! { th scope="col" { (label) } },
+        Set::Number => html! { th scope="col" .number { (label) } },
+        Set::Tick => html! { th scope="col" .tick { span .visually-hidden { (label) } } },
+    }
+}
+
+/// What there is to say instead of content.
+pub(super) fn state(id: &str) -> Markup {
+    html! { p .state.reading #{ (id) "-state" } role="status" { "Reading…" } }
+}
+
+/// A part of a page whose content the script makes.
+pub(super) fn card(id: &str, heading: &str) -> Markup {
+    html! {
+        section .card aria-labelledby={ (id) "-title" } #{ (id) "-card" } {
+            h2 #{ (id) "-title" } { (heading) }
+            div #(id) {}
+            (state(id))
+        }
+    }
+}
+
+/// The way to older and newer rows.
+pub(super) fn pager() -> Markup {
+    html! {
+        nav .pager aria-label="More rows" {
+            a .quiet.button #first href="" hidden { "First page" }
+            a .quiet.button #next href="" rel="next" hidden { "Next page" }
+        }
+    }
+}
+
+/// A field of a form.
+pub(super) fn field(label: &str, input: &Markup) -> Markup {
+    html! { label .field { span { (label) } (input) } }
+}

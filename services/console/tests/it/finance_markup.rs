@@ -1,0 +1,134 @@
+//! Invariant under test: finance's pages show their frames to whoever may read the books and to nobody else, and a
+//! reader of screens, a keyboard and the pages' own scripts find in them what they look for.
+
+use crate::finance_stub::PAGES;
+use crate::stub;
+use axum::body::{Body, to_bytes};
+use console::Profile;
+use edge::{Role, SessionCookies, TokenKeys};
+use futures::future::poll_fn;
+use http::{HeaderMap, Request, StatusCode, header};
+use ids::Uuid;
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// A page as somebody with a role gets it.
+async fn page_for(role: Role, path: &str) -> String {
+    use tower::Service as _;
+    let keys = TokenKeys::from_secret(stub::SECRET).expect("long enough");
+    let ttl = Duration::from_secs(60);
+    let cookies = SessionCookies::sign_in(&keys, role, Uuid::now_v7(), ttl, &http::uri::Scheme::HTTP);
+    let mut set = HeaderMap::new();
+    cookies.expect("signed").apply(&mut set);
+    let pairs = set.get_all(header::SET_COOKIE).iter().map(|cookie| {
+        let whole = cookie.to_str().expect("text");
+        whole.split(';').next().unwrap_or_default().to_owned()
+    });
+    let cookie = pairs.collect::<Vec<_>>().join("; ");
+    let request = Request::get(path).header(header::COOKIE, cookie).body(Body::empty()).expect("a request");
+    let mut router = stub::router(Profile::Development);
+    poll_fn(|cx| tower::Service::<Request<Body>>::poll_ready(&mut router, cx)).await.expect("ready");
+    let response = router.call(request).await.expect("an answer");
+    assert_eq!(response.status(), StatusCode::OK, "{path}");
+    let body = to_bytes(response.into_body(), 1 << 20).await.expect("a body");
+    String::from_utf8(body.to_vec()).expect("text")
+}
+
+/// What stands between two texts, everywhere in another.
+fn between<'t>(text: &'t str, (from, to): (&str, &str)) -> Vec<&'t str> {
+    let parts = text.split(from).skip(1);
+    parts.map(|part| part.split(to).next().unwrap_or_default()).collect()
+}
+
+#[tokio::test]
+async fn whoever_reads_the_books_gets_the_pages_and_others_are_told_who_does() {
+    for path in PAGES {
+        for role in [Role::Finance, Role::FinanceMaker, Role::FinanceChecker, Role::Auditor] {
+            let page = page_for(role, path).await;
+            assert!(page.contains("-state\""), "{path} has no part for {role:?}");
+            assert!(page.contains("href=\"/finance\""), "{path} does not lead {role:?} to finance");
+        }
+        for role in [Role::Viewer, Role::Sre] {
+            let page = page_for(role, path).await;
+            assert!(page.contains("for finance and auditors"), "{path} does not say who may read it");
+            assert!(!page.contains("-state\""), "{path} shows {role:?} its parts");
+            assert!(page.contains("/assets/session.js\"></script>"), "{path} asks the API for {role:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_table_has_a_caption_and_every_heading_a_scope_and_every_field_a_name() {
+    let mut tables = 0;
+    for path in PAGES {
+        let page = page_for(Role::FinanceMaker, path).await;
+        for table in between(&page, ("<table", "</table>")) {
+            tables += 1;
+            assert!(table.contains("<caption"), "{path} has a table without a caption: {table}");
+            for heading in between(table, ("<th ", ">")) {
+                assert!(heading.contains("scope="), "{path} has a heading without a scope: {heading}");
+            }
+            assert!(!table.contains("<th>"), "{path} has a heading without a scope: {table}");
+        }
+        let form = |name: &str| between(&page, (name, ">")).len();
+        let (fields, labels) = (form("<input ") + form("<select") + form("<textarea"), form("<label"));
+        assert!(fields <= labels, "{path} has {fields} fields and {labels} labels");
+        for forbidden in [" style=", " onclick=", "http://", "https://", "<style", "javascript:"] {
+            assert!(!page.contains(forbidden), "{path} has {forbidden}");
+        }
+        assert_eq!(between(&page, ("<h1>", "</h1>")).len(), 1, "{path} has not one heading");
+        assert_eq!(page.matches("aria-current=\"page\"").count(), 1, "{path} does not say where it is");
+    }
+    assert!(tables > 15, "only {tables} tables were looked at");
+}
+
+/// Scripts that a script reaches, itself among them.
+fn reached(script: &str) -> BTreeSet<String> {
+    let (mut seen, mut next) = (BTreeSet::new(), vec![script.to_owned()]);
+    while let Some(name) = next.pop() {
+        if seen.insert(name.clone()) {
+            next.extend(between(&source(&name), ("from \"./", "\"")).into_iter().map(str::to_owned));
+        }
+    }
+    seen
+}
+
+fn source(script: &str) -> String {
+    let path = format!("{}/assets/{script}", env!("CARGO_MANIFEST_DIR"));
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// Scripts that serve many pages: what they look for may be missing on one.
+const SHARED: [&str; 6] = ["api.js", "session.js", "words.js", "money.js", "desk.js", "shapes.js"];
+
+#[tokio::test]
+async fn what_a_script_looks_for_by_its_id_is_on_its_page() {
+    let mut looked_for = 0;
+    for path in PAGES {
+        let page = page_for(Role::FinanceMaker, path).await;
+        let ids: BTreeSet<&str> = between(&page, (" id=\"", "\"")).into_iter().collect();
+        let script = between(&page, ("<script type=\"module\" src=\"/assets/", "\"")).concat();
+        for script in reached(&script).iter().filter(|script| !SHARED.contains(&script.as_str())) {
+            let source = source(script);
+            let direct = between(&source, ("at(\"", "\"")).into_iter().map(|id| (id, ""));
+            let filled = between(&source, ("fill(\"", "\"")).into_iter().map(|id| (id, "-state"));
+            let shown = between(&source, ("show(\"", "\"")).into_iter().map(|id| (id, "-state"));
+            for (id, ending) in direct.chain(filled).chain(shown) {
+                looked_for += 1;
+                let id = format!("{id}{ending}");
+                assert!(ids.contains(id.as_str()), "{script} looks for #{id}, and {path} has none");
+            }
+        }
+    }
+    assert!(looked_for > 100, "only {looked_for} were looked for");
+}
+
+#[tokio::test]
+async fn a_name_in_an_address_stays_text() {
+    let path = "/finance/breaks?kind=%22%3E%3Cscript%3Ealert(1)%3C/script%3E&who=%22onfocus=alert(1)";
+    let page = page_for(Role::Auditor, path).await;
+    assert!(!page.contains("<script>alert") && !page.contains("\"onfocus"), "{page}");
+    let path = "/finance/journal/%22%3E%3Cscript%3Ealert(1)%3C%2Fscript%3E";
+    let page = page_for(Role::Auditor, path).await;
+    assert!(!page.contains("<script>alert"), "{page}");
+}
