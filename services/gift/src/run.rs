@@ -185,13 +185,12 @@ pub async fn start(deps: Deps) -> Result<Running, StartError> {
     jobs.extend(begin_refunds(&deps, &desk, refunds_due, &stopped));
     let adopting = adopt_orphans(&deps, &identity, &show);
     let orphans = Arc::clone(&adopting.orphans);
-    let (combos, sweeping) = begin_combos(&config, stopped.clone());
-    jobs.extend([tokio::spawn(adopting.run(stopped.clone())), sweeping]);
+    jobs.push(tokio::spawn(adopting.run(stopped.clone())));
     let sender = Sender {
         shelf: Arc::clone(&shelf),
         switches: Arc::clone(&switches),
         wallet: Arc::clone(&deps.wallet),
-        combos,
+        combos: begin_combos(&config, &mut jobs, stopped.clone()),
         identity,
         show: show.clone(),
         stage: Arc::clone(&stage),
@@ -253,10 +252,14 @@ fn router_of(state: &Arc<State>, limits: Arc<Limits>, desk: RefundDesk) -> Route
 }
 
 /// Sweeps the combos that it makes.
-fn begin_combos(config: &Config, stopped: watch::Receiver<bool>) -> (Arc<Combos>, JoinHandle<()>) {
+fn begin_combos(
+    config: &Config,
+    jobs: &mut Vec<JoinHandle<()>>,
+    stopped: watch::Receiver<bool>,
+) -> Arc<Combos> {
     let combos = Arc::new(Combos::new(i64::from(config.combo_gap_ms), config.combo_sessions_max));
-    let sweeping = tokio::spawn(sweep_combos(Arc::clone(&combos), config.combo_gap_ms, stopped));
-    (combos, sweeping)
+    jobs.push(tokio::spawn(sweep_combos(Arc::clone(&combos), config.combo_gap_ms, stopped)));
+    combos
 }
 
 fn routed_reports(deps: &Deps, desk: &Arc<ReportDesk>) -> Arc<RoutedReports> {

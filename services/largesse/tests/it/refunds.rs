@@ -281,7 +281,7 @@ async fn two_people_close_breaks_by_settling_anew_and_by_an_adjusting_voucher() 
     .fetch_one(&house.database.pool().await)
     .await
     .expect("reads");
-    let named = |name: &str| named_id("viewer", name);
+    let named = |name: &str| named_id("finance", name);
     assert_eq!(people, (named("mia"), named("ced"), "we looked".to_owned()));
     let report = house.check().await;
     let control = figure(&report, "promo-coins-in-wallets-equal-2205-02");
