@@ -202,8 +202,13 @@ async fn focused(browser: &WebDriver) -> String {
 }
 
 #[tokio::test]
-async fn the_inbox_is_worked_with_the_keyboard_alone() {
+async fn the_inbox_is_worked_with_the_keyboard_alone_and_every_page_fits_a_phone() {
     let office = Office::open().await;
+    the_inbox_is_worked_with_the_keyboard_alone(&office).await;
+    every_page_of_finance_fits_a_phone_and_none_fails(&office).await;
+}
+
+async fn the_inbox_is_worked_with_the_keyboard_alone(office: &Office) {
     let mut planted = Vec::new();
     for name in ["first", "second", "third"] {
         planted.push(office.plant(name, (5, 2)).await);
@@ -331,9 +336,7 @@ async fn failed_parts(browser: &WebDriver) -> Vec<String> {
     serde_json::from_value(wait_for(browser, "everything read", script).await).expect("texts")
 }
 
-#[tokio::test]
-async fn every_page_of_finance_fits_a_phone_and_none_fails() {
-    let office = Office::open().await;
+async fn every_page_of_finance_fits_a_phone_and_none_fails(office: &Office) {
     let found = office.plant("planted", (70, 2)).await;
     let phone = open_phone(&office.chromium, &[]).await;
     sign_in(&phone, &office.base(), "ada", "auditor").await;

@@ -249,7 +249,8 @@ async fn nothing_matches_falsely(wrongs: &[Wrong]) {
 #[tokio::test]
 async fn nothing_matches_falsely_under_seeded_faults() {
     let mut runner = TestRunner::deterministic();
-    for _ in 0..10 {
+    let cases = if std::env::var_os("LARGESSE_TEST_LONG").is_some() { 40 } else { 3 };
+    for _ in 0..cases {
         let wrongs = wrongs().new_tree(&mut runner).expect("a case").current();
         nothing_matches_falsely(&wrongs).await;
     }
