@@ -31,15 +31,21 @@ impl RemoteOwner {
     /// Asks one node after another until one answers. Asking twice is asking once: every command has an id.
     async fn ask<T: DeserializeOwned>(&self, path: &str, question: &impl Serialize) -> Result<T, OwnerError> {
         let body = serde_json::to_vec(question).map_err(|error| OwnerError::NoAnswer(error.to_string()))?;
+        self.first_answer::<Result<T, OwnerError>>(|| Call::post(path, body.clone())).await?
+    }
+
+    /// What the first node says that says something.
+    async fn first_answer<'a, T: DeserializeOwned>(
+        &self,
+        call: impl Fn() -> Call<'a>,
+    ) -> Result<T, OwnerError> {
         let mut reasons = Vec::new();
         for node in &self.nodes {
-            let reason = match node.send(Call::post(path, body.clone())).await {
-                Ok(reply) if reply.status.is_success() => {
-                    match serde_json::from_slice::<Result<T, OwnerError>>(&reply.body) {
-                        Ok(answer) => return answer,
-                        Err(error) => error.to_string(),
-                    }
-                }
+            let reason = match node.send(call()).await {
+                Ok(reply) if reply.status.is_success() => match serde_json::from_slice(&reply.body) {
+                    Ok(answer) => return Ok(answer),
+                    Err(error) => error.to_string(),
+                },
                 Ok(reply) => crate::owner_map::said(&reply),
                 Err(error) => error.to_string(),
             };
@@ -58,19 +64,7 @@ impl TellsEntries for RemoteOwner {
         request_id: RequestId,
     ) -> Result<Option<Entry>, OwnerError> {
         let path = format!("/internal/wallet/accounts/{account_id}/entries/{request_id}");
-        let mut reasons = Vec::new();
-        for node in &self.nodes {
-            let reason = match node.send(Call::get(&path)).await {
-                Ok(reply) if reply.status.is_success() => match serde_json::from_slice(&reply.body) {
-                    Ok(found) => return Ok(found),
-                    Err(error) => error.to_string(),
-                },
-                Ok(reply) => crate::owner_map::said(&reply),
-                Err(error) => error.to_string(),
-            };
-            reasons.push(format!("{}: {reason}", node.url));
-        }
-        Err(OwnerError::NoAnswer(reasons.join("; ")))
+        self.first_answer(|| Call::get(&path)).await
     }
 }
 

@@ -5,7 +5,6 @@ use contracts::log::Seq;
 use contracts::owner::{Adjust, Adjusted};
 use contracts::voucher::Posting;
 use ids::{Partition, RequestId};
-use money::Micros;
 use pg::Db;
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row};
@@ -138,21 +137,12 @@ fn partition_of(row: &PgRow) -> Result<Partition, sqlx::Error> {
 }
 
 fn due_of_row(row: &PgRow) -> Result<Due, sqlx::Error> {
-    let accounts: Vec<String> = row.try_get("accounts")?;
-    let debits: Vec<i64> = row.try_get("debits")?;
-    let credits: Vec<i64> = row.try_get("credits")?;
-    let sides = debits.into_iter().zip(credits);
-    let postings = accounts.into_iter().zip(sides).map(|(account, (debit, credit))| Posting {
-        account,
-        debit: Micros::new(debit),
-        credit: Micros::new(credit),
-    });
     Ok(Due {
         request_id: RequestId::from_uuid(row.try_get("request_id")?),
         adjustment_no: row.try_get("adjustment_no")?,
         partition: partition_of(row)?,
         rule: row.try_get("rule")?,
         day: row.try_get("day")?,
-        postings: postings.collect(),
+        postings: super::vouchers::postings_of_row(row)?,
     })
 }

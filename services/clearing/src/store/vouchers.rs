@@ -83,18 +83,23 @@ impl LogTable for VouchersTable {
     }
 }
 
-pub(super) fn voucher_of_row(row: &PgRow) -> Result<Voucher, sqlx::Error> {
-    let partition = Partition::try_from(row.try_get::<i16, _>("partition")?).map_err(decode)?;
-    let source: LogName = row.try_get::<String, _>("source")?.parse().map_err(decode)?;
+/// The postings of a row that keeps them as arrays.
+pub(super) fn postings_of_row(row: &PgRow) -> Result<Vec<Posting>, sqlx::Error> {
     let accounts: Vec<String> = row.try_get("accounts")?;
     let debits: Vec<i64> = row.try_get("debits")?;
     let credits: Vec<i64> = row.try_get("credits")?;
     let sides = debits.into_iter().zip(credits);
-    let postings = accounts.into_iter().zip(sides).map(|(account, (debit, credit))| Posting {
+    let posting = |(account, (debit, credit))| Posting {
         account,
         debit: Micros::new(debit),
         credit: Micros::new(credit),
-    });
+    };
+    Ok(accounts.into_iter().zip(sides).map(posting).collect())
+}
+
+pub(super) fn voucher_of_row(row: &PgRow) -> Result<Voucher, sqlx::Error> {
+    let partition = Partition::try_from(row.try_get::<i16, _>("partition")?).map_err(decode)?;
+    let source: LogName = row.try_get::<String, _>("source")?.parse().map_err(decode)?;
     Ok(Voucher {
         stamp: Stamp {
             partition,
@@ -112,7 +117,7 @@ pub(super) fn voucher_of_row(row: &PgRow) -> Result<Voucher, sqlx::Error> {
         posted_day: row.try_get("posted_day")?,
         row_count: row.try_get("row_count")?,
         coins: row.try_get("coins")?,
-        postings: postings.collect(),
+        postings: postings_of_row(row)?,
     })
 }
 
