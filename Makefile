@@ -9,7 +9,8 @@ SHELL := /bin/bash
 export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin
 
 LARGESSE := cargo run --quiet --release -p largesse --bin largesse --
-WITH_SERVERS := target/debug/testkit run --no-fsync --with postgres,redis,rabbitmq --
+# The tests' files lie in memory where there is room.
+WITH_SERVERS := TMPDIR=$$(scripts/tests-folder.sh) target/debug/testkit run --no-fsync --with postgres,redis,rabbitmq --
 
 help: ## what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 12

@@ -80,7 +80,7 @@ test)
         'postgresql:/usr/lib/postgresql/*/bin/initdb' \
         redis-server:/usr/bin/redis-server \
         rabbitmq-server:/usr/lib/rabbitmq/bin/rabbitmq-server \
-        chromium:/usr/bin/chromium \
+        chromium-headless-shell:/usr/bin/chromium-headless-shell \
         chromium-driver:/usr/bin/chromedriver \
         'libfaketime:/usr/lib/*/faketime/libfaketimeMT.so.1' \
         hledger:/usr/bin/hledger \

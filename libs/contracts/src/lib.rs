@@ -15,6 +15,7 @@ pub mod order;
 pub mod owner;
 pub mod payment;
 pub mod payout;
+pub mod sheet;
 pub mod show;
 pub mod topology;
 pub mod voucher;

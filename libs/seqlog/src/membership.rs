@@ -206,16 +206,20 @@ impl Drop for Membership {
 /// Takes the node's row. Where a lease of the same name still runs, waits to see whether anybody renews it.
 async fn wait_for_the_name(db: &Db, me: &Me, look_every: Duration) -> Result<(), JoinError> {
     let failed = |source| JoinError::Db { log: me.log, source };
-    let mut first_seen = None;
+    let mut seen = None;
+    let mut renewals = 0;
     while !nodes::try_join(db, me).await.map_err(failed)? {
         let lease_ms = nodes::find_lease_ms(db, me).await.map_err(failed)?;
-        if first_seen.is_none() && lease_ms.is_some() {
+        if seen.is_none() && lease_ms.is_some() {
             tracing::info!(log = me.log, node = me.node, "a lease of this name runs; waiting for its end");
-            first_seen = lease_ms;
+        } else if lease_ms > seen {
+            renewals += 1;
         }
-        if lease_ms > first_seen {
+        // One renewal may have been on its way when its process died.
+        if renewals == 2 {
             return Err(JoinError::NameTaken { log: me.log, node: me.node.clone() });
         }
+        seen = lease_ms;
         tokio::time::sleep(look_every / 2).await;
     }
     Ok(())

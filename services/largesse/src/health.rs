@@ -79,7 +79,11 @@ pub fn watch_database(
                 Err(error) => Some(error),
             };
             if let Some(error) = error {
-                let stuck = matches!(error, CallError::Failed(sqlx::Error::PoolTimedOut));
+                let waited_in_vain = matches!(
+                    error,
+                    CallError::Failed(sqlx::Error::PoolTimedOut) | CallError::TimedOut { .. }
+                );
+                let stuck = none_free == NoneFree::Stuck && waited_in_vain;
                 failures += if stuck { WATCH_FAILURES_MAX / STUCK_MAX } else { 1 };
                 tracing::warn!(%error, failures, "the database does not answer");
                 if failures >= WATCH_FAILURES_MAX {

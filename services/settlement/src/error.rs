@@ -1,11 +1,12 @@
 //! Why settlement has no answer, or a refusal. Each error knows its class and its stable slug.
 
 use crate::domain::contract::TermsError;
-use crate::domain::contract_file::Faults;
+
 use crate::domain::payee_money::MoveError;
 use crate::domain::payout::{BatchState, LineState};
 use chrono::NaiveDate;
 use contracts::class::{Classed, ErrorClass};
+use contracts::sheet::Faults;
 use money::MoneyError;
 
 /// Why a contract did not come, or is not in force.

@@ -136,3 +136,16 @@ async fn two_live_nodes_of_one_name_are_refused_and_a_dead_one_may_come_back_soo
     println!("back after {:?}", began.elapsed());
     assert_eq!(again.ownership().share().claimed, GroupSet::ALL, "and has everything at once");
 }
+
+#[tokio::test]
+async fn a_renewal_that_was_on_its_way_when_its_process_died_keeps_nobody_out() {
+    let bench = Bench::open().await;
+    drop(join(&bench, "ann").await);
+    let arriving = async {
+        tokio::time::sleep(LEASE / 6).await;
+        let renew = "UPDATE {s}.log_nodes SET leased_until = leased_until + interval '50 ms'";
+        sqlx::query(bench.notes_db.sql(renew)).execute(bench.notes_db.pool()).await.expect("it arrives");
+    };
+    let (ann, ()) = tokio::join!(join(&bench, "ann"), arriving);
+    assert_eq!(ann.ownership().share().claimed, GroupSet::ALL, "it is back");
+}

@@ -3,6 +3,7 @@
 use crate::cutter::{Cutter, Loses};
 use std::time::{Duration, Instant};
 use testkit::Chromium;
+use thirtyfour::ChromeCapabilities;
 use thirtyfour::prelude::*;
 
 /// How long a page may take to show what it should.
@@ -10,13 +11,19 @@ const SHOWN_WITHIN: Duration = Duration::from_secs(20);
 
 /// A browser of its own: own profile, own cookies.
 pub async fn open_browser(chromium: &Chromium, more: &[&str]) -> WebDriver {
+    let mut capabilities = capabilities(chromium, more);
+    capabilities.add_arg("--window-size=1280,880").expect("an argument");
+    WebDriver::new(chromium.url(), capabilities).await.expect("a browser opens")
+}
+
+fn capabilities(chromium: &Chromium, more: &[&str]) -> ChromeCapabilities {
     let mut capabilities = DesiredCapabilities::chrome();
-    let usual = ["--window-size=1280,880"];
-    let own = chromium.arguments();
-    for argument in own.iter().map(String::as_str).chain(usual).chain(more.iter().copied()) {
+    capabilities.set("browserName", "chrome-headless-shell").expect("a name");
+    capabilities.set_binary(chromium.browser()).expect("a program");
+    for argument in chromium.arguments().iter().map(String::as_str).chain(more.iter().copied()) {
         capabilities.add_arg(argument).expect("an argument");
     }
-    WebDriver::new(chromium.url(), capabilities).await.expect("a browser opens")
+    capabilities
 }
 
 /// The width of a phone, in CSS pixels.
@@ -24,10 +31,7 @@ pub const PHONE_WIDTH: u64 = 390;
 
 /// The same on a phone.
 pub async fn open_phone(chromium: &Chromium, more: &[&str]) -> WebDriver {
-    let mut capabilities = DesiredCapabilities::chrome();
-    for argument in chromium.arguments().iter().map(String::as_str).chain(more.iter().copied()) {
-        capabilities.add_arg(argument).expect("an argument");
-    }
+    let mut capabilities = capabilities(chromium, more);
     let screen =
         serde_json::json!({ "deviceMetrics": { "width": PHONE_WIDTH, "height": 844, "pixelRatio": 2 } });
     capabilities.add_experimental_option("mobileEmulation", screen).expect("an option");

@@ -6,13 +6,14 @@ use super::refund_case_error::RefundCaseError;
 use crate::domain::refund_case::{
     CaseKind, NewCase, NewLine, NotRefundable, Period, REASON_LEN_MAX, line_of,
 };
-use crate::domain::refund_file::{Fault, Faults, read_refunds};
+use crate::domain::refund_file::read_refunds;
 use crate::store::refund_cases::{self, CaseView};
 use crate::store::{orders, pending, refund_lines};
 use chrono::{DateTime, Utc};
 use contracts::digest::body_hash;
 use contracts::order::Order;
 use contracts::owner::{ReturnsRecharges, TellsShares};
+use contracts::sheet::{Fault, Faults};
 use contracts::wallet::Wallet;
 use ids::{OrderId, Uuid, ViewerId};
 use money::Coins;

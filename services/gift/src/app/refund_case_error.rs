@@ -1,8 +1,9 @@
 //! Why a refund case was not made, decided or found.
 
 use crate::domain::refund_case::{CaseState, NotRefundable, REASON_LEN_MAX};
-use crate::domain::refund_file::Faults;
+
 use contracts::class::{Classed, ErrorClass};
+use contracts::sheet::Faults;
 use contracts::wallet::WalletError;
 
 /// Why not.

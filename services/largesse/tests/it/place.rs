@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The longest any single command of these tests may take.
 pub const COMMAND_LIMIT: Duration = Duration::from_secs(240);
@@ -43,7 +43,24 @@ impl Place {
     pub async fn run(&self, words: &[&str], env: &[(&str, &str)]) -> Ended {
         self.start(words, env).finish(COMMAND_LIMIT).await.expect("the command ends")
     }
+
+    /// Proves the books of a database as soon as readers have caught up; what the check says.
+    pub async fn closed_books(&self, database_url: &str) -> Value {
+        let began = Instant::now();
+        loop {
+            let ended = self.run(&["check", "--database", database_url, "--json"], &[]).await;
+            let report: Value = serde_json::from_str(&ended.stdout).expect("JSON");
+            if report["passed"] == true {
+                return report;
+            }
+            assert!(began.elapsed() < CLOSED_WITHIN, "{report:#}");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
 }
+
+/// How long readers may take until the books close.
+const CLOSED_WITHIN: Duration = Duration::from_secs(60);
 
 /// How many gifts a sender sends on average.
 const GIFTS_PER_SENDER: usize = 8;

@@ -4,9 +4,9 @@
 
 use crate::domain::contract::{Promo, Terms, TermsError};
 use chrono::NaiveDate;
+use contracts::sheet::{Fault, Faults, Layout};
 use ids::StreamerId;
 use money::Ppm;
-use std::collections::BTreeSet;
 use std::str::FromStr;
 
 /// The columns, in the order they are written. Read in any order.
@@ -21,9 +21,6 @@ pub const COLUMNS: [&str; 8] = [
     "promo",
 ];
 
-/// Faults that one refusal names at most.
-pub const FAULTS_MAX: usize = 20;
-
 /// One contract of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ContractLine {
@@ -34,104 +31,19 @@ pub struct ContractLine {
     pub terms: Terms,
 }
 
-/// What is wrong, and where.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fault {
-    pub line: i32,
-    /// The column; empty where it is the line or the file.
-    pub field: &'static str,
-    pub reason: String,
-}
-
-/// Why a file was refused, whole.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Faults(pub Vec<Fault>);
-
-impl std::error::Error for Faults {}
-
-impl std::fmt::Display for Faults {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        for (at, Fault { line, field, reason }) in self.0.iter().take(FAULTS_MAX).enumerate() {
-            let and = if at > 0 { "; " } else { "" };
-            match *field {
-                "" => write!(f, "{and}line {line}: {reason}")?,
-                field => write!(f, "{and}line {line}, {field}: {reason}")?,
-            }
-        }
-        match self.0.len().saturating_sub(FAULTS_MAX) {
-            0 => Ok(()),
-            more => write!(f, "; and {more} more"),
-        }
-    }
-}
-
 /// Reads a file. Lines that are right in themselves may still contradict each other or what is in force.
 ///
 /// # Errors
 /// [`Faults`]: every line that cannot be read, or cannot be agreed to.
 pub fn read_contracts(text: &str, lines_max: usize) -> Result<Vec<ContractLine>, Faults> {
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text); // What spreadsheets put before UTF-8.
-    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(text.as_bytes());
-    let places = places_of(&mut reader).map_err(|fault| Faults(vec![fault]))?;
-    let (mut lines, mut faults) = (Vec::new(), Faults::default());
-    for record in reader.records() {
-        let record = match record {
-            Ok(record) => record,
-            Err(error) => {
-                let line = line_of(error.position());
-                faults.0.push(Fault {
-                    line,
-                    field: "",
-                    reason: "it has another number of fields".to_owned(),
-                });
-                continue;
-            }
-        };
-        if lines.len() == lines_max {
-            let reason = format!("a file has at most {lines_max} contracts");
-            faults.0.push(Fault { line: line_of(record.position()), field: "", reason });
-            break;
-        }
-        match line_of_record(&record, &places) {
-            Ok(line) => lines.push(line),
-            Err(more) => faults.0.extend(more),
-        }
-    }
-    if lines.is_empty() && faults.0.is_empty() {
-        faults.0.push(Fault { line: 1, field: "", reason: "the file has no contract".to_owned() });
-    }
-    if faults.0.is_empty() { Ok(lines) } else { Err(faults) }
+    Layout { columns: COLUMNS, lines_max, line_is: "contract" }.read(text, read_line)
 }
 
-/// Where each of [`COLUMNS`] stands.
-fn places_of(reader: &mut csv::Reader<&[u8]>) -> Result<[usize; COLUMNS.len()], Fault> {
-    let fault = |field, reason: String| Fault { line: 1, field, reason };
-    let header = reader.headers().map_err(|_| fault("", "the header is no text in UTF-8".to_owned()))?;
-    if let Some(unknown) = header.iter().find(|name| !COLUMNS.contains(name)) {
-        return Err(fault("", format!("there is no column {unknown:?}; there are {}", COLUMNS.join(", "))));
-    }
-    let distinct: BTreeSet<&str> = header.iter().collect();
-    if distinct.len() < header.len() {
-        return Err(fault("", "a column is there twice".to_owned()));
-    }
-    let mut places = [0; COLUMNS.len()];
-    for (place, column) in places.iter_mut().zip(COLUMNS) {
-        let found = header.iter().position(|name| name == column);
-        *place = found.ok_or_else(|| fault(column, "the column is missing".to_owned()))?;
-    }
-    Ok(places)
-}
-
-fn line_of(position: Option<&csv::Position>) -> i32 {
-    position.and_then(|position| i32::try_from(position.line()).ok()).unwrap_or(i32::MAX)
-}
-
-fn line_of_record(record: &csv::StringRecord, places: &[usize]) -> Result<ContractLine, Vec<Fault>> {
-    let line = line_of(record.position());
+fn read_line(line: i32, texts: [&str; COLUMNS.len()]) -> Result<ContractLine, Vec<Fault>> {
     let mut faults = Vec::new();
-    let text = |column: usize| places.get(column).and_then(|place| record.get(*place)).unwrap_or_default();
-    let mut fault = |column: usize, reason: String| {
-        faults.push(Fault { line, field: COLUMNS.get(column).copied().unwrap_or_default(), reason });
+    let text = |column: usize| texts.get(column).copied().unwrap_or_default();
+    let mut fault = |at: usize, reason: String| {
+        faults.push(Fault { line, column: COLUMNS.get(at).copied().unwrap_or_default(), reason });
     };
     let streamer_id = parse::<StreamerId>(text(0), "an id").map_err(|reason| fault(0, reason)).ok();
     let valid_from = parse(text(1), "a day like 2026-01-31").map_err(|reason| fault(1, reason)).ok();
@@ -164,7 +76,7 @@ fn line_of_record(record: &csv::StringRecord, places: &[usize]) -> Result<Contra
     let terms = Terms { agency_id, streamer_ppm, agency_ppm, platform_ppm, tax_ppm, promo };
     match terms.check() {
         Ok(()) => Ok(ContractLine { line, streamer_id, valid_from, terms }),
-        Err(error) => Err(vec![Fault { line, field: field_of(error), reason: error.to_string() }]),
+        Err(error) => Err(vec![Fault { line, column: column_of(error), reason: error.to_string() }]),
     }
 }
 
@@ -172,7 +84,7 @@ fn parse<T: FromStr>(text: &str, what: &str) -> Result<T, String> {
     text.parse().map_err(|_| format!("{text:?} is not {what}"))
 }
 
-const fn field_of(error: TermsError) -> &'static str {
+const fn column_of(error: TermsError) -> &'static str {
     match error {
         TermsError::SharesNotWhole => "streamer_ppm",
         TermsError::AgencyMissing => "agency_id",
@@ -219,7 +131,7 @@ mod tests {
         let bad =
             format!("x,yesterday,y,1.5,-1,1000001,60000,maybe\n{ANN},2026-01-31,,500000,1,500000,0,shared");
         let faults = read_contracts(&file(&format!("{good}\n{bad}")), 10).expect_err("two lines are wrong");
-        let places: Vec<_> = faults.0.iter().map(|fault| (fault.line, fault.field)).collect();
+        let places: Vec<_> = faults.0.iter().map(|fault| (fault.line, fault.column)).collect();
         let wrong =
             ["streamer_id", "valid_from", "agency_id", "streamer_ppm", "agency_ppm", "platform_ppm", "promo"];
         let mut expected: Vec<_> = wrong.map(|field| (3, field)).to_vec();

@@ -2,8 +2,9 @@
 //! begins today at the earliest, every other one in the future and after all that are known.
 
 use crate::domain::contract::{Contract, DEFAULT_STREAMER, Terms};
-use crate::domain::contract_file::{ContractLine, Fault, Faults};
+use crate::domain::contract_file::ContractLine;
 use chrono::NaiveDate;
+use contracts::sheet::{Fault, Faults};
 use ids::StreamerId;
 use std::collections::BTreeMap;
 
@@ -66,7 +67,7 @@ fn check(
     is_twice: bool,
     today: NaiveDate,
 ) -> Result<Is, Fault> {
-    let fault = |field, reason: String| Fault { line: line.line, field, reason };
+    let fault = |column, reason: String| Fault { line: line.line, column, reason };
     if line.streamer_id == DEFAULT_STREAMER {
         return Err(fault("streamer_id", "the default contract is a setting".to_owned()));
     }
@@ -119,7 +120,8 @@ mod tests {
         let both = plan(vec![line(2, 1, 10, 1), line(3, 1, 11, 2)]).expect("the first, and a later one");
         assert_eq!(both.new.len(), 2);
         let faults = plan(vec![line(2, 1, 9, 1), line(3, 2, 10, 1), line(4, 2, 10, 2), line(5, 0, 20, 1)]);
-        let told: Vec<_> = faults.expect_err("three are wrong").0.iter().map(|f| (f.line, f.field)).collect();
+        let told: Vec<_> =
+            faults.expect_err("three are wrong").0.iter().map(|f| (f.line, f.column)).collect();
         assert_eq!(told, [(2, "valid_from"), (4, "valid_from"), (5, "streamer_id")]);
         let waiting = [line(2, 1, 20, 1)];
         let after = |from, share| plan_import(vec![line(2, 1, from, share)], &[], &waiting, day(10));

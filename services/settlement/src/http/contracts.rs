@@ -161,7 +161,7 @@ async fn list_imports(
     request_body(content = String, content_type = "text/csv"),
     responses(
         (status = 201, body = Imported), (status = 409, description = "contracts-changed"),
-        (status = 422, description = "contracts-refused: names line and field of all that is wrong"),
+        (status = 422, description = "contracts-refused: names line and column of all that is wrong"),
     )
 )]
 async fn import_contracts(
