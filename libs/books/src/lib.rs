@@ -6,6 +6,7 @@
 //! Uses one connection, one statement at a time. Changes nothing, and believes no service's code.
 
 mod agreement;
+mod approved;
 mod catch_up;
 mod closings;
 mod elsewhere;
@@ -104,6 +105,7 @@ async fn prove(snapshot: &mut Snapshot) -> Result<Vec<Invariant>, sqlx::Error> {
     lines.extend(wallet::prove(snapshot).await?);
     lines.extend(orders::prove(snapshot).await?);
     lines.extend(agreement::prove(snapshot).await?);
+    lines.extend(approved::prove(snapshot).await?);
     lines.extend(ledger::prove(snapshot).await?);
     lines.extend(closings::prove(snapshot).await?);
     Ok(lines)

@@ -4,7 +4,7 @@
 //! carries anything for it. A row's span hangs under the span of the row it derives from. A batch carries many
 //! gifts: its message has a trace of its own, and the spans of its rows link to that.
 
-use crate::reader::Slice;
+use crate::handler::Slice;
 use contracts::log::{LogName, LogRow, Seq};
 use ids::Partition;
 use std::time::SystemTime;

@@ -15,6 +15,7 @@ mod appender;
 mod cursor;
 mod follow;
 mod gauges;
+mod handler;
 mod heads;
 mod heard;
 mod holdings;
@@ -31,6 +32,7 @@ mod source;
 
 pub use appender::{AppendError, Appender, AppenderSettings, Relaying};
 pub use cursor::{Cursor, Offer};
+pub use handler::{ApplyError, Handler, RolledBack, Slice};
 pub use heads::{Head, TakeOver, fence_in_tx, is_here};
 pub use heard::Heard;
 pub use holdings::Holdings;
@@ -41,7 +43,7 @@ pub use moves::{
 };
 pub use offsets::{OffsetMove, move_offsets_in_tx, read_offsets};
 pub use plan::{LiveNode, NodeState, Part, Spread, part_of};
-pub use reader::{ApplyError, Handler, Reader, ReaderSettings, ReaderStatus, RolledBack, Slice};
+pub use reader::{Reader, ReaderSettings, ReaderStatus};
 pub use source::{Insert, LogSource, LogTable, PULL_ROWS_MAX, PullError, TableSource};
 
 /// The tables of this crate, migrated into each service's schema before the service's own.

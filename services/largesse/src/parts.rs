@@ -108,7 +108,7 @@ pub async fn start_services(
         vouchers: common.table("clearing", clearing::VouchersTable),
     });
     let wants = |name| services.contains(&name);
-    let shares = LateShares::default();
+    let (shares, mut controls) = (LateShares::default(), Vec::new());
     if wants(ServiceName::Cashier) {
         let cashier = start_cashier(common).await?;
         router = router.merge(cashier.router());
@@ -130,7 +130,8 @@ pub async fn start_services(
     if wants(ServiceName::Gift) {
         let wallet = wallet.clone().ok_or(Failure::NeedsWallet)?;
         let gift = start_gift(common, wallet, (&running, shares.clone())).await?;
-        router = router.merge(gift.router()).merge(sets::router(gift.controls()));
+        router = router.merge(gift.router());
+        controls.extend(gift.controls());
         if wants(ServiceName::Console) {
             router = router.merge(pages(common, &gift, tokens));
             router = router.merge(common.peers.front_door(&common.config.peers, services)?);
@@ -141,6 +142,7 @@ pub async fn start_services(
         let settlement = start_settlement(common).await?;
         shares.meet(Arc::new(settlement.owner()));
         router = router.merge(settlement.router());
+        controls.extend(settlement.controls());
         running.settlement = Some(settlement);
     }
     if wants(ServiceName::Clearing) {
@@ -158,7 +160,7 @@ pub async fn start_services(
         router = router.merge(clearing.finance_router(facts, common.config.accounting_zone_minutes));
     }
     let hot_keys = running.gift.as_ref().map(gift::Running::hot_keys);
-    Ok((running, router.merge(hotkeys::routes(hot_keys))))
+    Ok((running, router.merge(hotkeys::routes(hot_keys)).merge(sets::router(controls))))
 }
 
 /// Whom clearing asks before it closes a period: the recon of this process, else its nodes in others.
@@ -247,6 +249,7 @@ async fn start_settlement(common: &Common<'_>) -> Result<settlement::Running, Fa
     let deps = settlement::Deps {
         db: common.db("settlement"),
         bus: common.bus.clone(),
+        cache: common.cache.clone(),
         orders: common.source("gift", gift::OrdersTable, &common.config.peers.gift)?,
         config: common.config.settlement.clone(),
         zone: common.config.accounting_zone_minutes,

@@ -1,6 +1,7 @@
 //! Settlement's acts, one file each.
 
 pub mod build_batch;
+pub mod contract_set;
 pub mod import_contracts;
 pub mod log_moves;
 pub mod make_contract;
@@ -16,6 +17,7 @@ use crate::config::{Payer, PayoutSettings};
 use contracts::log::AccountingZone;
 use contracts::order::Order;
 use pg::Db;
+use refresh::Control;
 use seqlog::LogSource;
 use std::sync::Arc;
 
@@ -30,6 +32,8 @@ pub struct Settlement {
     pub(crate) payer: Payer,
     /// Where people open what files point to.
     pub(crate) public_url: String,
+    /// Where whoever publishes the contracts is told of a change.
+    pub(crate) contracts: Control,
     /// `gift.orders`, for single rows.
     pub(crate) orders: Arc<dyn LogSource<Order>>,
 }

@@ -19,6 +19,8 @@ pub struct Config {
     pub pull_after_ms: u32,
     pub batch_rows_max: usize,
     pub lease_ms: u32,
+    /// How long a batch waits for contracts that are on their way, before it reads them itself; zero does not wait.
+    pub contracts_wait_ms: u32,
     pub finalise_every_s: u32,
     pub statements_per_batch: u32,
     pub payouts: PayoutSettings,
@@ -90,6 +92,10 @@ impl Config {
 
     pub(crate) fn lease(&self) -> Duration {
         Duration::from_millis(u64::from(self.lease_ms))
+    }
+
+    pub(crate) fn contracts_wait(&self) -> Duration {
+        Duration::from_millis(u64::from(self.contracts_wait_ms))
     }
 
     pub(crate) fn finalise_every(&self) -> Duration {

@@ -1,6 +1,7 @@
 //! What settlement computes, without a clock, a database or a network.
 
 pub mod book;
+pub mod book_digest;
 pub mod contract;
 pub mod contract_file;
 pub mod contract_plan;

@@ -209,4 +209,10 @@ pub enum StartError {
     BadDefaultContract(#[from] TermsError),
     #[error("the database cannot be used")]
     Db(#[from] sqlx::Error),
+    #[error("the contracts cannot be published")]
+    Producer(#[from] refresh::ProducerError),
+    #[error("the contracts cannot be followed")]
+    Consumer(#[from] refresh::ConsumerError),
+    #[error("the name of the contracts' set is not one of a set")]
+    SetName(#[from] refresh::BadSetName),
 }

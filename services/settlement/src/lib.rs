@@ -15,6 +15,7 @@ mod start;
 mod store;
 
 pub use app::build_batch::{BuiltBatch, Skipped};
+pub use app::contract_set::{CONTRACTS_SET, HeldContracts};
 pub use app::import_contracts::Imported;
 pub use app::pass_batch::{CONFIRM_LINES_MAX, Confirmation, Confirmed};
 pub use app::request_payout::{AskPayout, GiveAccount, PayeeView};
@@ -33,13 +34,16 @@ pub use store::payout_requests::{PayoutRequest, RequestState};
 pub use store::payouts::PayoutsTable;
 pub use store::statement_lines::{LineOrder, StatementLine, StatementRow};
 
-/// The service's own tables, migrated after [`seqlog::MIGRATOR`].
+/// The service's own tables, after those of the set it publishes; `seqlog::MIGRATOR` comes before it.
 pub static MIGRATOR: std::sync::LazyLock<pg::Migrator> = std::sync::LazyLock::new(|| {
-    pg::migrator(&[
+    let own = pg::migrator(&[
         (101, "init", include_str!("../../../migrations/settlement/0101_init.sql")),
         (102, "contract_imports", include_str!("../../../migrations/settlement/0102_contract_imports.sql")),
         (103, "statement_lines", include_str!("../../../migrations/settlement/0103_statement_lines.sql")),
         (104, "payouts", include_str!("../../../migrations/settlement/0104_payouts.sql")),
         (110, "resettlements", include_str!("../../../migrations/settlement/0110_resettlements.sql")),
-    ])
+        (132, "book_digest", include_str!("../../../migrations/settlement/0132_book_digest.sql")),
+    ]);
+    let files = refresh::MIGRATOR.iter().chain(own.iter()).cloned();
+    pg::Migrator::with_migrations(files.collect())
 });

@@ -1,6 +1,7 @@
 //! Puts settlement together and runs it.
 
 use crate::app::Settlement;
+use crate::app::contract_set::ContractSet;
 use crate::app::log_moves::MoveLogger;
 use crate::app::make_contract::keep_default;
 use crate::app::resettle::Owner;
@@ -13,6 +14,7 @@ use crate::store::items::ItemsTable;
 use crate::store::payouts::PayoutsTable;
 use axum::Router;
 use bus::Bus;
+use cache::Cache;
 use chrono::Utc;
 use contracts::log::{AccountingZone, LogName};
 use contracts::order::Order;
@@ -31,6 +33,8 @@ use tokio::task::JoinHandle;
 pub struct Deps {
     pub db: Db,
     pub bus: Bus,
+    /// Through which the contracts reach every node; of the database's lane.
+    pub cache: Cache,
     /// Where rows of `gift.orders` are pulled from.
     pub orders: Arc<dyn LogSource<Order>>,
     pub config: Config,
@@ -42,6 +46,7 @@ pub struct Deps {
 /// A running settlement.
 pub struct Running {
     settlement: Arc<Settlement>,
+    contracts: ContractSet,
     source: TableSource<ItemsTable>,
     status: watch::Receiver<ReaderStatus>,
     membership: Membership,
@@ -56,7 +61,7 @@ pub struct Running {
 /// # Errors
 /// [`StartError`]; nothing runs then.
 pub async fn start(deps: Deps) -> Result<Running, StartError> {
-    let Deps { db, bus, orders, config, zone, node } = deps;
+    let Deps { db, bus, cache, orders, config, zone, node } = deps;
     if let Some(setting) = config.find_bad_setting() {
         return Err(StartError::BadSetting(setting));
     }
@@ -67,7 +72,9 @@ pub async fn start(deps: Deps) -> Result<Running, StartError> {
             .await?;
     let settings = AppenderSettings { ownership: membership.ownership(), relaying: Relaying::On };
     let appender = Appender::new(db.clone(), ItemsTable, bus.clone(), settings);
-    let mut handler = SettleOrders::new(db.clone(), appender, config.currency.clone());
+    let contracts = ContractSet::begin(&db, &cache, &node).await?;
+    let held = contracts.held();
+    let mut handler = SettleOrders::new(db.clone(), appender, &config, held);
     handler.follow().await?;
     let held = handler.partitions().unwrap_or_default();
     let reader = Reader::try_new(db.clone(), Arc::clone(&orders), handler, config.reader(), held).await?;
@@ -85,9 +92,11 @@ pub async fn start(deps: Deps) -> Result<Running, StartError> {
     let tasks = [tokio::spawn(reading), tokio::spawn(finalising), tokio::spawn(logging)];
     let source = TableSource::new(db.clone(), ItemsTable);
     let Config { currency, payouts: settings, payer, public_url, .. } = config;
+    let told = contracts.control();
     let settlement =
-        Arc::new(Settlement { db, zone, currency, payouts: settings, payer, public_url, orders });
-    Ok(Running { settlement, source, status, membership, payouts, stop, tasks })
+        Settlement { db, zone, currency, payouts: settings, payer, public_url, contracts: told, orders };
+    let settlement = Arc::new(settlement);
+    Ok(Running { settlement, contracts, source, status, membership, payouts, stop, tasks })
 }
 
 impl Running {
@@ -99,6 +108,11 @@ impl Running {
     /// What other services may ask of this one.
     pub fn owner(&self) -> Owner {
         Owner(Arc::clone(&self.settlement))
+    }
+
+    /// The sets that settlement publishes, by hand.
+    pub fn controls(&self) -> Vec<refresh::Control> {
+        vec![self.contracts.control()]
     }
 
     /// The log, for readers that pull.
@@ -125,6 +139,7 @@ impl Running {
                 tracing::error!(%error, "a task of settlement ended badly");
             }
         }
+        self.contracts.stop().await;
         self.payouts.leave().await;
         self.membership.leave().await;
     }

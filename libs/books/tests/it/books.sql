@@ -53,6 +53,12 @@ SELECT 5, seq, 1, now(), 1, '2026-03-01', origin, ('01900000-0000-7000-8000-0000
 FROM (VALUES (1, 2, '0a', 1, 100, 50), (2, 3, '0b', 2, 200, 0), (3, 4, '0b', 3, 200, 0), (4, 5, '0c', 1, 300, 0),
     (5, 6, '0c', 4, 300, 0)) AS o (seq, origin, id, kind, paid, promo);
 
+INSERT INTO settlement.contracts (streamer_id, version, valid_from, agency_id, streamer_ppm, agency_ppm, platform_ppm,
+    tax_ppm, promo, created_by, approved_by)
+SELECT '01900000-0000-7000-8000-00000000cccc', version, begins, '01900000-0000-7000-8000-00000000dddd', 400000, 100000,
+    500000, 60000, 1, 'ann', 'bob'
+FROM (VALUES (1, DATE '2026-03-01'), (2, '2026-03-02')) AS c (version, begins);
+
 INSERT INTO settlement.items (partition, seq, epoch, decided_at, minute, day, origin_seq, order_id, kind, streamer_id,
     agency_id, contract_version, paid_coins, promo_coins, gross_paid, gross_promo, streamer, agency, platform, tax)
 SELECT 5, seq, 1, now(), 1, '2026-03-01', origin, ('01900000-0000-7000-8000-0000000000' || id)::uuid, kind,

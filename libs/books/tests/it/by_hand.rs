@@ -12,6 +12,7 @@ const SETTLEMENT: &str = include_str!("../../../../migrations/settlement/0101_in
 const CONTRACT_IMPORTS: &str = include_str!("../../../../migrations/settlement/0102_contract_imports.sql");
 const STATEMENT_LINES: &str = include_str!("../../../../migrations/settlement/0103_statement_lines.sql");
 const PAYOUTS: &str = include_str!("../../../../migrations/settlement/0104_payouts.sql");
+const BOOK_DIGEST: &str = include_str!("../../../../migrations/settlement/0132_book_digest.sql");
 const CLEARING: &str = include_str!("../../../../migrations/clearing/0101_init.sql");
 const CLOSE: &str = include_str!("../../../../migrations/clearing/0120_close.sql");
 
@@ -47,6 +48,7 @@ impl Books {
                 (102, "contract_imports", CONTRACT_IMPORTS),
                 (103, "statement_lines", STATEMENT_LINES),
                 (104, "payouts", PAYOUTS),
+                (132, "book_digest", BOOK_DIGEST),
             ]),
             _ => pg::migrator(&[(101, "init", CLEARING), (120, "close", CLOSE)]),
         };

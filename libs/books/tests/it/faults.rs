@@ -82,6 +82,24 @@ faults! {
     an_item_with_other_coins_is_named:
         "UPDATE settlement.items SET promo_coins = 51 WHERE seq = 1"
         => ["orders-agree-with-items"];
+    a_contract_that_was_changed_is_named:
+        "UPDATE settlement.contracts SET streamer_ppm = 500000, platform_ppm = 400000 WHERE version = 2"
+        => ["contracts-are-those-that-were-approved"];
+    contracts_that_exchanged_their_days_are_named:
+        "ALTER TABLE settlement.contracts DROP CONSTRAINT contracts_pkey;
+         UPDATE settlement.contracts SET version = 3 - version"
+        => ["contracts-are-those-that-were-approved"];
+    a_contract_that_was_taken_away_is_named:
+        "DELETE FROM settlement.contracts WHERE version = 2"
+        => ["contracts-are-those-that-were-approved"];
+    a_contract_that_came_in_past_everybody_is_named:
+        "ALTER TABLE settlement.contracts DISABLE TRIGGER ALL;
+         INSERT INTO settlement.contracts SELECT streamer_id, 3, valid_from + 1, agency_id, streamer_ppm, agency_ppm,
+            platform_ppm, tax_ppm, promo, created_by, created_at, approved_by FROM settlement.contracts WHERE version = 2"
+        => ["contracts-are-those-that-were-approved"];
+    coins_that_are_worth_something_else_are_named:
+        "UPDATE settlement.face_values SET micros_per_coin = 100001"
+        => ["contracts-are-those-that-were-approved"];
     earnings_that_are_not_their_items_are_named:
         "UPDATE settlement.earnings SET share_micro = share_micro + 1 WHERE payee_kind = 3"
         => ["earnings-equal-items"];

@@ -21,6 +21,7 @@ async fn whole_books_pass_with_a_figure_in_each_line() {
     assert_eq!(figure("no-gap-in-wallet-entries"), "11 rows in 1 partitions");
     assert_eq!(figure("each-accepted-debit-has-one-order"), "3 accepted debits, 3 orders");
     assert_eq!(figure("entries-agree-with-orders"), "5 facts of 1150 coins");
+    assert_eq!(figure("contracts-are-those-that-were-approved"), "3 contracts and face values");
     assert_eq!(
         figure("paid-coins-in-wallets-equal-2205-01"),
         "account 2205.01 50000000, sub-ledger 50000000"

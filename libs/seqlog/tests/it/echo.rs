@@ -134,6 +134,8 @@ pub fn settings(owner: &str) -> AppenderSettings {
 pub enum Fault {
     /// Before any effect.
     BeforeEffect,
+    /// Before any effect, once: what the batch needs is on its way.
+    NotYet,
     /// After the whole effect, before the COMMIT.
     AfterEffect,
     /// Before any effect; and then the database is away, so that what is durable cannot be read again at once.
@@ -190,6 +192,10 @@ impl Handler for Echoer {
         if self.fault == Some(Fault::BeforeEffect) {
             self.fault = None;
             return Err(broken().into());
+        }
+        if self.fault == Some(Fault::NotYet) {
+            self.fault = None;
+            return Err(ApplyError::NotYet);
         }
         if self.fault == Some(Fault::AndWhenReloading) {
             return Err(broken().into()); // The fault goes on in `rolled_back`.

@@ -45,7 +45,7 @@ fn step() -> impl Strategy<Value = Step> {
         6 => (0..64_usize, 0..2_usize).prop_map(|(message, reader)| Step::Deliver { message, reader }),
         4 => (0..2_usize).prop_map(|reader| Step::Turn { reader }),
         1 => (0..2_usize, prop_oneof![
-                Just(Fault::BeforeEffect), Just(Fault::AfterEffect), Just(Fault::AndWhenReloading)
+                Just(Fault::BeforeEffect), Just(Fault::NotYet), Just(Fault::AfterEffect), Just(Fault::AndWhenReloading)
             ])
             .prop_map(|(reader, fault)| Step::Break { reader, fault }),
         1 => (0..2_usize).prop_map(|reader| Step::Restart { reader }),
@@ -172,6 +172,18 @@ async fn without_any_message_a_reader_finds_rows_by_asking() {
     reader.turn().await.expect("nothing is known yet");
     reader.probe().await;
     reader.turn().await.expect("and now it is");
+    bench.assert_echoes_equal_notes().await;
+}
+
+#[tokio::test]
+async fn a_batch_that_lacks_something_is_begun_once_more_in_the_same_turn() {
+    let bench = Bench::open().await;
+    let mut writer = bench.writer("ann").await;
+    append(&bench, &mut writer, vec![note(partitions()[0], 1)]).await.expect("ann holds the partitions");
+    let mut reader = bench.reader("ben").await;
+    reader.probe().await;
+    reader.handler_mut().fault = Some(Fault::NotYet);
+    reader.turn().await.expect("what it waited for came");
     bench.assert_echoes_equal_notes().await;
 }
 

@@ -77,6 +77,7 @@ impl House {
         let settlement = settlement::start(settlement::Deps {
             db: db.clone(),
             bus: bus.clone(),
+            cache: cache::Cache::in_process(&Lane::Live),
             orders: source(&orders_db, gift::OrdersTable),
             config,
             zone: AccountingZone::default(),

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Two processes that send gifts, over one database and one Redis.
+/// Two processes that send gifts and settle them, over one database and one Redis.
 struct Two {
     place: Place,
     addresses: [SocketAddr; 2],
@@ -30,7 +30,8 @@ impl Two {
         let mut processes = Vec::new();
         for (node, address) in ["n1", "n2"].into_iter().zip(addresses) {
             let (folder, listen) = (place.file(node), address.to_string());
-            let words = ["serve", "wallet", "gift", "--data-dir", text(&folder), "--listen", &listen];
+            let services = ["serve", "wallet", "gift", "settlement"];
+            let words = [&services[..], &["--data-dir", text(&folder), "--listen", &listen]].concat();
             let servers = ["--database", database.url(), "--redis", &redis, "--amqp", &amqp];
             let env = [("LARGESSE_NODE", node), ("LARGESSE_DATABASE__CONNECTIONS_MAX", "8")];
             processes.push(place.start(&[&words[..], &servers].concat(), &env));
@@ -140,6 +141,20 @@ async fn what_is_asked_of_one_process_every_process_does_and_the_roster_says_so(
     two.until_roster("not pinned", |r| r["pinned"].is_null() && all_run(r, &json!(newest))).await;
     two.save_room("Third").await;
     two.until_both_show("Third").await;
+}
+
+#[tokio::test]
+async fn every_set_of_every_service_is_listed_with_all_nodes_that_run_it() {
+    let two = Two::start().await;
+    let began = Instant::now();
+    loop {
+        let list = two.refresh(1, &["list"]).await.stdout;
+        let runs = |set: &str| list.lines().any(|line| line.starts_with(set) && line.contains(" 2 run "));
+        if ["gift-shelf ", "gift-switches ", "gift-limits ", "settlement-contracts "].into_iter().all(runs) {
+            break;
+        }
+        assert!(began.elapsed() < PATIENCE, "{list}");
+    }
 }
 
 #[tokio::test]

@@ -118,7 +118,10 @@ impl Settlement {
     ) -> Result<ContractImport, ContractError> {
         let mut tx = self.db.begin().await?;
         match decide_in_tx(&mut tx, &self.db, (import_id, decision), decided_by, today).await {
-            Ok(()) => tx.commit().await.map_err(ContractError::of_sql)?,
+            Ok(()) => {
+                tx.commit().await.map_err(ContractError::of_sql)?;
+                self.contracts.changed().await;
+            }
             Err(error) => {
                 let _ = tx.rollback().await; // A lost connection rolls back by itself.
                 return Err(error);

@@ -97,6 +97,16 @@ pub struct Contract {
     pub approved_by: String,
 }
 
+/// What one version of a contract says: all that orders are settled by, without who made it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Agreed {
+    /// The nil id: the default contract.
+    pub streamer_id: StreamerId,
+    pub version: i32,
+    pub valid_from: NaiveDate,
+    pub terms: Terms,
+}
+
 /// The streamer of the default contract.
 pub const DEFAULT_STREAMER: StreamerId = StreamerId::from_uuid(Uuid::nil());
 

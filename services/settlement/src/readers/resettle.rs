@@ -6,7 +6,7 @@
 
 use super::settle_orders::{Made, READER, SettleOrders, Settled};
 use crate::domain::earning::{Earnings, add_item};
-use crate::store::book::{load_book_in_tx, share_state_in_tx};
+use crate::store::book::share_state_in_tx;
 use crate::store::earnings;
 use crate::store::items::list_of_orders_in_tx;
 use crate::store::resettlements::{self, Due, Ended};
@@ -67,9 +67,7 @@ impl SettleOrders {
 
     async fn resettle_in_tx(&mut self, tx: &mut PgConnection, held: &[Partition]) -> Result<(), ApplyError> {
         let state = share_state_in_tx(tx, &self.db).await?;
-        if state.version != self.book.version {
-            self.book = load_book_in_tx(tx, &self.db, state.version, &self.currency).await?;
-        }
+        self.read_book_in_tx(tx, &state).await?;
         let first_open_day = state.sealed_day.succ_opt().unwrap_or(NaiveDate::MAX);
         let due = resettlements::list_due_in_tx(tx, &self.db, held, (READER, BATCH_MAX)).await?;
         let mut plan = self.plan_in_tx(tx, due, first_open_day).await?;

@@ -2,11 +2,18 @@
 //!
 //! One transaction per batch, in this order: the offset moves, the book is shared, items of refunded orders are
 //! read, heads advance and items go in, earnings are added in the order of their keys.
+//!
+//! What the batch shares says which contracts are in force. If neither the last batch's nor the set's are those, the batch
+//! is begun once more after a short wait, in which the set may come; if it does not, the contracts are read from the
+//! database, in the transaction that shares their state.
 
+use crate::app::contract_set::HeldContracts;
+use crate::config::Config;
 use crate::domain::book::Book;
+use crate::domain::book_digest::BookDigest;
 use crate::domain::earning::{Earnings, add_item};
 use crate::domain::split::{Split, reverse, split};
-use crate::store::book::{load_book_in_tx, share_state_in_tx};
+use crate::store::book::{BookState, load_book_in_tx, share_state_in_tx};
 use crate::store::earnings;
 use crate::store::items::{ItemsTable, list_of_orders_in_tx};
 use crate::store::resettlements::put_aside_in_tx;
@@ -22,6 +29,7 @@ use pg::Db;
 use seqlog::{Appender, ApplyError, Handler, RolledBack, Slice};
 use sqlx::PgConnection;
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -38,8 +46,15 @@ const RESETTLE_EVERY: Duration = Duration::from_millis(200);
 pub struct SettleOrders {
     pub(super) db: Db,
     pub(super) appender: Appender<ItemsTable>,
-    pub(super) currency: String,
-    pub(super) book: Book,
+    currency: String,
+    /// What the last batch was settled by.
+    book: Arc<Book>,
+    contracts: HeldContracts,
+    contracts_wait: Duration,
+    /// The book that the batch is to wait for, before it is begun once more.
+    awaited: Option<BookDigest>,
+    /// The one that it has waited for.
+    waited_for: Option<BookDigest>,
     /// Partitions whose last COMMIT of items made anew has an unknown outcome.
     pub(super) unsettled: Vec<Partition>,
     marks_at: Option<Instant>,
@@ -74,13 +89,21 @@ pub(super) enum Made {
 }
 
 impl SettleOrders {
-    pub fn new(db: Db, appender: Appender<ItemsTable>, currency: String) -> SettleOrders {
-        let book = Book::default();
+    pub fn new(
+        db: Db,
+        appender: Appender<ItemsTable>,
+        config: &Config,
+        contracts: HeldContracts,
+    ) -> SettleOrders {
         SettleOrders {
             db,
             appender,
-            currency,
-            book,
+            currency: config.currency.clone(),
+            book: Arc::default(),
+            contracts,
+            contracts_wait: config.contracts_wait(),
+            awaited: None,
+            waited_for: None,
             unsettled: Vec::new(),
             marks_at: None,
             resettled_at: None,
@@ -114,6 +137,39 @@ impl SettleOrders {
             return Ok(HashMap::new());
         }
         Settled::of_items(&list_of_orders_in_tx(tx, &self.db, &orders).await?)
+    }
+
+    /// Has the contracts in force at hand, if this node has them already.
+    fn find_book(&mut self, state: &BookState) -> bool {
+        if self.book.digest() != state.digest {
+            let Some(book) = self.contracts.find(state.digest) else { return false };
+            self.book = book;
+        }
+        true
+    }
+
+    /// Has the contracts in force at hand: from the set, or else from the database.
+    pub(super) async fn read_book_in_tx(
+        &mut self,
+        tx: &mut PgConnection,
+        state: &BookState,
+    ) -> Result<(), ApplyError> {
+        if self.find_book(state) {
+            return Ok(());
+        }
+        let set = if self.contracts.is_there() { "other" } else { "missing" };
+        let read = load_book_in_tx(tx, &self.db, state).await;
+        if let Err(sqlx::Error::Decode(reason)) = &read {
+            tracing::error!(%reason, "nothing is settled until the contracts are put right");
+        }
+        self.book = Arc::new(read?);
+        metrics::counter!("largesse_settlement_contract_reads_total", "set" => set).increment(1);
+        tracing::warn!(
+            set,
+            version = state.version,
+            "this node read the contracts itself: the set does not have those in force"
+        );
+        Ok(())
     }
 
     /// Settles what an unknown COMMIT left open, before anything new is planned.
@@ -151,7 +207,7 @@ impl SettleOrders {
         let day = order.stamp.day;
         let contract = self.book.in_force(order.streamer_id, day);
         let contract = contract.ok_or_else(|| cannot(&order.stamp, &"no contract is in force on its day"))?;
-        let face_value = self.book.face_value(day);
+        let face_value = self.book.face_value(&self.currency, day);
         let face_value =
             face_value.ok_or_else(|| cannot(&order.stamp, &"coins have no face value on its day"))?;
         let split =
@@ -233,9 +289,11 @@ impl Handler for SettleOrders {
         slices: &[Slice<Order>],
     ) -> Result<(), ApplyError> {
         let state = share_state_in_tx(tx, &self.db).await?;
-        if state.version != self.book.version {
-            self.book = load_book_in_tx(tx, &self.db, state.version, &self.currency).await?;
+        if !self.find_book(&state) && self.waited_for != Some(state.digest) {
+            self.awaited = Some(state.digest);
+            return Err(ApplyError::NotYet);
         }
+        self.read_book_in_tx(tx, &state).await?;
         let first_open_day = state.sealed_day.succ_opt().unwrap_or(NaiveDate::MAX);
         let mut settled = self.settled_in_tx(tx, slices).await?;
         let clock = Utc::now();
@@ -273,6 +331,10 @@ impl Handler for SettleOrders {
     }
 
     async fn before_apply(&mut self) -> Result<(), sqlx::Error> {
+        self.waited_for = self.awaited.take();
+        if let Some(digest) = self.waited_for {
+            self.contracts.wait_for(digest, self.contracts_wait).await;
+        }
         self.settle_unknown().await
     }
 

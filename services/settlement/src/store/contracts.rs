@@ -1,6 +1,6 @@
 //! The table `contracts`.
 
-use crate::domain::contract::{Contract, Promo, Terms};
+use crate::domain::contract::{Agreed, Contract, Promo, Terms};
 use crate::store::unknown_code;
 use ids::{AgencyId, StreamerId, Uuid};
 use money::Ppm;
@@ -8,7 +8,9 @@ use pg::Db;
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row};
 
-const ALL: &str = "SELECT * FROM {s}.contracts";
+const AGREED: &str = "
+SELECT streamer_id, version, valid_from, agency_id, streamer_ppm, agency_ppm, platform_ppm, tax_ppm, promo
+FROM {s}.contracts";
 
 const NEWEST: &str = "
 SELECT * FROM {s}.contracts WHERE streamer_id = $1 ORDER BY abs(version) DESC LIMIT 1";
@@ -30,10 +32,18 @@ SELECT * FROM {s}.contracts
 WHERE version > 0 AND ($1::uuid IS NULL OR streamer_id = $1) AND (streamer_id, version) > ($2, $3)
 ORDER BY streamer_id, version LIMIT $4";
 
-/// Every version of every contract.
-pub(crate) async fn list_all_in_tx(tx: &mut PgConnection, db: &Db) -> Result<Vec<Contract>, sqlx::Error> {
-    let rows = sqlx::query(db.sql(ALL)).fetch_all(tx).await?;
-    rows.iter().map(contract_of_row).collect()
+/// What every version of every contract says.
+pub(crate) async fn list_agreed_in_tx(tx: &mut PgConnection, db: &Db) -> Result<Vec<Agreed>, sqlx::Error> {
+    let rows = sqlx::query(db.sql(AGREED)).fetch_all(tx).await?;
+    let agreed = |row: &PgRow| {
+        Ok(Agreed {
+            streamer_id: StreamerId::from_uuid(row.try_get("streamer_id")?),
+            version: row.try_get("version")?,
+            valid_from: row.try_get("valid_from")?,
+            terms: terms_of_row(row)?,
+        })
+    };
+    rows.iter().map(agreed).collect()
 }
 
 /// The newest version of one contract.

@@ -20,7 +20,7 @@ pub fn number_of(day: NaiveDate) -> i64 {
     day.signed_duration_since(day_of(1)).num_days() + 1
 }
 
-fn contract(streamer: StreamerId, from: NaiveDate, streamer_ppm: u32, agency_ppm: u32) -> Value {
+pub fn contract(streamer: StreamerId, from: NaiveDate, streamer_ppm: u32, agency_ppm: u32) -> Value {
     json!({
         "streamer_id": streamer, "valid_from": from, "agency_id": AgencyId::now(), "streamer_ppm": streamer_ppm,
         "agency_ppm": agency_ppm, "platform_ppm": 1_000_000 - streamer_ppm - agency_ppm, "tax_ppm": 60_000,

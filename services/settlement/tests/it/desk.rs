@@ -6,6 +6,7 @@ use axum::body::{Body, to_bytes};
 use axum::http::{Method, Request, StatusCode};
 use books::BooksDb;
 use bus::Bus;
+use cache::Cache;
 use chrono::{DateTime, NaiveDate, Utc};
 use contracts::item::Item;
 use contracts::lane::Lane;
@@ -43,6 +44,7 @@ pub struct Desk {
     pub db: Db,
     pub orders: Arc<Orders>,
     pub bus: Bus,
+    pub cache: Cache,
     pub config: Config,
     pub running: Option<Running>,
     keys: TokenKeys,
@@ -67,19 +69,30 @@ impl Desk {
     }
 
     pub async fn open_with(config: Config) -> Desk {
+        Desk::open_over(config, Cache::in_process(&Lane::Live)).await
+    }
+
+    /// With a node that runs, and a cache of somebody's.
+    pub async fn open_over(config: Config, cache: Cache) -> Desk {
+        let mut desk = Desk::open_idle(config, cache).await;
+        desk.running = Some(desk.start("a", desk.bus.clone()).await);
+        desk
+    }
+
+    /// Without a node.
+    pub async fn open_idle(config: Config, cache: Cache) -> Desk {
         let database = testkit::postgres().await.fresh_database().await;
         let db = database.db("settlement", &Lane::Live, &[&seqlog::MIGRATOR, &settlement::MIGRATOR]).await;
-        let mut desk = Desk {
+        Desk {
             _database: database,
             db,
             orders: Arc::default(),
             bus: Bus::in_process(&Lane::Live),
+            cache,
             config,
             running: None,
             keys: TokenKeys::from_secret(&[7; 32]).expect("long enough"),
-        };
-        desk.running = Some(desk.start("a", desk.bus.clone()).await);
-        desk
+        }
     }
 
     /// Starts a node on the same database.
@@ -88,6 +101,7 @@ impl Desk {
         let deps = Deps {
             db: self.db.clone(),
             bus,
+            cache: self.cache.clone(),
             orders,
             config: self.config.clone(),
             zone: AccountingZone::default(),

@@ -1,6 +1,7 @@
 //! Settlement against a real database, fed with orders as gift would write them.
 
 mod contract_files;
+mod contract_set;
 mod contracts_of_streamers;
 mod desk;
 mod files;
