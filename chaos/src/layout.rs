@@ -74,6 +74,8 @@ pub(crate) fn config_of(
     }
     if role.database == Database::Second {
         text.push_str("\n[wallet]\nhome = \"moved\"\n");
+        // One list of nodes for all.
+        writeln!(text, "\n[routes]\ndatabase_url = \"{}\"", urls.database).ok()?;
     }
     text.push('\n');
     text.push_str(more);

@@ -85,7 +85,8 @@ impl Registry {
     }
 
     /// Declares one node of a strong dependency that has several: cap and breaker are this node's own, and the
-    /// dependency is away when every node of it is. Who asks for the same node again shares it.
+    /// dependency is away when every node of it is. Who asks for the same node again shares it. A node whose last handle
+    /// is dropped is forgotten, so nodes may come and go.
     ///
     /// # Errors
     /// [`DeclareError`].
@@ -130,6 +131,7 @@ impl Registry {
     fn declare_at(&self, declaration: &Declaration, node: &str) -> Result<Arc<Core>, DeclareError> {
         check(declaration)?;
         let mut declared = self.declared.lock().unwrap_or_else(PoisonError::into_inner);
+        forget_nodes(&mut declared);
         let mut same = declared.iter().filter(|other| other.declaration().name == declaration.name);
         if same.clone().any(|other| other.node().is_none() || other.declaration() != declaration) {
             return Err(DeclareError::Twice { name: declaration.name });
@@ -174,8 +176,15 @@ impl Registry {
     }
 
     fn cores(&self) -> Vec<Arc<Core>> {
-        self.declared.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        let mut declared = self.declared.lock().unwrap_or_else(PoisonError::into_inner);
+        forget_nodes(&mut declared);
+        declared.clone()
     }
+}
+
+/// Forgets nodes that nobody can call any more. Under the registry's lock nobody else can begin to hold one.
+fn forget_nodes(declared: &mut Vec<Arc<Core>>) {
+    declared.retain(|core| core.node().is_none() || Arc::strong_count(core) > 1);
 }
 
 fn add(declared: &mut Vec<Arc<Core>>, core: Core) -> Result<Arc<Core>, DeclareError> {

@@ -25,6 +25,9 @@ const ANSWER_LEN_MAX: usize = 64 * 1024 * 1024;
 const IDLE_CONNECTIONS_MAX: usize = 16;
 const IDLE_MAX: Duration = Duration::from_secs(30);
 
+/// Peers whose refusals are remembered; beyond, those that nobody calls any more are forgotten.
+const CUTS_KEPT: usize = 256;
+
 /// Why a call has no answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CallError {
@@ -53,7 +56,7 @@ struct Inner {
     credentials: Credentials,
     request_timeout: Duration,
     registry: Registry,
-    /// What each peer last said it would refuse; as many as are configured.
+    /// What each peer last said it would refuse.
     cuts: Mutex<HashMap<PeerUrl, Arc<HeardCut>>>,
 }
 
@@ -141,6 +144,9 @@ impl Calls {
 
     fn cut(&self, url: &PeerUrl) -> Arc<HeardCut> {
         let mut cuts = self.0.cuts.lock().unwrap_or_else(PoisonError::into_inner);
+        if cuts.len() >= CUTS_KEPT {
+            cuts.retain(|known, cut| known == url || Arc::strong_count(cut) > 1);
+        }
         Arc::clone(cuts.entry(url.clone()).or_default())
     }
 

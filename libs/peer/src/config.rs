@@ -1,6 +1,6 @@
 //! Settings, each with its unit. The commented defaults are `peer.default.toml`.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,8 +8,8 @@ use std::time::Duration;
 pub const DEFAULTS: &str = include_str!("../peer.default.toml");
 
 /// Where a process listens: `http://host:port`, no path.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Deserialize)]
-#[serde(try_from = "String")]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct PeerUrl(Arc<str>);
 
 impl PeerUrl {
@@ -22,6 +22,12 @@ impl PeerUrl {
 impl std::fmt::Display for PeerUrl {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+impl From<PeerUrl> for String {
+    fn from(url: PeerUrl) -> String {
+        url.0.as_ref().to_owned()
     }
 }
 
@@ -89,6 +95,18 @@ impl Config {
             None => Ok(()),
             Some((name, _, rule)) => Err(ConfigError::OutOfRange { name, rule }),
         }
+    }
+
+    /// Every service that may run elsewhere, with the nodes that are named for it.
+    pub fn services(&self) -> [(&'static str, &[PeerUrl]); 6] {
+        [
+            ("cashier", &self.cashier),
+            ("wallet", &self.wallet),
+            ("gift", &self.gift),
+            ("settlement", &self.settlement),
+            ("clearing", &self.clearing),
+            ("recon", &self.recon),
+        ]
     }
 
     pub(crate) fn request_timeout(&self) -> Duration {

@@ -3,8 +3,9 @@
 //! Nothing is sent twice but what certainly has not arrived. Who asks is checked where the answer is made.
 
 use crate::calls::{CallError, Calls, Optional};
-use crate::config::PeerUrl;
 use crate::declared::FRONT_DOOR;
+use crate::handles::Handles;
+use crate::nodes::Nodes;
 use axum::Router;
 use axum::extract::{OriginalUri, State};
 use axum::response::{IntoResponse, Response};
@@ -12,6 +13,7 @@ use axum::routing::any;
 use edge::{Problem, RawBody};
 use guard::deps::DeclareError;
 use http::{HeaderMap, HeaderName, Method, StatusCode, header};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Headers that belong to one connection, or that the next one sets itself.
@@ -29,27 +31,28 @@ const NOT_PASSED_ON: [HeaderName; 7] = [
 #[derive(Clone)]
 pub struct Forward {
     pub paths: &'static [&'static str],
-    pub urls: Vec<PeerUrl>,
+    pub nodes: Nodes,
 }
 
 #[derive(Clone)]
 struct Door {
-    nodes: Vec<Optional>,
+    nodes: Arc<Handles<Optional>>,
 }
 
-/// Routes that pass requests on.
+/// Routes that pass requests on. Needs a runtime where a list of nodes can change.
 ///
 /// # Errors
 /// [`DeclareError`]: more nodes than a registry takes.
 pub fn forward_routes(calls: &Calls, forwards: Vec<Forward>) -> Result<Router, DeclareError> {
     let mut router = Router::new();
-    for Forward { paths, urls } in forwards {
+    for Forward { paths, nodes } in forwards {
         let mut door = Router::new();
         for path in paths {
             door = door.route(path, any(pass_on));
         }
-        let nodes = urls.iter().map(|url| calls.optional(&FRONT_DOOR, url)).collect::<Result<_, _>>()?;
-        router = router.merge(door.with_state(Door { nodes }));
+        let calls = calls.clone();
+        let nodes = Handles::follow(nodes.changes(), move |url| calls.optional(&FRONT_DOOR, url))?;
+        router = router.merge(door.with_state(Door { nodes: Arc::new(nodes) }));
     }
     Ok(router)
 }
@@ -68,7 +71,7 @@ async fn pass_on(
     if let Some(own) = telemetry::traceparent().and_then(|text| text.parse().ok()) {
         headers.insert("traceparent", own);
     }
-    for node in &door.nodes {
+    for (_, node) in door.nodes.all().iter() {
         match node.pass_on((method.clone(), path), headers.clone(), body.clone()).await {
             Ok(mut reply) => {
                 for name in NOT_PASSED_ON {

@@ -2,7 +2,7 @@
 //!
 //! What a service sees is the trait it would see in one process: [`RemoteWallet`] is a wallet, [`RemoteReports`]
 //! takes show reports, [`HttpLogSource`] is a source of rows. Who holds a partition is asked of the nodes
-//! themselves ([`OwnerMap`]): the highest epoch is right. Every call carries a short-lived internal token and the
+//! themselves ([`OwnerMap`]): the highest epoch is right. Which nodes there are may change ([`Nodes`]). Every call carries a short-lived internal token and the
 //! trace it belongs to, and goes through a declared dependency ([`declared`]): a time limit, a cap and a breaker per
 //! node, and nothing is sent that the node said it would refuse. Must not know any service's code, only `contracts`.
 
@@ -12,7 +12,9 @@ mod config;
 mod credentials;
 pub mod declared;
 mod forward;
+mod handles;
 mod log_source;
+mod nodes;
 mod owner_map;
 mod owners;
 mod remote_wallet;
@@ -22,6 +24,7 @@ pub use calls::{CallError, Calls};
 pub use config::{Config, ConfigError, DEFAULTS, PeerUrl};
 pub use forward::{Forward, forward_routes};
 pub use log_source::HttpLogSource;
+pub use nodes::{LiveNodes, NODES_MAX, NodeList, Nodes};
 pub use owner_map::{OwnerMap, OwnerMapStatus};
 pub use owners::RemoteOwner;
 pub use remote_wallet::RemoteWallet;

@@ -1,8 +1,9 @@
 //! Rows of another service's log, pulled from whichever of its nodes answers.
 
 use crate::calls::{Call, Calls, Optional};
-use crate::config::PeerUrl;
 use crate::declared::LOG_ROWS;
+use crate::handles::Handles;
+use crate::nodes::Nodes;
 use contracts::log::{LogRow, Page, Seq};
 use guard::deps::DeclareError;
 use ids::Partition;
@@ -12,7 +13,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// A log behind `GET /internal/logs/{log}/{partition}`.
 pub struct HttpLogSource<R> {
-    nodes: Vec<Optional>,
+    nodes: Handles<Optional>,
     /// The node that answered last for each partition: the next question goes there first. Partitions of one log may
     /// lie in several databases, and each node answers for its own.
     good: Vec<AtomicUsize>,
@@ -20,11 +21,14 @@ pub struct HttpLogSource<R> {
 }
 
 impl<R: LogRow> HttpLogSource<R> {
+    /// Needs a runtime where the list of nodes can change.
+    ///
     /// # Errors
     /// [`DeclareError`]: more nodes than a registry takes.
-    pub fn try_new(calls: &Calls, urls: &[PeerUrl]) -> Result<HttpLogSource<R>, DeclareError> {
+    pub fn try_new(calls: &Calls, nodes: impl Into<Nodes>) -> Result<HttpLogSource<R>, DeclareError> {
+        let calls = calls.clone();
         Ok(HttpLogSource {
-            nodes: urls.iter().map(|url| calls.optional(&LOG_ROWS, url)).collect::<Result<_, _>>()?,
+            nodes: Handles::follow(nodes.into().changes(), move |url| calls.optional(&LOG_ROWS, url))?,
             good: Partition::all().map(|_| AtomicUsize::new(0)).collect(),
             _rows: PhantomData,
         })
@@ -46,9 +50,11 @@ impl<R: LogRow> LogSource<R> for HttpLogSource<R> {
         let path = format!("/internal/logs/{}/{}?after={after}&limit={limit}", R::LOG, i64::from(partition));
         let first = self.good[partition.index()].load(Ordering::Relaxed);
         let mut reasons = Vec::new();
-        for step in 0..self.nodes.len() {
-            let index = (first + step) % self.nodes.len();
-            match self.ask(&self.nodes[index], &path).await {
+        let nodes = self.nodes.all();
+        for step in 0..nodes.len() {
+            // A list that has changed meanwhile costs at most a question more.
+            let index = (first + step) % nodes.len();
+            match self.ask(&nodes[index].1, &path).await {
                 Ok(page) => {
                     self.good[partition.index()].store(index, Ordering::Relaxed);
                     return Ok(page);

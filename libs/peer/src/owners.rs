@@ -2,8 +2,9 @@
 //! kept in their database before it is done.
 
 use crate::calls::{Call, Calls, Optional};
-use crate::config::PeerUrl;
 use crate::declared::OWNERS;
+use crate::handles::Handles;
+use crate::nodes::Nodes;
 use contracts::entry::Entry;
 use contracts::item::Item;
 use contracts::owner::{
@@ -17,14 +18,17 @@ use serde::de::DeserializeOwned;
 
 /// One owning service behind its nodes.
 pub struct RemoteOwner {
-    nodes: Vec<Optional>,
+    nodes: Handles<Optional>,
 }
 
 impl RemoteOwner {
+    /// Needs a runtime where the list of nodes can change.
+    ///
     /// # Errors
     /// [`DeclareError`]: more nodes than a registry takes.
-    pub fn try_new(calls: &Calls, urls: &[PeerUrl]) -> Result<RemoteOwner, DeclareError> {
-        let nodes = urls.iter().map(|url| calls.optional(&OWNERS, url)).collect::<Result<_, _>>()?;
+    pub fn try_new(calls: &Calls, nodes: impl Into<Nodes>) -> Result<RemoteOwner, DeclareError> {
+        let calls = calls.clone();
+        let nodes = Handles::follow(nodes.into().changes(), move |url| calls.optional(&OWNERS, url))?;
         Ok(RemoteOwner { nodes })
     }
 
@@ -40,7 +44,7 @@ impl RemoteOwner {
         call: impl Fn() -> Call<'a>,
     ) -> Result<T, OwnerError> {
         let mut reasons = Vec::new();
-        for node in &self.nodes {
+        for (_, node) in self.nodes.all().iter() {
             let reason = match node.send(call()).await {
                 Ok(reply) if reply.status.is_success() => match serde_json::from_slice(&reply.body) {
                     Ok(answer) => return Ok(answer),

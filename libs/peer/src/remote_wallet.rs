@@ -9,6 +9,7 @@ use crate::batching::{Attempt, NodeQueue};
 use crate::calls::{Call, CallError, Calls, Needed, Reply};
 use crate::config::Config;
 use crate::declared::{WALLET, WALLET_READS};
+use crate::handles::Handles;
 use crate::owner_map::OwnerMap;
 use contracts::entry::Entry;
 use contracts::log::Seq;
@@ -28,12 +29,16 @@ const PAUSE_MAX: Duration = Duration::from_millis(200);
 /// The wallet behind one or more nodes.
 pub struct RemoteWallet {
     map: OwnerMap,
-    nodes: Vec<NodeQueue>,
-    /// The same nodes, for questions.
-    readers: Vec<Needed>,
+    nodes: Handles<WalletNode>,
     retry_max: Duration,
     /// Places for commands that wait for an owner of their shard.
     waiting: Semaphore,
+}
+
+/// One node: for commands, and for questions.
+struct WalletNode {
+    commands: NodeQueue,
+    reads: Needed,
 }
 
 /// Whether an attempt without an answer may have been decided.
@@ -61,13 +66,18 @@ impl RemoteWallet {
     /// # Errors
     /// [`DeclareError`]: more nodes than a registry takes.
     pub fn start(calls: &Calls, map: OwnerMap, config: &Config) -> Result<RemoteWallet, DeclareError> {
-        let (mut nodes, mut readers) = (Vec::new(), Vec::new());
-        for url in map.urls() {
-            nodes.push(NodeQueue::start(&calls.needed(&WALLET, url)?, config));
-            readers.push(calls.needed(&WALLET_READS, url)?);
-        }
+        let (calls, settings) = (calls.clone(), config.clone());
+        let nodes = Handles::follow(map.asked(), move |url| {
+            let commands = NodeQueue::start(&calls.needed(&WALLET, url)?, &settings);
+            Ok(WalletNode { commands, reads: calls.needed(&WALLET_READS, url)? })
+        })?;
         let waiting = Semaphore::new(config.waiting_len_max);
-        Ok(RemoteWallet { map, nodes, readers, retry_max: config.retry_max(), waiting })
+        Ok(RemoteWallet { map, nodes, retry_max: config.retry_max(), waiting })
+    }
+
+    /// The node that holds a partition.
+    fn owner(&self, partition: Partition) -> Option<Arc<WalletNode>> {
+        self.nodes.of(&self.map.owner(partition)?)
     }
 
     fn patience(&self, account_id: ViewerId) -> Patience<'_> {
@@ -88,9 +98,9 @@ impl RemoteWallet {
     ) -> Result<T, WalletError> {
         let mut patience = self.patience(account_id);
         loop {
-            let reason = match self.map.owner(patience.partition) {
+            let reason = match self.owner(patience.partition) {
                 None => "no node holds the account's shard".to_owned(),
-                Some(node) => match read(self.readers[node].send(Call::get(path)).await) {
+                Some(node) => match read(node.reads.send(Call::get(path)).await) {
                     Err(WalletError::Unavailable(reason)) => reason,
                     Err(WalletError::ShardMoved) => "the account's shard is moving".to_owned(),
                     answered => return answered,
@@ -105,10 +115,12 @@ impl RemoteWallet {
     /// Asks any node, the owner first: what is read from the tables, all nodes of one database can read.
     async fn ask_any<T: DeserializeOwned>(&self, account_id: ViewerId, path: &str) -> Result<T, WalletError> {
         let owner = self.map.owner(partition_of(account_id.uuid()));
-        let others = (0..self.map.urls().len()).filter(|node| Some(*node) != owner);
+        let nodes = self.nodes.all();
+        let (first, others): (Vec<_>, Vec<_>) =
+            nodes.iter().partition(|(url, _)| Some(url) == owner.as_ref());
         let mut last = WalletError::Unavailable("no wallet node is configured".to_owned());
-        for node in owner.into_iter().chain(others) {
-            match read(self.readers[node].send(Call::get(path)).await) {
+        for (_, node) in first.into_iter().chain(others) {
+            match read(node.reads.send(Call::get(path)).await) {
                 Err(
                     error @ (WalletError::Unavailable(_) | WalletError::Overloaded | WalletError::ShardMoved),
                 ) => last = error,
@@ -170,9 +182,9 @@ impl Wallet for RemoteWallet {
         let command = Arc::new(command);
         let mut doubt = Doubt::None;
         loop {
-            let attempt = match self.map.owner(patience.partition) {
+            let attempt = match self.owner(patience.partition) {
                 None => Attempt::NotSent("no node holds the account's shard".to_owned()),
-                Some(node) => self.nodes[node].decide(Arc::clone(&command)).await,
+                Some(node) => node.commands.decide(Arc::clone(&command)).await,
             };
             let failed = match attempt {
                 Attempt::Answered(Ok(answer)) => return Ok(told(answer, doubt)),

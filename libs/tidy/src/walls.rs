@@ -28,7 +28,7 @@ impl Tier {
             | "libs/matching" => Tier::Pure,
             "libs/seqlog" | "libs/bus" | "libs/pg" | "libs/cache" | "libs/edge" | "libs/telemetry"
             | "libs/peer" => Tier::Adapter,
-            "libs/hotkey" | "libs/refresh" | "libs/guard" | "libs/lane" => Tier::Kit,
+            "libs/hotkey" | "libs/refresh" | "libs/guard" | "libs/lane" | "libs/routes" => Tier::Kit,
             "libs/books" => Tier::Books,
             "libs/testkit" => Tier::Testkit,
             "libs/tidy" => Tier::Tidy,

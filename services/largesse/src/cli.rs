@@ -40,7 +40,7 @@ pub enum Command {
   largesse serve cashier wallet gift settlement clearing recon --config largesse.toml
 
 Waits for the database, its schemas (run `largesse migrate`), the broker and the wallet's nodes, in whatever order they
-start.")]
+start. Lists itself in the database ([routes]), so that processes which name one node of a service find the others.")]
     Serve(ServeArgs),
     /// Bring every schema of a database up to date
     #[command(after_help = "Examples:
@@ -121,8 +121,8 @@ Examples:
     /// See who runs which version of the slow-changing tables, and steer that: pin, roll back, approve
     #[command(
         subcommand,
-        after_help = "Asks a running process that has gift; any one of them speaks for all nodes. What is asked is kept \
-in the database, and obeyed within a second or two.
+        after_help = "Asks a running process that has gift, or for the set routes any that serves; one speaks for all \
+nodes. What is asked is kept in the database, and obeyed within a second or two.
 
 Examples:
   largesse refresh list

@@ -6,11 +6,13 @@ use crate::deps::Dependencies;
 use crate::directory::Directory;
 use crate::drain::drain;
 use crate::failure::Failure;
+use crate::fleet::{Fleet, FleetPlace};
 use crate::health::{NoneFree, watch_database, watch_weak};
 use crate::parts::{Common, Running, key_age, start_services};
 use crate::peers::Peers;
 use crate::secrets::Secrets;
 use crate::waiting::Waiting;
+use axum::Router;
 use bus::Bus;
 use cache::Cache;
 use clap::ValueEnum;
@@ -21,27 +23,25 @@ use sqlx::PgPool;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 /// How long open connections may take to end at a shutdown.
 const DRAIN_MAX: Duration = Duration::from_secs(5);
 
-/// Every service's schema, in the order their logs flow.
-fn schemas() -> [(&'static str, &'static Migrator); 6] {
-    [
+/// Every schema with its migrations: the services', in the order their logs flow, and that of processes' addresses.
+pub fn migrators() -> impl Iterator<Item = (&'static str, Vec<&'static Migrator>)> {
+    let services: [(_, &'static Migrator); 6] = [
         ("cashier", &cashier::MIGRATOR),
         ("wallet", &wallet::MIGRATOR),
         ("gift", &gift::MIGRATOR),
         ("settlement", &settlement::MIGRATOR),
         ("clearing", &clearing::MIGRATOR),
         ("recon", &recon::MIGRATOR),
-    ]
-}
-
-/// Every service with the migrations of its schema.
-pub fn migrators() -> impl Iterator<Item = (&'static str, [&'static Migrator; 2])> {
-    schemas().into_iter().map(|(service, migrator)| (service, [&seqlog::MIGRATOR, migrator]))
+    ];
+    let services = services.into_iter().map(|(service, own)| (service, vec![&*seqlog::MIGRATOR, own]));
+    services.chain([(routes::SCHEMA, vec![&*routes::MIGRATOR])])
 }
 
 /// Brings every schema of a lane up to date; returns their names.
@@ -50,9 +50,9 @@ pub fn migrators() -> impl Iterator<Item = (&'static str, [&'static Migrator; 2]
 /// [`Failure::Database`] naming the schema.
 pub async fn migrate_all(pool: &PgPool, lane: &Lane) -> Result<Vec<String>, Failure> {
     let mut done = Vec::new();
-    for (service, migrator) in schemas() {
-        let db = Db::new(pool.clone(), service, lane);
-        pg::migrate(&db, &[&seqlog::MIGRATOR, migrator]).await?;
+    for (schema, migrators) in migrators() {
+        let db = Db::new(pool.clone(), schema, lane);
+        pg::migrate(&db, &migrators).await?;
         done.push(db.schema().to_owned());
     }
     Ok(done)
@@ -60,8 +60,8 @@ pub async fn migrate_all(pool: &PgPool, lane: &Lane) -> Result<Vec<String>, Fail
 
 /// Whether every schema of a lane is as new as this program needs.
 async fn check_schemas(pool: &PgPool, lane: &Lane) -> Result<(), pg::PgError> {
-    for (service, migrator) in schemas() {
-        pg::check_migrated(&Db::new(pool.clone(), service, lane), &[&seqlog::MIGRATOR, migrator]).await?;
+    for (schema, migrators) in migrators() {
+        pg::check_migrated(&Db::new(pool.clone(), schema, lane), &migrators).await?;
     }
     Ok(())
 }
@@ -120,6 +120,7 @@ pub struct Stack {
     tokens: TokenKeys,
     opened: ReadyFlag,
     peers: Peers,
+    fleet: Fleet,
     waiting: Waiting,
     drain_notice: Duration,
 }
@@ -147,11 +148,17 @@ impl Stack {
         let tokens = secrets.token_keys()?;
         // Before the database: what can be refused without it is.
         let dependencies = Dependencies::declare()?;
-        let peers = Peers::start(&config.peers, plan.services, &tokens, dependencies.registry())?;
+        let mut peers = Peers::start(&config.peers, plan.services, &tokens, dependencies.registry())?;
+        let place = FleetPlace::of(config, secrets, address)?;
         let bus = open_bus(config, &lane, &waiting).await?.watched_by(Arc::new(dependencies.broker.clone()));
         let cache = open_cache(config, &lane, &waiting).await?.behind(dependencies.redis.clone());
         let (pool, reads, embedded) = open_database(config, directory, &waiting).await?;
         ready_schemas(&pool, (plan.schemas, embedded.is_some()), &waiting).await?;
+        let mut fleet = Fleet::default();
+        if plan.schemas == Schemas::Awaited && embedded.is_none() {
+            let servers = (&pool, &dependencies.database, &cache);
+            fleet = Fleet::join(place, servers, (directory, peers.take_live()), &waiting).await?;
+        }
         let common = Common {
             config: &tuned(config, embedded.is_some()),
             secrets,
@@ -162,6 +169,7 @@ impl Stack {
             cache,
             lane,
             peers: &peers,
+            sets: fleet.controls(),
         };
         let (running, router) = start_services(&common, plan.services, &tokens).await?;
         let none_free = if embedded.is_some() { NoneFree::Stuck } else { NoneFree::Busy };
@@ -175,16 +183,8 @@ impl Stack {
         dependencies.report(&edge.readiness);
         let opened = edge.readiness.flag("start");
         let router = edge.finish(router.merge(dependencies.routes()));
-        let (stop, mut stopped) = watch::channel(false);
-        let server = tokio::spawn(async move {
-            let until = async move {
-                let _ = stopped.wait_for(|stop| *stop).await; // A stack that is gone has stopped.
-            };
-            if let Err(error) = edge::serve(listener, router, until, DRAIN_MAX).await {
-                tracing::error!(%error, "the listener failed");
-            }
-        });
-        let drain_notice = Duration::from_millis(config.http.drain_notice_ms);
+        let (stop, server) = serve(listener, router);
+        fleet.list_self(plan.services);
         Ok(Stack {
             address,
             pool,
@@ -196,8 +196,9 @@ impl Stack {
             tokens,
             opened,
             peers,
+            fleet,
             waiting,
-            drain_notice,
+            drain_notice: Duration::from_millis(config.http.drain_notice_ms),
         })
     }
 
@@ -251,6 +252,7 @@ impl Stack {
         self.opened.clear();
         tokio::time::sleep(self.drain_notice).await;
         drain(&self.running, DRAIN_MAX).await;
+        self.fleet.leave().await; // Only now: until then others may have to find here what was not handed over.
         self.stop.send_replace(true);
         if let Err(error) = self.server.await {
             tracing::error!(%error, "the server ended badly");
@@ -279,6 +281,20 @@ impl Stack {
             None => self.pool.close().await,
         }
     }
+}
+
+/// Answers requests until told to stop.
+fn serve(listener: TcpListener, router: Router) -> (watch::Sender<bool>, JoinHandle<()>) {
+    let (stop, mut stopped) = watch::channel(false);
+    let server = tokio::spawn(async move {
+        let until = async move {
+            let _ = stopped.wait_for(|stop| *stop).await; // A stack that is gone has stopped.
+        };
+        if let Err(error) = edge::serve(listener, router, until, DRAIN_MAX).await {
+            tracing::error!(%error, "the listener failed");
+        }
+    });
+    (stop, server)
 }
 
 /// Settings that follow from the database: the embedded one has a single connection.

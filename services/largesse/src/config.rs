@@ -39,6 +39,7 @@ pub struct Config {
     pub start: Start,
     pub quotas: QuotaRates,
     pub peers: peer::Config,
+    pub routes: Routes,
     pub wallet: wallet::Config,
     pub gift: gift::Config,
     pub cashier: cashier::Config,
@@ -94,6 +95,16 @@ impl QuotaRates {
         }
         Ok(quotas)
     }
+}
+
+/// Where others find this process, and where that is kept.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Routes {
+    pub advertise_url: String,
+    pub database_url: String,
+    pub renew_ms: u64,
+    pub expire_ms: u64,
 }
 
 /// How a process starts.

@@ -5,6 +5,7 @@ use crate::cli::DoctorArgs;
 use crate::compose;
 use crate::config::{Config, Profile};
 use crate::failure::Failure;
+use crate::parts::start_failed;
 use chrono::NaiveDate;
 use contracts::lane::Lane;
 use pg::{Db, ServerFacts};
@@ -95,9 +96,24 @@ async fn look(config: &Config, opened: &Opened) -> Result<Vec<Line>, Failure> {
     }
     if lines.iter().all(|line| line.verdict < Verdict::Refused) {
         lines.push(coin_worth(config, &opened.pool).await?); // Only tables that are there can be asked.
+        lines.extend(listed_nodes(&opened.pool).await?);
     }
     lines.extend(placement(&config.placement, config.profile));
     Ok(lines)
+}
+
+/// Where processes find each other beside what is configured: a line for each service.
+async fn listed_nodes(pool: &sqlx::PgPool) -> Result<Vec<Line>, Failure> {
+    let db = Db::new(pool.clone(), routes::SCHEMA, &Lane::Live);
+    let (_, rows) = routes::list(&db).await.map_err(start_failed("doctor"))?;
+    let mut by_service: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for ((service, node), route) in rows {
+        by_service.entry(service).or_default().push(format!("{node} at {}", route.url));
+    }
+    let said = |(service, nodes): (String, Vec<String>)| {
+        line(Verdict::Fine, format!("listed nodes of {service}"), nodes.join(", "))
+    };
+    Ok(by_service.into_iter().map(said).collect())
 }
 
 /// Coins are priced by cashier, split by settlement and booked by clearing: each knows their worth.

@@ -9,7 +9,7 @@ use chrono::{DateTime, NaiveDate, SecondsFormat, Utc};
 use clearing::{CloseFacts, DayRange, ReconFacts, UnknownFact};
 use edge::{Edge, Role, TokenKeys};
 use ids::named_id;
-use peer::PeerUrl;
+use peer::{Nodes, PeerUrl};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -26,7 +26,7 @@ const TOKEN_TTL: Duration = Duration::from_secs(60);
 /// Where recon is.
 enum Place {
     Here(Router),
-    There(Vec<PeerUrl>, reqwest::Client),
+    There(Nodes, reqwest::Client),
 }
 
 /// Asks recon.
@@ -43,8 +43,8 @@ impl AskRecon {
     }
 
     /// Asks recon's nodes, one after the other until one answers.
-    pub fn there(urls: Vec<PeerUrl>, tokens: &TokenKeys) -> AskRecon {
-        AskRecon { place: Place::There(urls, reqwest::Client::new()), tokens: tokens.clone() }
+    pub fn there(nodes: Nodes, tokens: &TokenKeys) -> AskRecon {
+        AskRecon { place: Place::There(nodes, reqwest::Client::new()), tokens: tokens.clone() }
     }
 
     async fn get<T: DeserializeOwned>(&self, path: &str, role: Role) -> Result<T, UnknownFact> {
@@ -54,7 +54,7 @@ impl AskRecon {
         let asked = async {
             match &self.place {
                 Place::Here(router) => here(router, path, &bearer).await,
-                Place::There(urls, client) => there(urls, client, path, &bearer).await,
+                Place::There(nodes, client) => there(&nodes.list(), client, path, &bearer).await,
             }
         };
         let answered = tokio::time::timeout(ANSWER_WITHIN, asked).await;

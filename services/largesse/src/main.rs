@@ -22,6 +22,7 @@ mod drain;
 mod facts;
 mod failure;
 mod finance;
+mod fleet;
 mod health;
 mod hotkeys;
 mod journal;

@@ -19,7 +19,6 @@ use contracts::log::LogRow;
 use contracts::owner::{Adjusts, Resettles, ReturnsRecharges, TellsEntries, TellsShares};
 use contracts::wallet::Wallet;
 use edge::{KeyAge, TokenKeys};
-use peer::PeerUrl;
 use pg::Db;
 use seqlog::{LogSource, LogTable, TableSource};
 use sqlx::PgPool;
@@ -39,6 +38,8 @@ pub struct Common<'a> {
     pub cache: Cache,
     pub lane: Lane,
     pub peers: &'a Peers,
+    /// Sets of the whole process, beside those of its services.
+    pub sets: Vec<refresh::Control>,
 }
 
 impl Common<'_> {
@@ -51,17 +52,12 @@ impl Common<'_> {
         Arc::new(TableSource::new(self.db(service), table))
     }
 
-    /// A log for a reader: pulled from the nodes of `urls`, or from its table where there are none.
-    fn source<T: LogTable>(
-        &self,
-        service: &str,
-        table: T,
-        urls: &[PeerUrl],
-    ) -> Result<Arc<dyn LogSource<T::Row>>, Failure>
+    /// A log for a reader: pulled from the service's nodes, or from its table where none are named.
+    fn source<T: LogTable>(&self, service: &str, table: T) -> Result<Arc<dyn LogSource<T::Row>>, Failure>
     where
         T::Row: LogRow,
     {
-        Ok(self.peers.source(urls)?.unwrap_or_else(|| self.table(service, table)))
+        Ok(self.peers.source(service)?.unwrap_or_else(|| self.table(service, table)))
     }
 }
 
@@ -108,7 +104,7 @@ pub async fn start_services(
         vouchers: common.table("clearing", clearing::VouchersTable),
     });
     let wants = |name| services.contains(&name);
-    let (shares, mut controls) = (LateShares::default(), Vec::new());
+    let shares = LateShares::default();
     if wants(ServiceName::Cashier) {
         let cashier = start_cashier(common).await?;
         router = router.merge(cashier.router());
@@ -131,10 +127,9 @@ pub async fn start_services(
         let wallet = wallet.clone().ok_or(Failure::NeedsWallet)?;
         let gift = start_gift(common, wallet, (&running, shares.clone())).await?;
         router = router.merge(gift.router());
-        controls.extend(gift.controls());
         if wants(ServiceName::Console) {
             router = router.merge(pages(common, &gift, tokens));
-            router = router.merge(common.peers.front_door(&common.config.peers, services)?);
+            router = router.merge(common.peers.front_door(services)?);
         }
         running.gift = Some(gift);
     }
@@ -142,7 +137,6 @@ pub async fn start_services(
         let settlement = start_settlement(common).await?;
         shares.meet(Arc::new(settlement.owner()));
         router = router.merge(settlement.router());
-        controls.extend(settlement.controls());
         running.settlement = Some(settlement);
     }
     if wants(ServiceName::Clearing) {
@@ -159,17 +153,25 @@ pub async fn start_services(
         let facts = close_facts(common, &running, tokens);
         router = router.merge(clearing.finance_router(facts, common.config.accounting_zone_minutes));
     }
+    router = router.merge(steered_sets(common, &running));
     let hot_keys = running.gift.as_ref().map(gift::Running::hot_keys);
-    Ok((running, router.merge(hotkeys::routes(hot_keys)).merge(sets::router(controls))))
+    Ok((running, router.merge(hotkeys::routes(hot_keys))))
+}
+
+/// Routes to every set that this process has a part in; none where it has none.
+fn steered_sets(common: &Common<'_>, running: &Running) -> axum::Router {
+    let mut controls = running.gift.as_ref().map(gift::Running::controls).unwrap_or_default();
+    controls.extend(running.settlement.as_ref().map(settlement::Running::controls).unwrap_or_default());
+    controls.extend(common.sets.iter().cloned());
+    if controls.is_empty() { axum::Router::new() } else { sets::router(controls) }
 }
 
 /// Whom clearing asks before it closes a period: the recon of this process, else its nodes in others.
 fn close_facts(common: &Common<'_>, running: &Running, tokens: &TokenKeys) -> Arc<dyn clearing::CloseFacts> {
-    let elsewhere = &common.config.peers.recon;
-    match &running.recon {
-        Some(recon) => Arc::new(AskRecon::here(recon.router(), tokens)),
-        None if !elsewhere.is_empty() => Arc::new(AskRecon::there(elsewhere.clone(), tokens)),
-        None => Arc::new(clearing::NobodyToAsk),
+    match (&running.recon, common.peers.nodes("recon")) {
+        (Some(recon), _) => Arc::new(AskRecon::here(recon.router(), tokens)),
+        (None, Some(elsewhere)) => Arc::new(AskRecon::there(elsewhere, tokens)),
+        (None, None) => Arc::new(clearing::NobodyToAsk),
     }
 }
 
@@ -185,7 +187,7 @@ fn wallet_entries(common: &Common<'_>, running: &Running) -> Result<Option<Arc<d
     if let Some(wallet) = &running.wallet {
         return Ok(Some(Arc::new(WalletEntries(Arc::new(wallet.handle())))));
     }
-    Ok(common.peers.owner(&common.config.peers.wallet)?.map(|it| -> Arc<dyn TellsEntries> { it }))
+    Ok(common.peers.owner("wallet")?.map(|it| -> Arc<dyn TellsEntries> { it }))
 }
 
 async fn start_cashier(common: &Common<'_>) -> Result<cashier::Running, Failure> {
@@ -207,7 +209,7 @@ async fn start_wallet(common: &Common<'_>) -> Result<wallet::Running, Failure> {
     let deps = wallet::Deps {
         db: common.db("wallet"),
         bus: common.bus.clone(),
-        payments: Some(common.source("cashier", cashier::PaymentsTable, &common.config.peers.cashier)?),
+        payments: Some(common.source("cashier", cashier::PaymentsTable)?),
         config: common.config.wallet.clone(),
         zone: common.config.accounting_zone_minutes,
         node: common.config.node.clone(),
@@ -221,11 +223,10 @@ async fn start_gift(
     wallet: Arc<dyn Wallet>,
     (running, shares): (&Running, LateShares),
 ) -> Result<gift::Running, Failure> {
-    let peers = &common.config.peers;
-    let cashier = common.peers.owner(&peers.cashier)?.map(|it| -> Arc<dyn ReturnsRecharges> { it });
+    let cashier = common.peers.owner("cashier")?.map(|it| -> Arc<dyn ReturnsRecharges> { it });
     let cashier_here =
         running.cashier.as_ref().map(|it| -> Arc<dyn ReturnsRecharges> { Arc::new(it.owner()) });
-    let settlement = common.peers.owner(&peers.settlement)?.map(|it| -> Arc<dyn TellsShares> { it });
+    let settlement = common.peers.owner("settlement")?.map(|it| -> Arc<dyn TellsShares> { it });
     let deps = gift::Deps {
         db: common.db("gift"),
         bus: common.bus.clone(),
@@ -234,7 +235,7 @@ async fn start_gift(
         recharges: cashier_here.or(cashier),
         shares: Some(settlement.unwrap_or_else(|| Arc::new(shares))),
         reports_elsewhere: common.peers.reports(),
-        entries: common.source("wallet", wallet::EntriesTable, &common.config.peers.wallet)?,
+        entries: common.source("wallet", wallet::EntriesTable)?,
         draw_secret: common.secrets.blind_box_seed.clone().into_bytes(),
         catalogue: gift::DEFAULT_CATALOGUE.to_owned(),
         quotas: Arc::new(common.config.quotas.open()?),
@@ -250,7 +251,7 @@ async fn start_settlement(common: &Common<'_>) -> Result<settlement::Running, Fa
         db: common.db("settlement"),
         bus: common.bus.clone(),
         cache: common.cache.clone(),
-        orders: common.source("gift", gift::OrdersTable, &common.config.peers.gift)?,
+        orders: common.source("gift", gift::OrdersTable)?,
         config: common.config.settlement.clone(),
         zone: common.config.accounting_zone_minutes,
         node: common.config.node.clone(),
@@ -260,10 +261,10 @@ async fn start_settlement(common: &Common<'_>) -> Result<settlement::Running, Fa
 
 async fn start_clearing(common: &Common<'_>) -> Result<clearing::Running, Failure> {
     let sources = clearing::Sources {
-        payments: common.source("cashier", cashier::PaymentsTable, &common.config.peers.cashier)?,
-        entries: common.source("wallet", wallet::EntriesTable, &common.config.peers.wallet)?,
-        items: common.source("settlement", settlement::ItemsTable, &common.config.peers.settlement)?,
-        payouts: common.source("settlement", settlement::PayoutsTable, &common.config.peers.settlement)?,
+        payments: common.source("cashier", cashier::PaymentsTable)?,
+        entries: common.source("wallet", wallet::EntriesTable)?,
+        items: common.source("settlement", settlement::ItemsTable)?,
+        payouts: common.source("settlement", settlement::PayoutsTable)?,
     };
     let deps = clearing::Deps {
         db: common.db("clearing"),
@@ -281,11 +282,10 @@ fn owner_commands(
     wallet: Option<Arc<dyn Wallet>>,
     running: &Running,
 ) -> Result<OwnerCommands, Failure> {
-    let peers = &common.config.peers;
-    let settlement = common.peers.owner(&peers.settlement)?.map(|it| -> Arc<dyn Resettles> { it });
+    let settlement = common.peers.owner("settlement")?.map(|it| -> Arc<dyn Resettles> { it });
     let settlement_here =
         running.settlement.as_ref().map(|it| -> Arc<dyn Resettles> { Arc::new(it.owner()) });
-    let clearing = common.peers.owner(&peers.clearing)?.map(|it| -> Arc<dyn Adjusts> { it });
+    let clearing = common.peers.owner("clearing")?.map(|it| -> Arc<dyn Adjusts> { it });
     let clearing_here = running.clearing.as_ref().map(|it| -> Arc<dyn Adjusts> { Arc::new(it.owner()) });
     Ok(OwnerCommands {
         wallet,
@@ -301,12 +301,12 @@ async fn start_recon(
     running: &Running,
 ) -> Result<recon::Running, Failure> {
     let sources = recon::Sources {
-        payments: common.source("cashier", cashier::PaymentsTable, &common.config.peers.cashier)?,
-        entries: common.source("wallet", wallet::EntriesTable, &common.config.peers.wallet)?,
-        orders: common.source("gift", gift::OrdersTable, &common.config.peers.gift)?,
-        items: common.source("settlement", settlement::ItemsTable, &common.config.peers.settlement)?,
-        payouts: common.source("settlement", settlement::PayoutsTable, &common.config.peers.settlement)?,
-        vouchers: common.source("clearing", clearing::VouchersTable, &common.config.peers.clearing)?,
+        payments: common.source("cashier", cashier::PaymentsTable)?,
+        entries: common.source("wallet", wallet::EntriesTable)?,
+        orders: common.source("gift", gift::OrdersTable)?,
+        items: common.source("settlement", settlement::ItemsTable)?,
+        payouts: common.source("settlement", settlement::PayoutsTable)?,
+        vouchers: common.source("clearing", clearing::VouchersTable)?,
     };
     let deps = recon::Deps {
         db: common.db("recon"),

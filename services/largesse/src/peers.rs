@@ -9,8 +9,11 @@ use contracts::show::ShowReports;
 use contracts::wallet::Wallet;
 use edge::{Readiness, TokenKeys};
 use guard::deps::{DeclareError, Registry};
-use peer::{Calls, Forward, HttpLogSource, OwnerMap, PeerUrl, RemoteOwner, RemoteReports, RemoteWallet};
+use peer::{
+    Calls, Forward, HttpLogSource, LiveNodes, Nodes, OwnerMap, RemoteOwner, RemoteReports, RemoteWallet,
+};
 use seqlog::LogSource;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Paths of public routes by the service that answers them, for processes with pages.
@@ -95,6 +98,10 @@ const PATHS: [(ServiceName, &[&str]); 4] = [
 /// What is known of the other processes.
 pub struct Peers {
     calls: Calls,
+    /// The nodes of each service that is configured to be elsewhere; of no other.
+    nodes: BTreeMap<&'static str, Nodes>,
+    /// Where it is said which nodes live.
+    live: Vec<(String, LiveNodes)>,
     wallet: Option<Arc<RemoteWallet>>,
     /// The shard map, where nothing works without the wallet: beside gift.
     needed: Option<OwnerMap>,
@@ -116,19 +123,37 @@ impl Peers {
         let calls = Calls::declared_in(registry, tokens.clone(), config);
         let every = config.map_poll();
         let wants = |name| services.contains(&name);
-        let mut peers = Peers { calls: calls.clone(), wallet: None, needed: None, reports: None };
+        let (mut nodes, mut live) = (BTreeMap::new(), Vec::new());
+        for (service, urls) in config.services().into_iter().filter(|(_, urls)| !urls.is_empty()) {
+            let (alive, known) = Nodes::open(urls);
+            nodes.insert(service, known);
+            live.push((service.to_owned(), alive));
+        }
+        let (wallets, gifts) = (nodes.get("wallet").cloned(), nodes.get("gift").cloned());
+        let mut peers =
+            Peers { calls: calls.clone(), nodes, live, wallet: None, needed: None, reports: None };
         let commands_wallet = [ServiceName::Gift, ServiceName::Wallet, ServiceName::Recon];
-        if !config.wallet.is_empty() && commands_wallet.into_iter().any(wants) {
-            let map = OwnerMap::start(calls.clone(), config.wallet.clone(), RemoteWallet::SHARDS_PATH, every);
+        if let Some(nodes) = wallets.filter(|_| commands_wallet.into_iter().any(wants)) {
+            let map = OwnerMap::start(calls.clone(), nodes, RemoteWallet::SHARDS_PATH, every);
             peers.wallet =
                 Some(Arc::new(RemoteWallet::start(&calls, map.clone(), config).map_err(too_many)?));
             peers.needed = wants(ServiceName::Gift).then_some(map);
         }
-        if !config.gift.is_empty() && wants(ServiceName::Gift) {
-            let map = OwnerMap::start(calls.clone(), config.gift.clone(), RemoteReports::KEPT_PATH, every);
+        if let Some(nodes) = gifts.filter(|_| wants(ServiceName::Gift)) {
+            let map = OwnerMap::start(calls.clone(), nodes, RemoteReports::KEPT_PATH, every);
             peers.reports = Some(Arc::new(RemoteReports::try_new(&calls, map).map_err(too_many)?));
         }
         Ok(peers)
+    }
+
+    /// Where it is said which nodes live, by service: of those that are configured to be elsewhere. Once.
+    pub fn take_live(&mut self) -> Vec<(String, LiveNodes)> {
+        std::mem::take(&mut self.live)
+    }
+
+    /// The nodes of a service that is configured to be elsewhere.
+    pub fn nodes(&self, service: &str) -> Option<Nodes> {
+        self.nodes.get(service).cloned()
     }
 
     /// The wallet in other processes.
@@ -145,40 +170,28 @@ impl Peers {
     ///
     /// # Errors
     /// [`Failure::Config`]: too many are.
-    pub fn owner(&self, urls: &[PeerUrl]) -> Result<Option<Arc<RemoteOwner>>, Failure> {
-        if urls.is_empty() {
-            return Ok(None);
-        }
-        Ok(Some(Arc::new(RemoteOwner::try_new(&self.calls, urls).map_err(too_many)?)))
+    pub fn owner(&self, service: &str) -> Result<Option<Arc<RemoteOwner>>, Failure> {
+        let Some(nodes) = self.nodes(service) else { return Ok(None) };
+        Ok(Some(Arc::new(RemoteOwner::try_new(&self.calls, nodes).map_err(too_many)?)))
     }
 
-    /// A log of other processes; `None` where none are named.
+    /// A log of a service in other processes; `None` where none are named.
     ///
     /// # Errors
     /// [`Failure::Config`]: too many are.
-    pub fn source<R: LogRow>(&self, urls: &[PeerUrl]) -> Result<Option<Arc<dyn LogSource<R>>>, Failure> {
-        if urls.is_empty() {
-            return Ok(None);
-        }
-        Ok(Some(Arc::new(HttpLogSource::<R>::try_new(&self.calls, urls).map_err(too_many)?)))
+    pub fn source<R: LogRow>(&self, service: &str) -> Result<Option<Arc<dyn LogSource<R>>>, Failure> {
+        let Some(nodes) = self.nodes(service) else { return Ok(None) };
+        Ok(Some(Arc::new(HttpLogSource::<R>::try_new(&self.calls, nodes).map_err(too_many)?)))
     }
 
     /// Routes that pass on what a process with pages does not serve itself.
     ///
     /// # Errors
     /// [`Failure::Config`]: more nodes are named than a process knows.
-    pub fn front_door(&self, config: &peer::Config, services: &[ServiceName]) -> Result<Router, Failure> {
+    pub fn front_door(&self, services: &[ServiceName]) -> Result<Router, Failure> {
         let forwards = PATHS.into_iter().filter(|(service, _)| !services.contains(service));
-        let forwards = forwards.filter_map(|(service, paths)| {
-            let urls = match service {
-                ServiceName::Cashier => &config.cashier,
-                ServiceName::Settlement => &config.settlement,
-                ServiceName::Clearing => &config.clearing,
-                ServiceName::Recon => &config.recon,
-                ServiceName::Wallet | ServiceName::Gift | ServiceName::Console => return None,
-            };
-            (!urls.is_empty()).then(|| Forward { paths, urls: urls.clone() })
-        });
+        let forwards = forwards
+            .filter_map(|(service, paths)| Some(Forward { paths, nodes: self.nodes(name_of(service))? }));
         peer::forward_routes(&self.calls, forwards.collect()).map_err(too_many)
     }
 
@@ -213,6 +226,19 @@ impl Peers {
             0 => Ok(()),
             missing => Err(format!("{missing} of 64 shards have no owner that answers")),
         });
+    }
+}
+
+/// What a service is called where processes speak of each other.
+pub fn name_of(service: ServiceName) -> &'static str {
+    match service {
+        ServiceName::Cashier => "cashier",
+        ServiceName::Wallet => "wallet",
+        ServiceName::Gift => "gift",
+        ServiceName::Settlement => "settlement",
+        ServiceName::Clearing => "clearing",
+        ServiceName::Recon => "recon",
+        ServiceName::Console => "console",
     }
 }
 

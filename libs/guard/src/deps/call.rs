@@ -395,6 +395,15 @@ where
     }
 }
 
+impl Drop for Core {
+    /// A node that is forgotten is not away any more.
+    fn drop(&mut self) {
+        if self.state() != State::Closed {
+            self.metrics.open.decrement(1.0);
+        }
+    }
+}
+
 /// A call under way. Dropping it gives its place back, however it ended.
 struct Call<'c> {
     core: &'c Core,

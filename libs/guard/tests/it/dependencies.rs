@@ -328,6 +328,26 @@ async fn one_of_several_nodes_may_be_away_and_the_dependency_answers() {
 }
 
 #[tokio::test]
+async fn nodes_come_and_go_without_end_and_one_that_left_does_not_count_as_answering() {
+    let registry = Registry::default();
+    let stays = registry.strong_at(&LOCKED, "stays").expect("declared");
+    let leaves = registry.strong_at(&LOCKED, "leaves").expect("declared");
+    for _ in 0..10 {
+        let _ = stays.call(bad()).await;
+    }
+    assert_eq!(registry.strong_answer(), Ok(()), "the other was not asked yet");
+    let shared = leaves.clone();
+    drop(leaves);
+    assert_eq!(registry.report().len(), 2, "somebody holds it still");
+    drop(shared);
+    assert_eq!(registry.strong_answer(), Err("these do not answer: locked at stays".to_owned()));
+    for node in 0..2 * guard::deps::DEPENDENCIES_MAX {
+        registry.strong_at(&LOCKED, &format!("node {node}")).expect("those before it are forgotten");
+    }
+    assert_eq!(registry.report().len(), 1);
+}
+
+#[tokio::test]
 async fn calls_made_elsewhere_are_counted_and_open_the_breaker_and_a_call_through_it_closes_it() {
     let registry = Registry::default();
     let ledger = registry.strong(&LEDGER).expect("declared");

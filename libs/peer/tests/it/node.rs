@@ -15,6 +15,7 @@ use ids::{Partition, RequestId, partition_of};
 use peer::{Calls, Config, OwnerMap, PeerUrl, RemoteWallet};
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
@@ -48,6 +49,7 @@ struct Shared {
     tables: Arc<Tables>,
     mood: Arc<Mutex<Mood>>,
     held: Arc<Mutex<Vec<(Partition, Epoch)>>>,
+    asked: Arc<AtomicUsize>,
 }
 
 /// One node, in a runtime of its own. Dropping it closes its listener and every connection.
@@ -68,6 +70,7 @@ impl Node {
             tables: Arc::clone(tables),
             mood: Arc::new(Mutex::new(Mood::Well)),
             held: Arc::new(Mutex::new(if epoch == 0 { Vec::new() } else { held })),
+            asked: Arc::default(),
         };
         let router = Router::new()
             .route("/internal/wallet/shards", get(shards))
@@ -88,6 +91,16 @@ impl Node {
 
     pub fn set_mood(&self, mood: Mood) {
         *self.shared.mood.lock().expect("no panic") = mood;
+    }
+
+    /// How often it was asked what it holds.
+    pub fn asked(&self) -> usize {
+        self.shared.asked.load(Ordering::SeqCst)
+    }
+
+    /// Lets go of every partition.
+    pub fn let_go(&self) {
+        self.shared.held.lock().expect("no panic").clear();
     }
 
     /// Claims every partition under this epoch.
@@ -139,6 +152,7 @@ pub async fn wallet_through(calls: &Calls, nodes: &[PeerUrl], config: &Config) -
 }
 
 async fn shards(_peer: Internal, State(shared): State<Shared>) -> Response {
+    shared.asked.fetch_add(1, Ordering::SeqCst);
     let held = shared.held.lock().expect("no panic").clone();
     let cut = (*shared.mood.lock().expect("no panic") == Mood::Shedding).then_some([(CUT_LEVEL_HEADER, "0")]);
     (cut, Json(Held { held })).into_response()

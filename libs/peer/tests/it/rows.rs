@@ -13,7 +13,7 @@ use seqlog::LogSource;
 use std::sync::Arc;
 use std::time::Duration;
 
-async fn log_node() -> PeerUrl {
+pub async fn log_node() -> PeerUrl {
     let listener = edge::listen(([127, 0, 0, 1], 0).into()).await.expect("a free port");
     let address = listener.local_addr().expect("an address");
     let head = HeadMark {

@@ -11,6 +11,7 @@ mod doubling;
 mod evening;
 mod everything;
 mod finance_desk;
+mod growing;
 mod nodes;
 mod payouts;
 mod place;

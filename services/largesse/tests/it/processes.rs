@@ -85,6 +85,12 @@ async fn nodes_told_to_stop_cost_no_gift_more_than_one_more_try_and_groups_move_
 {
     let roles = STACK.into_iter().chain([WALLET_ELSEWHERE]).collect();
     let mut evening = Evening::of_roles(roles).await;
+    let elsewhere = "SELECT count(*) FROM routes.nodes WHERE node = 'wallet-3'";
+    let began = Instant::now();
+    while evening.count(elsewhere).await != Some(1) {
+        assert!(began.elapsed() < READY_WITHIN, "a node of another database is not on the one list");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
     evening.send(1).await;
     nodes_are_told_to_stop(&mut evening).await;
     let told = evening.rest().await;
