@@ -27,7 +27,7 @@ impl Tier {
             "libs/money" | "libs/ids" | "libs/contracts" | "libs/bills" | "libs/exports"
             | "libs/matching" => Tier::Pure,
             "libs/seqlog" | "libs/bus" | "libs/pg" | "libs/cache" | "libs/edge" | "libs/telemetry"
-            | "libs/peer" => Tier::Adapter,
+            | "libs/peer" | "libs/trail" => Tier::Adapter,
             "libs/hotkey" | "libs/refresh" | "libs/guard" | "libs/lane" | "libs/routes" => Tier::Kit,
             "libs/books" => Tier::Books,
             "libs/testkit" => Tier::Testkit,

@@ -11,4 +11,5 @@ pub mod post_vouchers;
 pub mod read_journal;
 pub mod read_trial_balance;
 pub mod roll_forward;
+pub mod tell_period;
 mod write_book;

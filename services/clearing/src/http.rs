@@ -53,6 +53,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
     let mut document = Document::openapi();
     document.merge(periods::Api::openapi());
     document.merge(journal::Api::openapi());
+    document.merge(trail::openapi());
     document
 }
 

@@ -16,6 +16,7 @@ pub use app::adjust::Owner;
 pub use app::close_facts::{CloseFacts, DayRange, NobodyToAsk, ReconFacts, UnknownFact};
 pub use app::keep_partitions::Sources;
 pub use app::read_trial_balance::{AccountBalance, TrialBalance, TrialBalanceError};
+pub use app::tell_period::UNEXPLAINED;
 pub use config::{Config, ConfigError, DEFAULTS};
 pub use domain::chart::{Account, Side};
 pub use domain::checklist::{CheckLine, Checklist, LineState};
@@ -48,11 +49,12 @@ use tokio::task::JoinHandle;
 
 /// The tables of this service, migrated after seqlog's own.
 pub static MIGRATOR: std::sync::LazyLock<pg::Migrator> = std::sync::LazyLock::new(|| {
-    pg::migrator(&[
+    let own = pg::migrator(&[
         (101, "init", include_str!("../../../migrations/clearing/0101_init.sql")),
         (110, "adjustments", include_str!("../../../migrations/clearing/0110_adjustments.sql")),
         (120, "close", include_str!("../../../migrations/clearing/0120_close.sql")),
-    ])
+    ]);
+    pg::Migrator::with_migrations(own.iter().chain(trail::MIGRATOR.iter()).cloned().collect())
 });
 
 /// What clearing needs from whoever composes it.
@@ -179,12 +181,18 @@ impl Running {
             sources: self.sources.clone(),
             terminology: Arc::clone(&self.terminology),
         };
-        http::finance_router(http::Books {
+        let served = trail::Served {
+            db: self.db.clone(),
+            name: "periods",
+            unexplained: app::tell_period::UNEXPLAINED,
+        };
+        let audit = trail::routes(served);
+        audit.merge(http::finance_router(http::Books {
             closing: Closing { db: self.db.clone(), facts, zone, settings },
             reading,
             exporting: Exporting::new(self.db.clone(), self.config.currency.clone()),
             coin_accounts: self.config.coin_accounts.clone(),
-        })
+        }))
     }
 
     /// Hands the partitions to other live nodes, if there are any; goes on with what nobody takes.

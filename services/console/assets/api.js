@@ -28,22 +28,23 @@ function cookie(name) {
 }
 
 /**
- * Sends one request and gives its JSON.
+ * Sends one request, with JSON as its `body` or a `file`'s text, and gives its JSON.
  * @throws {Lost} when no answer came, or one that says to come back.
  * @throws {Refused} when the API said no for good.
  */
-export async function call(method, path, { body, key, text = false, waitMs = ANSWER_WAIT_MS } = {}) {
+export async function call(method, path, { body, file, key, text = false, waitMs = ANSWER_WAIT_MS } = {}) {
   const headers = { accept: "application/json" };
   if (method !== "GET") headers["x-csrf-token"] = cookie("largesse_csrf");
   if (key) headers["idempotency-key"] = key;
   if (body !== undefined) headers["content-type"] = "application/json";
+  if (file !== undefined) headers["content-type"] = "text/csv; charset=utf-8";
   let answer;
   let content;
   try {
     answer = await fetch(path, {
       method,
       headers,
-      body: body === undefined ? undefined : JSON.stringify(body),
+      body: body === undefined ? file : JSON.stringify(body),
       credentials: "same-origin",
       cache: "no-store",
       signal: AbortSignal.timeout(waitMs),

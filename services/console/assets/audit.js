@@ -7,14 +7,21 @@ import { element } from "./words.js";
 
 const PAGE_LEN = 100;
 const UUID = /^[0-9a-f]{8}-/;
+const trail = asked.get("trail") ?? "";
+const path = trail === "" ? "/v1/finance/audit" : `/v1/finance/audit/${encodeURIComponent(trail)}`;
+
+/** What a row is about: a break has its page. */
+function subjectOf(subject) {
+  if (!UUID.test(subject)) return subject;
+  return trail === "" ? link(`/finance/breaks/${subject}`, shortId(subject).textContent, "id") : shortId(subject);
+}
 
 function stepRow(step) {
   const whole = element("details", "");
   whole.append(element("summary", "", words(step.act)), element("code", "json", JSON.stringify(step.body, null, 1)));
   const hash = element("code", "id", step.hash.slice(0, 12));
   hash.title = step.hash;
-  const about = UUID.test(step.subject) ? link(`/finance/breaks/${step.subject}`, shortId(step.subject).textContent, "id") : step.subject;
-  return row({ number: wholeCoins(step.seq) }, time(step.at), person(step.actor), whole, about, hash);
+  return row({ number: wholeCoins(step.seq) }, time(step.at), person(step.actor), whole, subjectOf(step.subject), hash);
 }
 
 function verdict({ rows, head, fault, unexplained }) {
@@ -23,8 +30,8 @@ function verdict({ rows, head, fault, unexplained }) {
   if (fault) lines.push(element("p", "error", `Row ${fault.seq}: ${words(fault.kind).toLowerCase()}.`));
   if (unexplained.length > 0) {
     const list = element("ul", "plain");
-    for (const id of unexplained) list.append(made("li", "", link(`/finance/breaks/${id}`, id)));
-    lines.push(element("p", "error", "These breaks stand otherwise than their steps say:"), list);
+    for (const id of unexplained) list.append(made("li", "", trail === "" ? link(`/finance/breaks/${id}`, id) : id));
+    lines.push(element("p", "error", "These stand otherwise than their steps say:"), list);
   }
   if (head) lines.push(element("p", "muted", "Keep its end elsewhere; it is an anchor later:"), element("code", "json", head));
   return lines;
@@ -33,7 +40,7 @@ function verdict({ rows, head, fault, unexplained }) {
 onSubmit(at("verify-form"), async (form) => {
   at("verified").replaceChildren(element("p", "muted", "Reading every row…"));
   try {
-    const found = await read("/v1/finance/audit/verification", { anchor: String(form.get("anchor")).trim() }, { waitMs: LONG_WAIT_MS });
+    const found = await read(`${path}/verification`, { anchor: String(form.get("anchor")).trim() }, { waitMs: LONG_WAIT_MS });
     at("verified").replaceChildren(...verdict(found));
   } catch (error) {
     at("verified").replaceChildren();
@@ -41,7 +48,7 @@ onSubmit(at("verify-form"), async (form) => {
   }
 });
 keepFields(document.querySelector("form.filters"));
-show("steps", () => read("/v1/finance/audit", { subject: asked.get("subject"), before: asked.get("before"), limit: PAGE_LEN }), ({ steps }) => {
+show("steps", () => read(path, { subject: asked.get("subject"), before: asked.get("before"), limit: PAGE_LEN }), ({ steps }) => {
   const last = steps.length === PAGE_LEN ? steps.at(-1) : null;
   pages({ before: null }, last && { before: last.seq });
   return fill("steps", steps.map(stepRow), "The trail says nothing of this.");

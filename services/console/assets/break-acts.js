@@ -49,6 +49,7 @@ const SAYS = {
   grant_coins: "The wallet gives the viewer these coins, once.",
   refund_order: "The wallet gives back all that is left of the order, once.",
   resettle: "Settlement settles the order that it has not.",
+  settle_receivable: "Clearing takes it off the books; after a won dispute the viewer gets back the coins that were taken.",
   adjust_voucher: "Clearing posts this voucher into the first open period.",
 };
 
@@ -151,6 +152,7 @@ function actionOf(form) {
   const found = detail.break;
   if (action === "write_off") return { action, coins: found.coins };
   if (action === "wait") return { action, days: Number(form.get("days")) };
+  if (action === "settle_receivable") return { action, end: String(form.get("end")) };
   if (action === "adjust_voucher") return { action, lines: voucherLines(form) };
   if (action !== "grant_coins") return { action, order_id: found.order_id };
   const funds = { paid_coins: Number(form.get("paid_coins")), promo_coins: Number(form.get("promo_coins")) };

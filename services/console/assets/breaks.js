@@ -136,10 +136,12 @@ async function each(breaks, what, actOn) {
   await Promise.all(Array.from({ length: AT_ONCE_MAX }, lane));
 }
 
-async function assignToMe(found) {
-  const deed = await act(`/v1/finance/breaks/${found.break_id}/assignments`, { assignee_id: sub });
+async function assign(found, assignee) {
+  const deed = await act(`/v1/finance/breaks/${found.break_id}/assignments`, { assignee_id: assignee });
   return deed.break;
 }
+
+const assignToMe = (found) => assign(found, sub);
 
 function actionFor(found, form) {
   const action = form.get("action");
@@ -166,8 +168,13 @@ function askWhatToPropose(breaks) {
 
 function setUpBulk() {
   at("bulk-assign").hidden = !isWorker;
+  at("bulk-assign-form").hidden = !isWorker;
   at("bulk-propose").hidden = !isMaker;
   at("bulk-assign").addEventListener("click", () => each(subjects(), "Assigned to you", assignToMe));
+  onSubmit(at("bulk-assign-form"), async (form) => {
+    const assignee = String(form.get("assignee")).trim();
+    await each(subjects(), "Assigned", (found) => assign(found, assignee));
+  });
   at("bulk-propose").addEventListener("click", () => askWhatToPropose(subjects()));
   at("choose-all").addEventListener("click", () => listed.forEach((_, id) => choose(id, true)));
   at("choose-none").addEventListener("click", () => {

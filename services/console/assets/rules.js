@@ -1,10 +1,12 @@
 // Versions of the matching rules, and what one would have done on a past day.
 
 import { LONG_WAIT_MS, call } from "./api.js";
-import { at, show, stateBadge, words } from "./desk.js";
-import { parseExact, read, address } from "./exact.js";
+import { at, isMaker, onSubmit, show, stateBadge, words } from "./desk.js";
+import { act, parseExact, read, address } from "./exact.js";
 import { factsOf, listIn } from "./shapes.js";
-import { element } from "./words.js";
+import { element, notice } from "./words.js";
+
+let versions = [];
 
 async function dryRun({ version, scope }) {
   const day = at("dry-day").value;
@@ -30,9 +32,35 @@ function versionCard(of) {
   return card;
 }
 
-show("rules", () => read("/v1/finance/matching-rules"), (answer) => {
-  const list = listIn(answer);
-  at("rules").replaceChildren(...list.map(versionCard));
-  return list.length === 0 ? "There is no version." : "";
+/** The newest version of a scope with the next number: what a proposal begins with. */
+function begin() {
+  const scope = at("scope").value;
+  const newest = versions.filter((of) => of.scope === scope).sort((a, b) => b.version - a.version)[0];
+  if (!newest) return;
+  at("rules-text").value = JSON.stringify({ ...newest.rules, version: Number(newest.version) + 1 }, null, 2);
+}
+
+const load = () =>
+  show("rules", () => read("/v1/finance/matching-rules"), (answer) => {
+    versions = listIn(answer);
+    at("rules").replaceChildren(...versions.map(versionCard));
+    begin();
+    return versions.length === 0 ? "There is no version." : "";
+  });
+
+at("propose-card").hidden = !isMaker;
+at("scope").addEventListener("change", begin);
+onSubmit(at("propose-form"), async (form) => {
+  let rules;
+  try {
+    rules = JSON.parse(String(form.get("rules")));
+  } catch (error) {
+    throw new Error(`The rules are no JSON: ${error.message}`);
+  }
+  const proposed = await act("/v1/finance/matching-rules", { scope: form.get("scope"), rules, reason: String(form.get("reason")).trim() });
+  notice("It waits for another person.");
+  await load();
+  await dryRun(proposed);
 });
+load();
 at("dry-run-form").addEventListener("submit", (event) => event.preventDefault());

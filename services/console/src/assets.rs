@@ -65,6 +65,7 @@ assets! {
     SCRIPT "posting-lines.js",
     SCRIPT "ranks.js",
     SCRIPT "recharge.js",
+    SCRIPT "refunds.js",
     SCRIPT "roll-forward.js",
     SCRIPT "room.js",
     SCRIPT "rules.js",

@@ -16,3 +16,4 @@ pub mod shelf;
 pub mod show;
 pub mod stage;
 pub mod switches;
+pub mod tell_refund_case;

@@ -21,6 +21,7 @@ pub use app::ranks::{Rank, RanksView};
 pub use app::send_gift::{SendBody, Sent};
 pub use app::shelf::CatalogueFile;
 pub use app::stage::{GiftEvent, RoomEvent};
+pub use app::tell_refund_case::UNEXPLAINED;
 pub use config::{Config, DEFAULTS};
 pub use domain::blind_box::{DrawSeed, draw};
 pub use domain::combo::{ComboKey, Combos};
@@ -43,7 +44,7 @@ pub static MIGRATOR: std::sync::LazyLock<pg::Migrator> = std::sync::LazyLock::ne
         (110, "refund_cases", include_str!("../../../migrations/gift/0110_refund_cases.sql")),
         (131, "limits", include_str!("../../../migrations/gift/0131_limits.sql")),
     ]);
-    let files = refresh::MIGRATOR.iter().chain(own.iter()).cloned();
+    let files = refresh::MIGRATOR.iter().chain(own.iter()).chain(trail::MIGRATOR.iter()).cloned();
     pg::Migrator::with_migrations(files.collect())
 });
 

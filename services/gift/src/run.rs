@@ -9,6 +9,7 @@ use crate::app::shelf::{CatalogueFile, Shelf, ShelfError};
 use crate::app::show::{self, ShowParts, ShowQueue};
 use crate::app::stage::Stage;
 use crate::app::switches::{Configured, Switches};
+use crate::app::tell_refund_case::UNEXPLAINED;
 use crate::config::Config;
 use crate::domain::blind_box::DrawSeed;
 use crate::domain::combo::Combos;
@@ -248,7 +249,8 @@ fn begin_refunds(
 
 fn router_of(state: &Arc<State>, limits: Arc<Limits>, desk: RefundDesk) -> Router {
     let router = http::router(Arc::clone(state)).merge(http::quotas::router(limits));
-    router.merge(http::refund_cases::router(desk))
+    let served = trail::Served { db: desk.db.clone(), name: "refunds", unexplained: UNEXPLAINED };
+    router.merge(trail::routes(served)).merge(http::refund_cases::router(desk))
 }
 
 /// Sweeps the combos that it makes.

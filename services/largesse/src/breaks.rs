@@ -1,6 +1,7 @@
 //! `largesse break`: work on what reconciliation found, at a running process.
 
 use crate::ask::Question;
+use crate::cli::breaks::EndName;
 use crate::cli::{ActionName, BreakCommand, DeskArgs, ListArgs, OneBreak, ProposeArgs};
 use crate::failure::Failure;
 use crate::token::subject;
@@ -8,7 +9,7 @@ use contracts::entry::Funds;
 use edge::Role;
 use ids::ViewerId;
 use money::Coins;
-use recon::{Action, BreakDetail, BreakView, Deed, ProposalView, SideView};
+use recon::{Action, BreakDetail, BreakView, Deed, ProposalView, ReceivableEnd, SideView};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::fmt::Write;
@@ -135,6 +136,12 @@ async fn propose(args: ProposeArgs) -> Result<(), Failure> {
         ActionName::AdjustVoucher => {
             Action::AdjustVoucher { lines: args.line.iter().map(|line| line.0.clone()).collect() }
         }
+        ActionName::SettleReceivable => Action::SettleReceivable {
+            end: args.end.map_or(ReceivableEnd::Paid, EndName::end),
+            viewer_id: None,
+            lines: Vec::new(),
+            coins: None,
+        },
         ActionName::WriteOff => Action::WriteOff { coins: coins(args.coins.unwrap_or_default())? },
         ActionName::Wait => Action::Wait { days: args.days.unwrap_or_default() },
     };

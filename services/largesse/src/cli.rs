@@ -1,6 +1,6 @@
 //! The command line: what can be asked for, with examples.
 
-mod breaks;
+pub mod breaks;
 pub mod close;
 pub mod daily;
 pub mod money;

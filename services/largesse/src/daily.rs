@@ -165,7 +165,7 @@ pub async fn recon(command: ReconCommand) -> Result<ExitCode, Failure> {
         }
         ReconCommand::Diff { a, b, desk } => diff(&desk, a, b).await,
         ReconCommand::Explain { id, desk } => {
-            let id = id.replace(['/', '?', '#'], "");
+            let id = id.replace(['?', '#'], "").replace('/', "%2F"); // A payout's movement is named LINE/paid.
             let asking = question(&desk, "/v1/finance/explanations", Role::Auditor)?;
             let found: Value = asking.get(&format!("/{id}")).await?;
             explain(&desk, &found);

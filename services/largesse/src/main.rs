@@ -4,6 +4,7 @@
 //! business rule.
 
 mod ask;
+mod audit;
 mod bench;
 mod breaks;
 mod capacity;
@@ -43,7 +44,6 @@ mod sets;
 mod shards;
 mod statement;
 mod token;
-mod trail;
 mod up;
 mod waiting;
 
@@ -97,7 +97,7 @@ async fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Period(command) => period::run(command).await,
         Command::Refund(command) => refund::run(command).await,
         Command::Break(command) => breaks::run(command).await,
-        Command::Audit(command) => trail::run(command).await,
+        Command::Audit(command) => audit::run(command).await,
         Command::Capacity(args) => capacity::run(args),
     }
 }

@@ -2,7 +2,7 @@
 //! clearing's vouchers. In this process or in others; what is not reached is refused by name.
 
 use contracts::digest::body_hash;
-use contracts::entry::Entry;
+use contracts::entry::{Entry, Funds};
 use contracts::log::{AccountingZone, LogName};
 use contracts::owner::{
     Adjust, AdjustPurpose, Adjusted, Adjusts, OwnerError, Resettle, Resettled, Resettles,
@@ -10,7 +10,7 @@ use contracts::owner::{
 use contracts::voucher::Posting;
 use contracts::wallet::{Act, Command, RefundAmount, Wallet, WalletError};
 use ids::{RequestId, ViewerId, id_time};
-use money::Micros;
+use money::{Coins, Micros};
 use recon::{Action, ActionKind, Agreed, BreakKind, CommandError, Commands};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -29,6 +29,13 @@ enum Asked {
     Wallet(Arc<dyn Wallet>, ViewerId, Act),
     Settlement(Arc<dyn Resettles>, Resettle),
     Clearing(Arc<dyn Adjusts>, Vec<Posting>),
+    /// A voucher, and then coins for the viewer.
+    Both {
+        clearing: Arc<dyn Adjusts>,
+        lines: Vec<Posting>,
+        wallet: Arc<dyn Wallet>,
+        of: (ViewerId, Act),
+    },
 }
 
 impl OwnerCommands {
@@ -54,13 +61,18 @@ impl OwnerCommands {
                 Ok(Asked::Settlement(settlement, Resettle { request_id, order_id: *order_id, order_seq }))
             }
             Action::AdjustVoucher { lines } => {
-                let posting = |line: &recon::VoucherLine| Posting {
-                    account: line.account.clone(),
-                    debit: Micros::new(line.debit_micro),
-                    credit: Micros::new(line.credit_micro),
-                };
                 let clearing = self.clearing.clone().ok_or_else(missing)?;
-                Ok(Asked::Clearing(clearing, lines.iter().map(posting).collect()))
+                Ok(Asked::Clearing(clearing, lines.iter().map(posting_of).collect()))
+            }
+            Action::SettleReceivable { viewer_id, lines, coins, .. } => {
+                let clearing = self.clearing.clone().ok_or_else(missing)?;
+                let lines: Vec<Posting> = lines.iter().map(posting_of).collect();
+                let Some(coins) = coins else { return Ok(Asked::Clearing(clearing, lines)) };
+                let viewer_id =
+                    viewer_id.ok_or_else(|| refused("the proposal does not say whose debt it is"))?;
+                let funds = Funds { paid_coins: *coins, promo_coins: Coins::ZERO };
+                let of = (viewer_id, Act::Compensation { funds });
+                Ok(Asked::Both { clearing, lines, wallet: wallet()?, of })
             }
             Action::WriteOff { .. } | Action::Wait { .. } => Err(missing()),
         }
@@ -87,6 +99,28 @@ impl OwnerCommands {
             lines,
         })
     }
+}
+
+fn posting_of(line: &recon::VoucherLine) -> Posting {
+    Posting {
+        account: line.account.clone(),
+        debit: Micros::new(line.debit_micro),
+        credit: Micros::new(line.credit_micro),
+    }
+}
+
+/// Gives coins, once under the id.
+async fn give(
+    wallet: &Arc<dyn Wallet>,
+    request_id: RequestId,
+    (account_id, act): (ViewerId, Act),
+) -> Result<Value, CommandError> {
+    let command = Command { request_id, account_id, body_hash: body_hash(&act), act };
+    let entry = wallet.submit(command).await.map_err(wallet_failed)?.entry;
+    if !entry.is_accepted() {
+        return Err(CommandError::Refused(entry.outcome.slug().to_owned()));
+    }
+    Ok(entry_proof(&entry))
 }
 
 /// A break about vouchers is a fault of the books; any other says that what they stand for differs.
@@ -148,6 +182,8 @@ impl Commands for OwnerCommands {
             ActionKind::GrantCoins | ActionKind::RefundOrder => self.wallet.is_some(),
             ActionKind::Resettle => self.settlement.is_some(),
             ActionKind::AdjustVoucher => self.clearing.is_some(),
+            // A won dispute gives coins back, too.
+            ActionKind::SettleReceivable => self.clearing.is_some() && self.wallet.is_some(),
             ActionKind::WriteOff | ActionKind::Wait => false,
         }
     }
@@ -159,20 +195,20 @@ impl Commands for OwnerCommands {
         agreed: &Agreed,
     ) -> Result<Value, CommandError> {
         match self.asked(request_id, action)? {
-            Asked::Wallet(wallet, account_id, act) => {
-                let command = Command { request_id, account_id, body_hash: body_hash(&act), act };
-                let entry = wallet.submit(command).await.map_err(wallet_failed)?.entry;
-                if !entry.is_accepted() {
-                    return Err(CommandError::Refused(entry.outcome.slug().to_owned()));
-                }
-                Ok(entry_proof(&entry))
-            }
+            Asked::Wallet(wallet, account_id, act) => give(&wallet, request_id, (account_id, act)).await,
             Asked::Settlement(settlement, ask) => {
                 settlement.resettle(ask).await.map(|done| item_proof(&done)).map_err(owner_failed)
             }
             Asked::Clearing(clearing, lines) => {
                 let ask = self.adjust(request_id, agreed, lines)?;
                 clearing.adjust(ask).await.map(|done| voucher_proof(&done)).map_err(owner_failed)
+            }
+            // The voucher first: it is refused where the chart lacks an account, and nobody has coins then.
+            Asked::Both { clearing, lines, wallet, of } => {
+                let ask = self.adjust(request_id, agreed, lines)?;
+                let voucher = clearing.adjust(ask).await.map_err(owner_failed)?;
+                let entry = give(&wallet, request_id, of).await?;
+                Ok(json!({ "voucher": voucher_proof(&voucher), "entry": entry }))
             }
         }
     }
@@ -194,6 +230,14 @@ impl Commands for OwnerCommands {
             Asked::Clearing(clearing, _) => {
                 let done = clearing.find_adjusted(request_id).await.map_err(owner_failed)?;
                 Ok(done.map(|done| voucher_proof(&done)))
+            }
+            Asked::Both { clearing, wallet, of: (account_id, _), .. } => {
+                let voucher = clearing.find_adjusted(request_id).await.map_err(owner_failed)?;
+                let entry = wallet.find_entry(account_id, request_id).await.map_err(wallet_failed)?;
+                let both = voucher.zip(entry.filter(Entry::is_accepted));
+                Ok(both.map(|(voucher, entry)| {
+                    json!({ "voucher": voucher_proof(&voucher), "entry": entry_proof(&entry) })
+                }))
             }
         }
     }

@@ -42,6 +42,8 @@ const PATHS: [(ServiceName, &[&str]); 4] = [
             "/v1/finance/statements.xlsx",
             "/v1/finance/statements/{payee_id}/{day}/{part}",
             "/v1/finance/payees/{payee_id}",
+            "/v1/finance/audit/payouts",
+            "/v1/finance/audit/payouts/verification",
             "/v1/finance/payee-accounts",
             "/v1/finance/payee-accounts/{account_id}/approve",
             "/v1/finance/payout-requests",
@@ -56,6 +58,8 @@ const PATHS: [(ServiceName, &[&str]); 4] = [
         &[
             "/v1/trial-balance",
             "/v1/finance/periods",
+            "/v1/finance/audit/periods",
+            "/v1/finance/audit/periods/verification",
             "/v1/finance/periods/{period}/{part}",
             "/v1/finance/journal",
             "/v1/finance/journal/{voucher_id}",

@@ -25,5 +25,6 @@ pub mod run_day;
 pub mod run_desk;
 pub mod run_effects;
 pub mod seen;
+pub mod settle_receivable;
 pub mod sources;
 pub mod verify_trail;

@@ -2,6 +2,7 @@
 
 use crate::app::run_desk::Pace;
 use crate::domain::action::Limits;
+use crate::domain::bill_line::PayoutSettings;
 use crate::domain::controls::{FaceValue, face_value};
 use crate::domain::effect::{BadVoucherRule, VoucherRule, VoucherRules};
 use crate::domain::healing::{BadHealing, Healing};
@@ -40,6 +41,7 @@ pub struct Config {
     pub face_values: Vec<FaceValue>,
     pub severities: Vec<SeverityRule>,
     pub voucher_rules: Vec<VoucherRule>,
+    pub payouts: PayoutSettings,
 }
 
 /// Why the settings were refused.

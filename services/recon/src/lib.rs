@@ -23,20 +23,19 @@ pub use app::read_break::{BreakDetail, SideView};
 pub use app::read_lag::{Lag, PairLag, ReaderLag};
 pub use app::read_runs::{FileOfDay, RunDetail, RunView, Today};
 pub use app::sources::Sources;
-pub use app::verify_trail::{Verified, verify_trail};
+pub use app::verify_trail::verify_trail;
 pub use config::{Config, ConfigError, DEFAULTS};
 pub use domain::action::{Action, ActionKind, Agreed, VoucherLine};
-pub use domain::bill_line::{BillScope, OurLine, TheirLine};
+pub use domain::bill_line::{BillScope, OurLine, PayoutOutcome, TheirLine};
 pub use domain::break_kind::BreakKind;
 pub use domain::break_state::{BreakState, BreakStep, WrongStep};
-pub use domain::chain::{Anchor, BadAnchor, Fault, FaultKind};
 pub use domain::controls::FaceValue;
 pub use domain::effect::{BadVoucherRule, VoucherRule};
 pub use domain::healing::{Healing, HealingRule};
+pub use domain::receivable::ReceivableEnd;
 pub use domain::report::{ChannelResult, FileLine, ReportDiff};
 pub use domain::severity::{Severity, SeverityRule};
 pub use http::openapi;
-pub use store::audit::StepView;
 pub use store::bills::{BillState, BillView, ProfileView};
 pub use store::breaks::{BreakView, ClosedWhy};
 pub use store::desk::CommentView;
@@ -44,6 +43,7 @@ pub use store::matches::MatchView;
 pub use store::matching_rules::{RulesState, RulesView};
 pub use store::proposals::{Decision, EffectOutcome, EffectView, ProposalView};
 pub use store::runs::RunState;
+pub use trail::{Anchor, BadAnchor, Fault, FaultKind, StepView, Verified};
 
 use app::act_on_break::Desk;
 use app::compare_minutes::{CompareError, Progress, compare_minutes};
@@ -81,6 +81,7 @@ pub static MIGRATOR: std::sync::LazyLock<pg::Migrator> = std::sync::LazyLock::ne
         (101, "init", include_str!("../../../migrations/recon/0101_init.sql")),
         (102, "desk", include_str!("../../../migrations/recon/0102_desk.sql")),
         (103, "daily", include_str!("../../../migrations/recon/0103_daily.sql")),
+        (104, "payouts", include_str!("../../../migrations/recon/0104_payouts.sql")),
     ])
 });
 
@@ -154,7 +155,8 @@ pub async fn start(deps: Deps) -> Result<Running, StartError> {
     let timetable = config.checked_daily()?;
     let severities = Arc::new(config.checked_desk()?);
     let (limits, sources_of_desk) = (config.limits(), sources.clone());
-    let desk = Desk { db: db.clone(), sources: sources_of_desk, commands, limits, severities };
+    let face_values = config.face_values.clone().into();
+    let desk = Desk { db: db.clone(), sources: sources_of_desk, commands, limits, severities, face_values };
     let daily = Daily {
         db: db.clone(),
         desk: desk.clone(),
@@ -162,6 +164,7 @@ pub async fn start(deps: Deps) -> Result<Running, StartError> {
         zone,
         face_values: config.face_values.clone(),
         lag_days: config.match_lag_days,
+        payouts: config.payouts.clone(),
     };
     let imports = Imports::new(db.clone(), config.bill_rows_max);
     let bill_bytes_max = config.bill_bytes_max;

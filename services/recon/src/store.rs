@@ -12,6 +12,7 @@ pub mod found_breaks;
 pub mod marks;
 pub mod matches;
 pub mod matching_rules;
+pub mod payout_lines;
 pub mod proposals;
 pub mod runs;
 pub mod voucher_ranges;

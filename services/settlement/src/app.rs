@@ -11,6 +11,7 @@ pub mod read_statements;
 pub mod release_statements;
 pub mod request_payout;
 pub mod resettle;
+pub mod tell;
 pub mod write_files;
 
 use crate::config::{Payer, PayoutSettings};

@@ -7,6 +7,7 @@ mod payouts;
 mod statements;
 
 use crate::app::Settlement;
+use crate::app::tell::UNEXPLAINED;
 use axum::Router;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
@@ -14,6 +15,7 @@ use std::sync::Arc;
 use utoipa::OpenApi;
 
 pub(crate) fn router(settlement: Arc<Settlement>) -> Router {
+    let served = trail::Served { db: settlement.db.clone(), name: "payouts", unexplained: UNEXPLAINED };
     Router::new()
         .merge(contracts::router())
         .merge(statements::router())
@@ -21,6 +23,7 @@ pub(crate) fn router(settlement: Arc<Settlement>) -> Router {
         .merge(payouts::router())
         .merge(internal::router())
         .with_state(settlement)
+        .merge(trail::routes(served))
 }
 
 /// What `/openapi.json` says of settlement.
@@ -29,6 +32,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
     document.merge(statements::Api::openapi());
     document.merge(payouts::Api::openapi());
     document.merge(files::Api::openapi());
+    document.merge(trail::openapi());
     document
 }
 

@@ -20,6 +20,7 @@ pub use app::import_contracts::Imported;
 pub use app::pass_batch::{CONFIRM_LINES_MAX, Confirmation, Confirmed};
 pub use app::request_payout::{AskPayout, GiveAccount, PayeeView};
 pub use app::resettle::Owner;
+pub use app::tell::UNEXPLAINED;
 pub use app::write_files::FileError;
 pub use config::{Config, DEFAULT_TOML, Payer, PayoutSettings};
 pub use domain::contract::{Contract, Promo, Terms, TermsError};
@@ -44,6 +45,6 @@ pub static MIGRATOR: std::sync::LazyLock<pg::Migrator> = std::sync::LazyLock::ne
         (110, "resettlements", include_str!("../../../migrations/settlement/0110_resettlements.sql")),
         (132, "book_digest", include_str!("../../../migrations/settlement/0132_book_digest.sql")),
     ]);
-    let files = refresh::MIGRATOR.iter().chain(own.iter()).cloned();
+    let files = refresh::MIGRATOR.iter().chain(own.iter()).chain(trail::MIGRATOR.iter()).cloned();
     pg::Migrator::with_migrations(files.collect())
 });

@@ -45,7 +45,8 @@ struct ReceivablesQuery {
     limit: Option<u16>,
 }
 
-/// Coins that viewers had spent when their money was taken back: what each of them owes.
+/// Coins that viewers had spent when their money was taken back: what each of them came to owe. How a debt ended, its
+/// break of kind `viewer_owes` says.
 #[utoipa::path(get, path = "/v1/finance/receivables", tag = "cashier", params(ReceivablesQuery),
     responses((status = 200, body = Receivables), (status = 400, description = "limit-out-of-range")))]
 async fn list_receivables(

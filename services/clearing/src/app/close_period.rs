@@ -7,6 +7,7 @@
 use crate::app::check_close::end_of;
 use crate::app::close_error::{CloseError, REASON_CHARS_MAX};
 use crate::app::close_facts::CloseFacts;
+use crate::app::tell_period;
 use crate::domain::period::{PeriodState, PeriodStep};
 use crate::domain::span::Span;
 use crate::store::period_requests::{self, PeriodRequest, RequestState};
@@ -18,6 +19,10 @@ use pg::Db;
 use sqlx::PgConnection;
 use std::sync::Arc;
 use std::time::Duration;
+
+/// Closed days before a period whose seals and balances are made again when the period is closed. `largesse check` makes
+/// them of every day.
+const RECHECKED_DAYS: i64 = 35;
 
 /// What closing depends on, from the settings.
 #[derive(Clone, Debug)]
@@ -67,7 +72,7 @@ impl Closing {
         }
         // Asked before any transaction: others are asked too. A request that is done needs no checklist.
         let blocked = match ask.step {
-            PeriodStep::Close => self.checklist(&ask.span).await?.blocking(),
+            PeriodStep::Close => self.blocking(&ask.span).await?,
             PeriodStep::SoftLock | PeriodStep::Reopen => Vec::new(),
         };
         let mut tx = self.db.begin().await?;
@@ -84,9 +89,29 @@ impl Closing {
         let (request_id, state) = asked;
         if state == RequestState::Agreed {
             self.carry_out(request_id, &ask.span, ask.step).await?;
-            period_requests::finish(&self.db, request_id).await?;
+            self.finish(request_id).await?;
         }
         period_requests::find(&self.db, request_id).await?.ok_or(CloseError::Moved)
+    }
+
+    /// What keeps a period from being closed: the checklist, and closed days before it that are not what they were.
+    async fn blocking(&self, span: &Span) -> Result<Vec<String>, CloseError> {
+        let mut blocking = self.checklist(span).await?.blocking();
+        let limits = (RECHECKED_DAYS, self.settings.seal_within);
+        if let Some(day) = closings::find_changed(&self.db, span.first, limits).await? {
+            blocking.push(format!("closed-day-{day}-is-not-as-it-was-closed"));
+        }
+        Ok(blocking)
+    }
+
+    /// Says that every day of a request is through, once, with its row in the trail.
+    async fn finish(&self, request_id: PeriodRequestId) -> Result<(), CloseError> {
+        let mut tx = self.db.begin().await?;
+        if !period_requests::finish_in_tx(&mut tx, &self.db, request_id).await? {
+            return Ok(tx.rollback().await?); // The same call came twice, and the other was first.
+        }
+        trail::append_in_tx(&mut tx, &self.db, vec![tell_period::done(request_id)], Utc::now()).await?;
+        Ok(tx.commit().await?)
     }
 
     async fn ask_in_tx(
@@ -141,10 +166,14 @@ impl Closing {
         }
         let what = (&ask.span, ask.step, reason);
         period_requests::insert_in_tx(tx, &self.db, ask.request_id, what, ask.by).await?;
+        let mut told = vec![tell_period::proposed(ask)];
         if ask.step.takes_two() {
+            trail::append_in_tx(tx, &self.db, told, Utc::now()).await?;
             return Ok((ask.request_id, RequestState::Waiting));
         }
         period_requests::agree_in_tx(tx, &self.db, ask.request_id, ask.by, ask.request_id).await?;
+        told.push(tell_period::agreed(ask.request_id, ask));
+        trail::append_in_tx(tx, &self.db, told, Utc::now()).await?;
         Ok((ask.request_id, RequestState::Agreed))
     }
 
@@ -163,6 +192,8 @@ impl Closing {
             return Err(CloseError::Blocked(blocked));
         }
         period_requests::agree_in_tx(tx, &self.db, waiting.request_id, ask.by, ask.request_id).await?;
+        let told = vec![tell_period::agreed(waiting.request_id, ask)];
+        trail::append_in_tx(tx, &self.db, told, Utc::now()).await?;
         Ok((waiting.request_id, RequestState::Agreed))
     }
 
@@ -183,7 +214,7 @@ impl Closing {
         match step {
             PeriodStep::SoftLock | PeriodStep::Reopen => {
                 let mut tx = self.db.begin().await?;
-                match self.lock_days_in_tx(&mut tx, span, step).await {
+                match self.lock_days_in_tx(&mut tx, span, step, request_id).await {
                     Ok(()) => Ok(tx.commit().await?),
                     Err(error) => {
                         let _ = tx.rollback().await; // A lost connection rolls back by itself.
@@ -205,11 +236,17 @@ impl Closing {
         tx: &mut PgConnection,
         span: &Span,
         step: PeriodStep,
+        request_id: PeriodRequestId,
     ) -> Result<(), CloseError> {
         let days: Vec<NaiveDate> = span.days().collect();
         let states = periods::lock_in_tx(tx, &self.db, &days).await?;
         match moves_of(&states, step) {
-            Ok((moved, to)) => Ok(periods::set_in_tx(tx, &self.db, &moved, to).await?),
+            Ok((moved, to)) => {
+                periods::set_in_tx(tx, &self.db, &moved, to).await?;
+                let told = tell_period::days_moved(&moved, step, request_id);
+                trail::append_in_tx(tx, &self.db, told, Utc::now()).await?;
+                Ok(())
+            }
             Err(CloseError::NothingToChange) => Ok(()), // Done before, and not yet written down as done.
             Err(error) => Err(error),
         }
@@ -247,10 +284,12 @@ impl Closing {
         if let Some(account) = closings::find_wrong_sum_in_tx(tx, &self.db, day).await? {
             return Err(CloseError::SumsDiffer { day, account });
         }
-        let version = closings::seal_in_tx(tx, &self.db, day, request_id).await?;
-        let restated = closings::restate_later_in_tx(tx, &self.db, (day, version), request_id).await?;
+        let sealed = closings::seal_in_tx(tx, &self.db, day, request_id).await?;
+        let restated = closings::restate_later_in_tx(tx, &self.db, (day, sealed.version), request_id).await?;
         periods::set_in_tx(tx, &self.db, &[day], PeriodState::Closed).await?;
-        tracing::info!(%day, version, restated, "an accounting day is closed");
+        let told = vec![tell_period::day_closed(day, &sealed, request_id)];
+        trail::append_in_tx(tx, &self.db, told, Utc::now()).await?;
+        tracing::info!(%day, version = sealed.version, restated, "an accounting day is closed");
         Ok(())
     }
 }

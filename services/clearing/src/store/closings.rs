@@ -6,6 +6,7 @@ use chrono::NaiveDate;
 use ids::PeriodRequestId;
 use pg::{Db, ReadDb};
 use sqlx::{PgConnection, Row};
+use std::time::Duration;
 
 const SUMS_DIFFER: &str = "
 SELECT coalesce(p.account, d.account) AS account
@@ -35,7 +36,7 @@ SELECT $1, n.version, n.version, $2, p.vouchers, p.digest
 FROM (SELECT coalesce(max(version), 0) + 1 AS version FROM {s}.day_closings WHERE day = $1) n,
      (SELECT count(*) AS vouchers, coalesce(sum({s}.voucher_print(v)::numeric), 0) AS digest
       FROM {s}.vouchers v WHERE v.posted_day = $1) p
-RETURNING version";
+RETURNING version, voucher_count, digest::text";
 
 const ASSERTIONS: &str = "
 INSERT INTO {s}.balance_assertions (day, version, account, debit_micro, credit_micro, balance_micro, voucher_count,
@@ -61,7 +62,16 @@ FROM (SELECT v.partition, v.seq, {s}.voucher_print(v) AS print,
       FROM {s}.vouchers v WHERE v.posted_day = $1) s
 GROUP BY partition, block";
 
-/// Writes down what a day holds. Returns the closing's version.
+/// What a day was sealed with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sealed {
+    pub version: i32,
+    pub voucher_count: i64,
+    /// The sum of all vouchers' prints, in decimal digits.
+    pub digest: String,
+}
+
+/// Writes down what a day holds.
 ///
 /// # Errors
 /// Whatever the database says.
@@ -70,12 +80,49 @@ pub async fn seal_in_tx(
     db: &Db,
     day: NaiveDate,
     request_id: PeriodRequestId,
-) -> Result<i32, sqlx::Error> {
-    let closing = sqlx::query_scalar(db.sql(CLOSING)).bind(day).bind(request_id.uuid());
-    let version: i32 = closing.fetch_one(&mut *tx).await?;
+) -> Result<Sealed, sqlx::Error> {
+    let closing = sqlx::query_as(db.sql(CLOSING)).bind(day).bind(request_id.uuid());
+    let (version, voucher_count, digest) = closing.fetch_one(&mut *tx).await?;
     sqlx::query(db.sql(ASSERTIONS)).bind(day).bind(version).execute(&mut *tx).await?;
     sqlx::query(db.sql(SEALS)).bind(day).bind(version).execute(tx).await?;
-    Ok(version)
+    Ok(Sealed { version, voucher_count, digest })
+}
+
+const CHANGED: &str = "
+WITH closed AS (
+    SELECT DISTINCT ON (c.day) c.day, c.version, c.voucher_count, c.digest
+    FROM {s}.day_closings c JOIN {s}.periods p ON p.day = c.day
+    WHERE p.state = 3 AND c.day < $1 ORDER BY c.day DESC, c.version DESC LIMIT $2
+), found AS (
+    SELECT v.posted_day AS day, count(*) AS vouchers, sum({s}.voucher_print(v)::numeric) AS digest
+    FROM {s}.vouchers v WHERE v.posted_day IN (SELECT day FROM closed) GROUP BY v.posted_day
+)
+SELECT c.day FROM closed c LEFT JOIN found f ON f.day = c.day
+WHERE (coalesce(f.vouchers, 0), coalesce(f.digest, 0)) IS DISTINCT FROM (c.voucher_count, c.digest)
+    OR EXISTS (
+        SELECT FROM (SELECT account, sum(debit_micro::numeric - credit_micro) AS balance FROM {s}.account_days
+                     WHERE posted_day <= c.day GROUP BY account) h
+        FULL JOIN (SELECT account, balance_micro FROM {s}.balance_assertions
+                   WHERE day = c.day AND version = c.version) a USING (account)
+        WHERE coalesce(h.balance, 0) <> coalesce(a.balance_micro, 0))
+ORDER BY c.day LIMIT 1";
+
+/// The first of the newest `limit` closed days before a day that does not hold any more what it was closed with.
+/// Nothing is locked: no voucher of a closed day may change.
+///
+/// # Errors
+/// Whatever the database says.
+pub async fn find_changed(
+    db: &Db,
+    before: NaiveDate,
+    (limit, statement_max): (i64, Duration),
+) -> Result<Option<NaiveDate>, sqlx::Error> {
+    let mut tx = db.begin().await?;
+    let limit_ms = statement_max.as_millis().to_string();
+    sqlx::query("SELECT set_config('statement_timeout', $1, true)").bind(limit_ms).execute(&mut *tx).await?;
+    let found = sqlx::query_scalar(db.sql(CHANGED)).bind(before).bind(limit).fetch_optional(&mut *tx).await?;
+    tx.rollback().await?; // Nothing was written.
+    Ok(found)
 }
 
 const LATER: &str = "

@@ -134,12 +134,17 @@ pub async fn agree_in_tx(
 
 const FINISH: &str = "UPDATE {s}.period_requests SET state = 3 WHERE request_id = $1 AND state = 2";
 
-/// Every day of a request is through.
+/// Every day of a request is through; `false` where that was said before.
 ///
 /// # Errors
 /// Whatever the database says.
-pub async fn finish(db: &Db, request_id: PeriodRequestId) -> Result<(), sqlx::Error> {
-    sqlx::query(db.sql(FINISH)).bind(request_id.uuid()).execute(db.pool()).await.map(drop)
+pub async fn finish_in_tx(
+    tx: &mut PgConnection,
+    db: &Db,
+    request_id: PeriodRequestId,
+) -> Result<bool, sqlx::Error> {
+    let finish = sqlx::query(db.sql(FINISH)).bind(request_id.uuid());
+    Ok(finish.execute(tx).await?.rows_affected() == 1)
 }
 
 const FIND: &str = "SELECT * FROM {s}.period_requests WHERE request_id = $1";

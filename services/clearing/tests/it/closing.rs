@@ -295,3 +295,78 @@ async fn a_period_that_is_none_and_a_step_without_its_reason_are_refused() {
     assert_eq!(desk.fetch(auditor, "/v1/finance/periods").await.0, StatusCode::OK);
     desk.end().await;
 }
+
+#[tokio::test]
+async fn every_step_of_a_period_is_in_the_trail_and_what_was_done_past_it_is_named() {
+    let desk = Desk::open().await;
+    let (day, period) = (past(5), past(5).to_string());
+    push_recharge(&desk, 3, day, 100);
+    desk.bench.until_applied(1).await;
+    desk.close(&period).await;
+    desk.agree(&period, "reopen").await;
+    desk.close(&period).await;
+    let unexplained = async || {
+        let verified = desk.get("/v1/finance/audit/periods/verification").await;
+        assert_eq!(verified["fault"], serde_json::Value::Null, "{verified}");
+        verified["unexplained"].clone()
+    };
+    assert_eq!(unexplained().await, serde_json::json!([]));
+    let page = desk.get(&format!("/v1/finance/audit/periods?subject={day}")).await;
+    let acts: Vec<&str> = page["steps"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .rev()
+        .filter_map(|step| step["act"].as_str())
+        .collect();
+    assert_eq!(acts, ["day_soft_locked", "day_closed", "day_reopened", "day_soft_locked", "day_closed"]);
+    let of_requests = "SELECT count(DISTINCT subject) FROM {s}.audit_trail WHERE act = 'period_done'";
+    assert_eq!(desk.bench.count(of_requests).await, 5, "two soft locks, two closings, a reopening");
+
+    // A hand in the tables: a day opened again, then another digest under the closing.
+    let change = async |sql: &'static str| {
+        let mut tx = desk.bench.db.begin().await.expect("begins");
+        sqlx::query("SET LOCAL session_replication_role = replica").execute(&mut *tx).await.expect("sets");
+        sqlx::query(desk.bench.db.sql(sql)).execute(&mut *tx).await.expect(sql);
+        tx.commit().await.expect("commits");
+    };
+    change("UPDATE {s}.periods SET state = 1 WHERE state = 3").await;
+    assert_eq!(unexplained().await, serde_json::json!([period]));
+    change("UPDATE {s}.periods SET state = 3 WHERE state = 1 AND day IN (SELECT day FROM {s}.day_closings)")
+        .await;
+    assert_eq!(unexplained().await, serde_json::json!([]));
+    change("UPDATE {s}.day_closings SET digest = digest + 1 WHERE version = 2").await;
+    assert_eq!(unexplained().await, serde_json::json!([period]));
+    desk.running.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_day_is_not_closed_behind_one_that_is_not_as_it_was_closed() {
+    let desk = Desk::open().await;
+    for (at, days_ago) in [(3, 7), (4, 6), (5, 5)] {
+        push_recharge(&desk, at, past(days_ago), 100);
+    }
+    desk.bench.until_applied(3).await;
+    desk.close(&past(7).to_string()).await;
+    desk.close(&past(6).to_string()).await;
+    desk.soft_lock(&past(5).to_string()).await;
+    desk.catch_up(Utc::now()).await;
+    let change = async |sql: &'static str| {
+        sqlx::query(desk.bench.db.sql(sql)).execute(desk.bench.db.pool()).await.expect(sql);
+    };
+    let refused = async || {
+        let ask = (maker(), past(5).to_string(), PeriodRequestId::now());
+        let (_, problem) = desk.ask(ask.0, &ask.1, "close", ask.2).await;
+        problem["detail"].as_str().unwrap_or_default().to_owned()
+    };
+    let named = format!("closed-day-{}-is-not-as-it-was-closed", past(7));
+    change("UPDATE {s}.vouchers SET coins = coins + 1 WHERE partition = 3").await;
+    assert!(refused().await.contains(&named), "a voucher: {}", refused().await);
+    change("UPDATE {s}.vouchers SET coins = coins - 1 WHERE partition = 3").await;
+    change("UPDATE {s}.account_days SET debit_micro = debit_micro + 1 WHERE partition = 3").await;
+    assert!(refused().await.contains(&named), "a balance: {}", refused().await);
+    change("UPDATE {s}.account_days SET debit_micro = debit_micro - 1 WHERE partition = 3").await;
+    let (_, waiting) = desk.ask(maker(), &past(5).to_string(), "close", PeriodRequestId::now()).await;
+    assert_eq!(waiting["state"], "waiting", "{waiting}");
+    desk.running.shutdown().await;
+}

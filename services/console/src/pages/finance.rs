@@ -5,6 +5,7 @@ mod books;
 mod breaks;
 mod control;
 mod payees;
+mod refunds;
 mod today;
 
 use super::frame::{Frame, Session};
@@ -31,6 +32,7 @@ pub(crate) fn routes() -> Router<Deps> {
         .route("/finance/statements/{payee_id}/{day}", get(payees::statement))
         .route("/finance/payouts", get(payees::payouts))
         .route("/finance/payouts/{batch_id}", get(payees::batch))
+        .route("/finance/refunds", get(refunds::refunds))
         .route("/finance/close", get(control::close))
         .route("/finance/runs", get(control::runs))
         .route("/finance/runs/{run_id}", get(control::run))
@@ -55,6 +57,7 @@ const PAGES: [(&str, &[(&str, &str)]); 4] = [
             ("/finance/breaks", "Breaks"),
             ("/finance/approvals", "Approvals"),
             ("/finance/suspense", "Suspense"),
+            ("/finance/refunds", "Refunds"),
         ],
     ),
     (

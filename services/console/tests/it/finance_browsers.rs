@@ -71,6 +71,9 @@ async fn amounts_lead_from_the_books_to_the_gift_and_lose_no_digit() {
     click(&ada, "#rules button").await;
     says(&ada, "#dry-title", "version 2").await;
     says(&ada, "#dry", "Counts").await;
+    ada.goto(format!("{base}/finance/refunds?case={}", finance_stub::RUN)).await.expect("the page opens");
+    says(&ada, "#cases", "He is twelve.").await;
+    says(&ada, "#case", "5,200").await;
     quit([ada]).await;
 }
 

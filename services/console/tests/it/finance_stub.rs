@@ -9,7 +9,7 @@ use edge::{FinanceReader, Json, Problem};
 use serde_json::{Value, json};
 
 /// Every page of finance.
-pub const PAGES: [&str; 19] = [
+pub const PAGES: [&str; 20] = [
     "/finance",
     "/finance/breaks",
     "/finance/breaks/0192f000-0000-7000-8000-000000000001",
@@ -24,6 +24,7 @@ pub const PAGES: [&str; 19] = [
     "/finance/statements/0192f000-0000-7000-8000-000000000003/2026-11-20",
     "/finance/payouts",
     "/finance/payouts/0192f000-0000-7000-8000-000000000004",
+    "/finance/refunds",
     "/finance/close",
     "/finance/runs",
     "/finance/runs/0192f000-0000-7000-8000-000000000005",
@@ -232,6 +233,7 @@ fn control(path: &str) -> Option<Value> {
         ] }),
         "/v1/finance/refunds" => json!({ "cases": [case("agent", 1)] }),
         "/v1/finance/refund-batches" => json!({ "cases": [case("file", 250)] }),
+        path if path.starts_with("/v1/finance/refunds/") => case("agent", 1),
         "/v1/finance/minor-cases" => json!({ "cases": [case("minor", 14)] }),
         "/v1/finance/periods" => json!({
             "periods": [{ "day": DAY, "state": "soft", "changed_at": AT }, { "day": "2026-11-19", "state": "closed",
@@ -254,9 +256,9 @@ fn control(path: &str) -> Option<Value> {
         path if path.ends_with("/dry-run") => json!({ "day": DAY, "old_version": 1, "new_version": 2,
             "counts": { "same": 41_233, "newly_matched": 2 }, "changes": [] }),
         "/v1/finance/matching-rules" => json!({ "rules": [
-            { "scope": "trades", "version": 2, "state": "proposed", "maker_id": MAKER, "reason": "Days of the new year.",
+            { "scope": "channel", "version": 2, "state": "proposed", "maker_id": MAKER, "reason": "Days of the new year.",
                 "proposed_at": AT, "rules": { "passes": [{ "name": "exact" }, { "name": "day-cut" }] } },
-            { "scope": "trades", "version": 1, "state": "approved", "reason": "shipped", "proposed_at": AT,
+            { "scope": "channel", "version": 1, "state": "approved", "reason": "shipped", "proposed_at": AT,
                 "rules": { "passes": [{ "name": "exact" }] } },
         ] }),
         _ => return None,

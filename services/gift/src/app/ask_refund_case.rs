@@ -3,6 +3,7 @@
 
 use super::list_gifts_sent::list_gifts_sent;
 use super::refund_case_error::RefundCaseError;
+use super::tell_refund_case::asked;
 use crate::domain::refund_case::{
     CaseKind, NewCase, NewLine, NotRefundable, Period, REASON_LEN_MAX, line_of,
 };
@@ -207,6 +208,7 @@ impl RefundDesk {
         let mut tx = self.db.begin().await?;
         if refund_cases::insert_in_tx(&mut tx, &self.db, &case).await? {
             refund_lines::insert_in_tx(&mut tx, &self.db, case.case_id, &case.lines).await?;
+            trail::append_in_tx(&mut tx, &self.db, vec![asked(&case)], Utc::now()).await?;
             tx.commit().await?;
         } else {
             tx.rollback().await?; // The same id came twice at once: one of them is the case.

@@ -3,9 +3,11 @@
 
 use super::ask_refund_case::RefundDesk;
 use super::refund_case_error::RefundCaseError;
+use super::tell_refund_case::decided;
 use crate::domain::refund_case::{CaseKind, CaseState};
 use crate::store::refund_cases::{self, CaseView};
 use crate::store::refund_lines;
+use chrono::Utc;
 use ids::{OrderId, RequestId, Uuid, derive_id, with_version};
 use sqlx::PgConnection;
 
@@ -51,6 +53,8 @@ impl RefundDesk {
             (CaseState::Waiting, _) if found.made_by == by => Err(RefundCaseError::OwnCase),
             (CaseState::Waiting, Decision::Refuse) => {
                 refund_cases::decide_in_tx(tx, &self.db, (case_id, CaseState::Refused), by).await?;
+                let told = decided(case_id, decision, by, &[]);
+                trail::append_in_tx(tx, &self.db, vec![told], Utc::now()).await?;
                 Ok(())
             }
             (CaseState::Waiting, Decision::Approve) => {
@@ -62,6 +66,8 @@ impl RefundDesk {
                     .map(|(line, order_id)| (line, request_of(approved, case_id, order_id)))
                     .collect();
                 refund_lines::intend_in_tx(tx, &self.db, case_id, &requests).await?;
+                let told = decided(case_id, decision, by, &requests);
+                trail::append_in_tx(tx, &self.db, vec![told], Utc::now()).await?;
                 Ok(())
             }
             (CaseState::Approved | CaseState::Done, Decision::Approve)

@@ -25,5 +25,6 @@ struct Document;
 pub fn openapi() -> utoipa::openapi::OpenApi {
     let mut document = Document::openapi();
     document.merge(super::refund_cases::Api::openapi());
+    document.merge(trail::openapi());
     document
 }

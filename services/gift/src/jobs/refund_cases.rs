@@ -5,6 +5,7 @@
 //! sending twice, or from two nodes, refunds once.
 
 use crate::app::ask_refund_case::RefundDesk;
+use crate::app::tell_refund_case::done;
 use crate::domain::refund_case::CaseKind;
 use crate::store::refund_cases::{self, CaseView};
 use crate::store::refund_lines::{self, LineDue, Sent};
@@ -104,10 +105,20 @@ async fn end_cases(desk: &RefundDesk) -> Result<(), sqlx::Error> {
                 continue;
             }
             if case.kind != CaseKind::Minor || is_money_back(desk, case).await? {
-                refund_cases::end(&desk.db, case.case_id).await?;
+                end_case(desk, case).await?;
             }
         }
     }
+}
+
+/// Ends a case, once, with its row in the trail.
+async fn end_case(desk: &RefundDesk, case: &CaseView) -> Result<(), sqlx::Error> {
+    let mut tx = desk.db.begin().await?;
+    if !refund_cases::end_in_tx(&mut tx, &desk.db, case.case_id).await? {
+        return tx.rollback().await; // Another node was first, or a line has come undone.
+    }
+    trail::append_in_tx(&mut tx, &desk.db, vec![done(case)], Utc::now()).await?;
+    tx.commit().await
 }
 
 /// Asks the cashier how far the money is; asking is what makes it go.

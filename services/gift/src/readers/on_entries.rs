@@ -161,6 +161,8 @@ impl Keeper {
     ) -> Result<(), ApplyError> {
         let due = batch.refunds_due();
         let Batch { rows, waits, returned, strange, .. } = batch;
+        #[cfg(debug_assertions)]
+        let rows = super::planted_fault::planted(rows);
         let appended: HashSet<Partition> = rows.iter().map(|row| row.stamp.partition).collect();
         let fenced: BTreeSet<Partition> = waits.iter().map(|wait| wait.entry.stamp.partition).collect();
         let fenced = fenced.difference(&appended.into_iter().collect()).copied().collect::<Vec<_>>();

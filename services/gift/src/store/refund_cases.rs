@@ -178,9 +178,9 @@ UPDATE {s}.refund_cases c SET state = 4, ended_at = now()
 WHERE c.case_id = $1 AND c.state = 2
     AND NOT EXISTS (SELECT FROM {s}.refund_lines l WHERE l.case_id = c.case_id AND l.outcome IS NULL)";
 
-/// Ends a case whose lines all have their outcome.
-pub async fn end(db: &Db, case_id: Uuid) -> Result<(), sqlx::Error> {
-    sqlx::query(db.sql(END)).bind(case_id).execute(db.pool()).await.map(drop)
+/// Ends a case whose lines all have their outcome; `false` where it is ended, or a line has none.
+pub async fn end_in_tx(tx: &mut PgConnection, db: &Db, case_id: Uuid) -> Result<bool, sqlx::Error> {
+    Ok(sqlx::query(db.sql(END)).bind(case_id).execute(tx).await?.rows_affected() == 1)
 }
 
 fn kind_of(row: &PgRow) -> Result<CaseKind, sqlx::Error> {

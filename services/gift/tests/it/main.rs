@@ -11,6 +11,7 @@ mod quotas;
 mod ranking;
 mod reading;
 mod refund_cases;
+mod refund_trail;
 mod sending;
 mod store;
 mod streaming;

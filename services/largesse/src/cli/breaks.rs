@@ -64,6 +64,7 @@ pub enum BreakCommand {
   largesse break propose BREAK --sub mia --action grant-coins --viewer ann --paid-coins 70 --reason \"never shown\"
   largesse break propose BREAK --sub mia --action refund-order --reason \"the order says it came back\"
   largesse break propose BREAK --sub mia --action write-off --coins 70 --reason \"less than it costs\"
+  largesse break propose BREAK --sub mia --action settle-receivable --end paid --reason \"the viewer paid\"
   largesse break propose BREAK --sub mia --action wait --days 3 --reason \"the channel answers on Monday\"
   largesse break propose BREAK --sub mia --action adjust-voucher --line 6711:5000:0 --line 1901:0:5000 --reason \"…\"")]
     Propose(ProposeArgs),
@@ -131,6 +132,8 @@ pub enum ActionName {
     Resettle,
     /// Clearing posts a balanced voucher
     AdjustVoucher,
+    /// Clearing takes what a viewer owes off the books
+    SettleReceivable,
     /// The difference is accepted
     WriteOff,
     /// Nothing for some days
@@ -157,12 +160,36 @@ pub struct ProposeArgs {
     /// Coins to write off: what the break says
     #[arg(long, value_name = "N", required_if_eq("action", "write-off"))]
     pub coins: Option<i64>,
+    /// How a viewer's debt ends
+    #[arg(long, value_enum, required_if_eq("action", "settle-receivable"))]
+    pub end: Option<EndName>,
     /// Days to wait
     #[arg(long, value_name = "N", required_if_eq("action", "wait"))]
     pub days: Option<u16>,
     /// A line of the voucher, in millionths of a minor unit
     #[arg(long, value_name = "ACCOUNT:DEBIT:CREDIT", required_if_eq("action", "adjust-voucher"))]
     pub line: Vec<Line>,
+}
+
+/// How a viewer's debt ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum EndName {
+    /// The viewer paid the whole of it to our bank
+    Paid,
+    /// Nobody will pay it
+    WrittenOff,
+    /// The channel gives the money back; the viewer gets back the coins that were taken
+    DisputeWon,
+}
+
+impl EndName {
+    pub const fn end(self) -> recon::ReceivableEnd {
+        match self {
+            EndName::Paid => recon::ReceivableEnd::Paid,
+            EndName::WrittenOff => recon::ReceivableEnd::WrittenOff,
+            EndName::DisputeWon => recon::ReceivableEnd::DisputeWon,
+        }
+    }
 }
 
 /// A voucher's line as an operator writes it.
@@ -188,33 +215,77 @@ impl FromStr for Line {
 
 #[derive(Debug, Clone, Subcommand)]
 pub enum AuditCommand {
-    /// Verify the trail of every step of every break; exit 0 only if it is whole
+    /// Verify the trails of every step of breaks, refunds, periods and payouts; exit 0 only if all are whole
     #[command(
-        after_help = "Prints the trail's end as SEQ:HASH. Keep it where nobody who can write to the database \
-can: given as an anchor later, it also proves that no tail was cut off and that nothing was written anew.
+        after_help = "Prints each trail's end as TRAIL=SEQ:HASH. Keep them where nobody who can write to the database \
+can: given as anchors later, they also prove that no tail was cut off and that nothing was written anew.
 
 Examples:
   largesse audit verify --database postgres://auditor@db/largesse
-  largesse audit verify --url http://127.0.0.1:8080 --anchor 4711:5f1c…"
+  largesse audit verify --url http://127.0.0.1:8080 --anchor breaks=4711:5f1c…"
     )]
     Verify(VerifyArgs),
 }
 
 #[derive(Debug, Clone, Args)]
 pub struct VerifyArgs {
-    /// The database of recon, read without any other process
+    /// The database of all services, read without any other process
     #[arg(long, value_name = "URL", conflicts_with = "url")]
     pub database: Option<String>,
-    /// A running process that has recon, or pages
+    /// A running process that has all services, or pages
     #[arg(long, default_value = "http://127.0.0.1:8080", value_name = "URL")]
     pub url: String,
     /// The data directory whose signing key to use (shared with `up`)
     #[arg(long, default_value = "data", value_name = "DIR")]
     pub data_dir: PathBuf,
-    /// A row known from elsewhere, as an earlier run or the log has it
-    #[arg(long, value_name = "SEQ:HASH")]
-    pub anchor: Option<Anchor>,
+    /// Only this trail
+    #[arg(long, value_enum)]
+    pub trail: Option<TrailName>,
+    /// A row known from elsewhere, as an earlier run has it; one without a name is of breaks
+    #[arg(long = "anchor", value_name = "TRAIL=SEQ:HASH")]
+    pub anchors: Vec<NamedAnchor>,
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// The trails there are, each in the schema of the service that decides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum TrailName {
+    Breaks,
+    Refunds,
+    Periods,
+    Payouts,
+}
+
+impl TrailName {
+    pub const ALL: [TrailName; 4] =
+        [TrailName::Breaks, TrailName::Refunds, TrailName::Periods, TrailName::Payouts];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            TrailName::Breaks => "breaks",
+            TrailName::Refunds => "refunds",
+            TrailName::Periods => "periods",
+            TrailName::Payouts => "payouts",
+        }
+    }
+}
+
+/// An anchor and the trail that it is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NamedAnchor {
+    pub trail: TrailName,
+    pub anchor: Anchor,
+}
+
+impl FromStr for NamedAnchor {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<NamedAnchor, String> {
+        let (name, anchor) = text.split_once('=').unwrap_or(("breaks", text));
+        let trail = TrailName::ALL.into_iter().find(|trail| trail.as_str() == name);
+        let trail = trail.ok_or_else(|| format!("there is no trail {name:?}"))?;
+        Ok(NamedAnchor { trail, anchor: anchor.parse().map_err(|error| format!("{error}"))? })
+    }
 }

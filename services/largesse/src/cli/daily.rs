@@ -167,7 +167,8 @@ pub enum ReconCommand {
     #[command(after_help = "Examples:
   largesse recon explain BREAK
   largesse recon explain PAYMENT
-  largesse recon explain BILL:ROW")]
+  largesse recon explain BILL:ROW
+  largesse recon explain PAYOUT-LINE/paid")]
     Explain {
         #[arg(value_name = "ID")]
         id: String,

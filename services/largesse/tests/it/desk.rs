@@ -110,9 +110,13 @@ async fn the_trail_is_verified_from_the_command_line_and_a_changed_row_is_named(
     }
     let asked = desk.run(&["audit", "verify", "--json"]).await;
     let asked: Value = serde_json::from_str(&asked.stdout).expect("JSON");
-    assert_eq!(asked["fault"], Value::Null, "{asked}");
-    assert_eq!(asked["unexplained"], serde_json::json!([found]), "it was put in past recon");
-    let anchor = asked["head"].as_str().expect("an end").to_owned();
+    let trails = asked["trails"].as_array().expect("a list");
+    let names: Vec<&str> = trails.iter().filter_map(|of| of["trail"].as_str()).collect();
+    assert_eq!(names, ["breaks", "refunds", "periods", "payouts"]);
+    let of_breaks = &trails[0];
+    assert_eq!(of_breaks["fault"], Value::Null, "{asked}");
+    assert_eq!(of_breaks["unexplained"], serde_json::json!([found]), "it was put in past recon");
+    let anchor = format!("breaks={}", of_breaks["head"].as_str().expect("an end"));
     let tables = ["audit", "verify", "--database", desk.database.url(), "--anchor", &anchor];
     let seq: i64 = sqlx::query_scalar("SELECT seq FROM recon.audit_trail WHERE body ->> 'text' = 'two'")
         .fetch_one(&desk.database.pool().await)

@@ -206,6 +206,26 @@ async fn the_inbox_is_worked_with_the_keyboard_alone_and_every_page_fits_a_phone
     let office = Office::open().await;
     the_inbox_is_worked_with_the_keyboard_alone(&office).await;
     every_page_of_finance_fits_a_phone_and_none_fails(&office).await;
+    refunds_and_rules_are_asked_for_in_the_browser(&office).await;
+}
+
+async fn refunds_and_rules_are_asked_for_in_the_browser(office: &Office) {
+    let mia = office.person("mia", "finance-maker").await;
+    office.go(&mia, "/finance/refunds").await;
+    shown(&mia, "#order-form").await;
+    write(&mia, "#order-form [name=order]", &OrderId::now().to_string()).await;
+    write(&mia, "#order-form [name=reason]", "Never seen.").await;
+    click(&mia, "#order-form button").await;
+    says(&mia, "#order-form .error", "no such order").await;
+    office.go(&mia, "/finance/rules").await;
+    let begun = "return document.getElementById('rules-text')?.value.includes('\"version\": 2')";
+    wait_for(&mia, "the next version", begun).await;
+    write(&mia, "#propose-form [name=reason]", "Days of the new year.").await;
+    click(&mia, "#propose-form button").await;
+    says(&mia, "#rules", "Days of the new year.").await;
+    says(&mia, "#dry-title", "version 2").await;
+    says(&mia, "#dry", "Counts").await;
+    quit([mia]).await;
 }
 
 async fn the_inbox_is_worked_with_the_keyboard_alone(office: &Office) {
@@ -301,6 +321,16 @@ async fn ten_thousand_breaks_come_page_by_page_and_a_page_of_them_is_assigned_at
     wait_for(&mia, "fifty outcomes", done).await;
     office.go(&mia, "/finance/breaks?who=me").await;
     assert_eq!(rows(&mia).await, open, "what is mine is what I took");
+    // And to somebody else: two of them at once.
+    for id in &open[..2] {
+        click(&mia, &format!("tr[data-id='{id}'] input")).await;
+    }
+    let zoe = named_id("finance", "zoe").to_string();
+    write(&mia, "#bulk-assign-form [name=assignee]", &zoe).await;
+    click(&mia, "#bulk-assign-form button").await;
+    wait_for(&mia, "two outcomes", "return document.querySelectorAll('#outcomes .good').length === 2").await;
+    office.go(&mia, &format!("/finance/breaks?who={zoe}")).await;
+    assert_eq!(rows(&mia).await, open[..2], "what is hers is what she was given");
 
     office.go(&mia, "/finance/suspense").await;
     says(&mia, "#ages tfoot", "10,000").await;
@@ -311,11 +341,12 @@ async fn ten_thousand_breaks_come_page_by_page_and_a_page_of_them_is_assigned_at
 }
 
 /// Pages that everybody of finance may open as they stand.
-const PAGES: [&str; 13] = [
+const PAGES: [&str; 14] = [
     "/finance",
     "/finance/breaks",
     "/finance/approvals",
     "/finance/suspense",
+    "/finance/refunds",
     "/finance/trial-balance",
     "/finance/journal",
     "/finance/roll-forward",

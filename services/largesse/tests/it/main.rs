@@ -16,6 +16,7 @@ mod nodes;
 mod payouts;
 mod place;
 mod planning;
+mod planted;
 mod processes;
 mod refunds;
 mod steering;

@@ -15,19 +15,25 @@ const PATIENCE: Duration = Duration::from_secs(90);
 const CHEAP: u32 = 1101;
 
 /// One process with everything, over a database that outlives it.
-struct House {
+pub struct House {
     place: Place,
     address: SocketAddr,
     database: testkit::TestDatabase,
     process: Option<Victim>,
     client: Client,
+    /// What its process finds in its environment.
+    env: &'static [(&'static str, &'static str)],
 }
 
 impl House {
     async fn start() -> House {
+        House::start_with(&[]).await
+    }
+
+    pub async fn start_with(env: &'static [(&'static str, &'static str)]) -> House {
         let database = testkit::postgres().await.fresh_database().await;
         let (place, address) = (Place::new(), free_address());
-        let mut house = House { place, address, database, process: None, client: Client::new() };
+        let mut house = House { place, address, database, process: None, client: Client::new(), env };
         house.up().await;
         house
     }
@@ -36,7 +42,8 @@ impl House {
         let (folder, listen) = (self.place.data_dir(), self.address.to_string());
         let words =
             ["up", "--data-dir", text(&folder), "--listen", &listen, "--database", self.database.url()];
-        self.process = Some(self.place.start(&words, &[("LARGESSE_DATABASE__CONNECTIONS_MAX", "8")]));
+        let own = [("LARGESSE_DATABASE__CONNECTIONS_MAX", "8"), ("LARGESSE_RECON__OPEN_AFTER_S", "1")];
+        self.process = Some(self.place.start(&words, &[&own[..], self.env].concat()));
         wait_until_ready(self.address).await;
     }
 
@@ -50,7 +57,7 @@ impl House {
         self.place.run(&[words, &["--url", &url, "--data-dir", text(&folder)]].concat(), &[]).await
     }
 
-    async fn json(&self, words: &[&str]) -> Value {
+    pub async fn json(&self, words: &[&str]) -> Value {
         let ended = self.run(&[words, &["--json"]].concat()).await;
         assert!(ended.status.success(), "{words:?}: {}", ended.stderr);
         serde_json::from_str(&ended.stdout).expect("JSON")
@@ -67,7 +74,7 @@ impl House {
         }
     }
 
-    async fn token(&self, viewer: &str) -> String {
+    pub async fn token(&self, viewer: &str) -> String {
         let folder = self.place.data_dir();
         let words = ["token", "--role", "viewer", "--sub", viewer, "--data-dir", text(&folder)];
         self.place.run(&words, &[]).await.stdout.trim().to_owned()
@@ -100,7 +107,7 @@ impl House {
     }
 
     /// A viewer pays; the recharge's id.
-    async fn recharge(&self, token: &str, fen: i64) -> String {
+    pub async fn recharge(&self, token: &str, fen: i64) -> String {
         let ask = json!({ "amount_minor": fen, "channel": "sandbox" });
         let recharge = self.post(token, "/v1/recharges", (SendKey::now(), ask)).await;
         let before = self.get(token, "/v1/wallet").await["available"]["paid_coins"].as_i64().unwrap_or(0);
@@ -116,7 +123,7 @@ impl House {
     }
 
     /// A viewer sends gifts, each delivered; their orders.
-    async fn gifts(&self, viewer: &str, token: &str, count: usize) -> Vec<OrderId> {
+    pub async fn gifts(&self, viewer: &str, token: &str, count: usize) -> Vec<OrderId> {
         let mut orders = Vec::new();
         for _ in 0..count {
             let key = SendKey::now();
@@ -214,6 +221,30 @@ async fn a_chargeback_of_spent_coins_is_owed_by_the_viewer_and_stands_in_the_boo
         figure(&report, "receivables-of-viewers-agree"),
         format!("{owed} coins owed, 0 withdrawals not heard of yet")
     );
+
+    // The channel loses the dispute after all: the debt leaves the books, and bob has the coins back that were taken.
+    house.json(&["recon", "run", "--day", &today()]).await;
+    let owes = |list: &Value| list["breaks"][0]["state"] == "open";
+    let found = house.until(&["break", "list", "--kind", "viewer_owes"], "told", owes).await;
+    let found = found["breaks"][0]["break_id"].as_str().expect("an id").to_owned();
+    let detail = close(&house, &found, &["--action", "settle-receivable", "--end", "dispute-won"]).await;
+    let proof = &detail["proposals"][0]["effect"]["proof"];
+    assert_eq!(
+        (&proof["voucher"]["log"], &proof["entry"]["log"]),
+        (&json!("clearing.vouchers"), &json!("wallet.entries"))
+    );
+    let back = |wallet: &Value| wallet["available"]["paid_coins"] == json!(left);
+    house.get_until(&bob, "/v1/wallet", "the coins come back", back).await;
+    let report = house.check().await;
+    let booked = figure(&report, "receivable-from-viewers-equals-1221");
+    assert_eq!(booked, format!("account 1221 0, sub-ledger -{0}, adjusted by {0}", owed * 100_000));
+    let trails = house.run(&["audit", "verify"]).await;
+    assert!(trails.status.success(), "{}", trails.stdout);
+}
+
+/// The accounting day of now, in the zone of the defaults.
+fn today() -> String {
+    contracts::log::AccountingZone::default().day_of(Utc::now()).to_string()
 }
 
 /// A break as recon would have found it, on its way.

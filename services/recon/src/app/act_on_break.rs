@@ -7,11 +7,13 @@
 use super::commands::{CommandError, Commands, request_of};
 use super::desk_error::{DeskError, checked_text};
 use super::order_rows::{refund_owner, resettle_seq};
+use super::settle_receivable::settling;
 use super::sources::Sources;
 use crate::domain::action::{Action, Limits, Subject, proposal_digest};
 use crate::domain::break_state::{BreakState, BreakStep, Hand};
 use crate::domain::canonical::{Hash, hash_of_hex, hex};
 use crate::domain::chain::Step;
+use crate::domain::controls::FaceValue;
 use crate::domain::severity::Severities;
 use crate::store::audit;
 use crate::store::breaks::{self, BreakView};
@@ -38,6 +40,8 @@ pub struct Desk {
     pub commands: Arc<dyn Commands>,
     pub limits: Limits,
     pub severities: Arc<Severities>,
+    /// What one coin is worth from a day on.
+    pub face_values: Arc<[FaceValue]>,
 }
 
 /// Who acts.
@@ -200,6 +204,9 @@ impl Desk {
                     return Err(DeskError::OrderDiffers("the break is about another row"));
                 }
                 Ok(Action::Resettle { order_id: *order_id, order_seq: Some(seq) })
+            }
+            Action::SettleReceivable { end, .. } => {
+                settling(&self.sources, found, (*end, &self.face_values)).await
             }
             Action::GrantCoins { .. }
             | Action::AdjustVoucher { .. }

@@ -61,7 +61,11 @@ pub fn request_of(approved: Uuid, proposal_id: Uuid, action: &Action) -> Request
         Action::RefundOrder { order_id, .. } => return order_id.refund_request(),
         Action::GrantCoins { viewer_id, .. } => viewer_id.uuid(),
         Action::Resettle { order_id, .. } => order_id.uuid(),
-        Action::AdjustVoucher { .. } | Action::WriteOff { .. } | Action::Wait { .. } => proposal_id,
+        Action::SettleReceivable { viewer_id: Some(viewer_id), .. } => viewer_id.uuid(),
+        Action::SettleReceivable { .. }
+        | Action::AdjustVoucher { .. }
+        | Action::WriteOff { .. }
+        | Action::Wait { .. } => proposal_id,
     };
     let parts: [&[u8]; 1] = [proposal_id.as_bytes()];
     RequestId::from_uuid(derive_id(approved, "break-effect", &parts, partition_of(owner)))

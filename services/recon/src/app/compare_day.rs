@@ -25,6 +25,7 @@ use contracts::entry::Entry;
 use contracts::item::Item;
 use contracts::log::{LogName, Minute, Seq, minute_of};
 use contracts::payment::Payment;
+use contracts::payout::{Payout, PayoutKind};
 use ids::Partition;
 use pg::Db;
 use serde_json::json;
@@ -48,6 +49,8 @@ pub struct DayOfPartition {
     pub result: LogsResult,
     pub found: Vec<NewBreak>,
     pub payments: Vec<Payment>,
+    /// Those that the bank has answered.
+    pub payouts: Vec<Payout>,
     pub roll: RollForward,
 }
 
@@ -102,7 +105,7 @@ impl DayCheck<'_> {
             found: Vec::new(),
         };
         let payments = gathered.payments(of_entries.1.payments).await?;
-        gathered.payouts(of_entries.1.payouts).await?;
+        let payouts = gathered.payouts(of_entries.1.payouts).await?;
         let closed_of_entries = minute_of(entries.closed_until);
         let first = gathered.entries_and_orders(entries, orders).await?;
         let second = gathered.orders_and_items(items, first.after_last).await?;
@@ -115,7 +118,7 @@ impl DayCheck<'_> {
         }
         result.rows = rows;
         result.is_whole = self.is_over;
-        Ok(DayOfPartition { result, found, payments, roll })
+        Ok(DayOfPartition { result, found, payments, payouts, roll })
     }
 
     /// The first minute that is not closed in all logs. A day that is over must be closed whole.
@@ -230,10 +233,10 @@ impl Gathered<'_> {
         Ok(of_day)
     }
 
-    async fn payouts(&mut self, reach: Seq) -> Result<(), DailyError> {
+    async fn payouts(&mut self, reach: Seq) -> Result<Vec<Payout>, DailyError> {
         let source = &*self.check.sources.payouts;
         let mut rows = DayRows::begin(source, self.partition, self.bounds().from).await?;
-        let mut count = 0;
+        let (mut count, mut answered) = (0, Vec::new());
         while let Some(payout) = rows.next().await? {
             if payout.stamp.decided_at >= self.bounds().before {
                 break;
@@ -242,10 +245,16 @@ impl Gathered<'_> {
                 self.flows.payout(&payout);
             }
             count += 1;
+            if matches!(payout.kind, PayoutKind::Paid | PayoutKind::Rejected) {
+                answered.push(payout);
+                if answered.len() > ACCOUNTS_MAX {
+                    return Err(DailyError::TooMany { what: "payouts in one partition", max: ACCOUNTS_MAX });
+                }
+            }
         }
         self.rows_of(LogName::Payouts, count);
         self.gaps(LogName::Payouts, &rows.gaps);
-        Ok(())
+        Ok(answered)
     }
 
     async fn entries_and_orders(
@@ -305,6 +314,7 @@ impl Gathered<'_> {
         }
         *count += 1;
         self.roll.add(&entry);
+        self.found.extend(self.owed(&entry));
         if self.roll.accounts.len() > ACCOUNTS_MAX {
             return Err(DailyError::TooMany { what: "accounts in one partition", max: ACCOUNTS_MAX });
         }
@@ -320,6 +330,25 @@ impl Gathered<'_> {
             }
         }
         Ok(true)
+    }
+
+    /// What a viewer owes by an entry: coins that were spent before their money was taken back.
+    fn owed(&self, entry: &Entry) -> Option<NewBreak> {
+        if entry.shortfall_coins.is_zero() || !entry.is_accepted() {
+            return None;
+        }
+        let taken = entry.available.paid_coins.saturating_add(entry.held.paid_coins).saturating_neg();
+        Some(NewBreak {
+            fact_key: format!("wallet.entries/{}/viewer_owes/{}", self.partition, entry.stamp.seq),
+            kind: BreakKind::ViewerOwes,
+            logs: LogName::Entries.as_str().to_owned(),
+            coins: entry.shortfall_coins.get(),
+            evidence: json!({
+                "account_id": entry.account_id, "seq": entry.stamp.seq, "request_id": entry.request_id,
+                "taken_coins": taken, "shortfall_coins": entry.shortfall_coins,
+            }),
+            ..self.blank()
+        })
     }
 
     async fn orders_and_items(

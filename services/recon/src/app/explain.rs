@@ -6,7 +6,7 @@ use super::sources::Sources;
 use crate::domain::bill_line::{OurLine, TheirLine};
 use crate::store::breaks::{self, BreakView};
 use crate::store::matches::{self, MatchView};
-use crate::store::{bills, day_lines};
+use crate::store::{bills, day_lines, payout_lines};
 use ids::{BreakId, Uuid};
 use pg::Db;
 use serde::{Deserialize, Serialize};
@@ -18,7 +18,7 @@ const SHOWN_MAX: usize = 100;
 /// What is known of one id.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Explanation {
-    /// `break`, `payment` or `bill_row`.
+    /// `break`, `payment`, `payout` or `bill_row`.
     pub about: String,
     /// In one sentence.
     pub why: String,
@@ -47,6 +47,10 @@ pub async fn explain(db: &Db, sources: &Sources, id: &str) -> Result<Explanation
         let row = bills::find_row(db, bill, row_no).await?.ok_or(DailyError::NothingKnown)?;
         return about_row(db, "bill_row", (Vec::new(), vec![row]), &bills::row_id(bill, row_no)).await;
     }
+    if let Some(line) = payout_lines::find(db, "", id).await? {
+        let row_id = line.payment_id.clone();
+        return about_row(db, "payout", (vec![line], Vec::new()), &row_id).await;
+    }
     let id = Uuid::try_parse(id).map_err(|_| DailyError::BadId)?;
     if let Some(detail) = read_break(db, sources, BreakId::from_uuid(id)).await? {
         return Ok(about_break(detail));
@@ -54,6 +58,14 @@ pub async fn explain(db: &Db, sources: &Sources, id: &str) -> Result<Explanation
     let line = day_lines::find_payment(db, id).await?.ok_or(DailyError::NothingKnown)?;
     let row_id = line.payment_id.clone();
     about_row(db, "payment", (vec![line], Vec::new()), &row_id).await
+}
+
+/// A payment or a movement of a payout, by its name.
+async fn our_line(db: &Db, row_id: &str) -> Result<Option<OurLine>, sqlx::Error> {
+    match Uuid::try_parse(row_id) {
+        Ok(payment_id) => day_lines::find_payment(db, payment_id).await,
+        Err(_) => payout_lines::find(db, "", row_id).await,
+    }
 }
 
 fn about_break(detail: BreakDetail) -> Explanation {
@@ -83,9 +95,8 @@ async fn about_row(
 ) -> Result<Explanation, DailyError> {
     let matches = matches::list_of_row(db, row_id).await?;
     for other in matches.iter().flat_map(|of| &of.ours).take(SHOWN_MAX) {
-        let id = Uuid::try_parse(other).unwrap_or_default();
         if other != row_id
-            && let Some(line) = day_lines::find_payment(db, id).await?
+            && let Some(line) = our_line(db, other).await?
         {
             ours.push(line);
         }

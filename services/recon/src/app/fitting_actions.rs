@@ -2,6 +2,7 @@
 
 use super::act_on_break::Desk;
 use crate::domain::action::{Action, ActionKind, Subject};
+use crate::domain::receivable::ReceivableEnd;
 use crate::store::breaks::BreakView;
 use money::Coins;
 use serde::{Deserialize, Serialize};
@@ -20,7 +21,8 @@ pub struct MayPropose {
 }
 
 /// In the order in which they are offered.
-const KINDS: [ActionKind; 6] = [
+const KINDS: [ActionKind; 7] = [
+    ActionKind::SettleReceivable,
     ActionKind::RefundOrder,
     ActionKind::Resettle,
     ActionKind::GrantCoins,
@@ -54,6 +56,10 @@ impl Desk {
                 .is_some_and(|order_id| passes(Action::RefundOrder { order_id, viewer_id: None })),
             ActionKind::Resettle => {
                 found.order_id.is_some_and(|order_id| passes(Action::Resettle { order_id, order_seq: None }))
+            }
+            ActionKind::SettleReceivable => {
+                let end = ReceivableEnd::Paid;
+                passes(Action::SettleReceivable { end, viewer_id: None, lines: Vec::new(), coins: None })
             }
             ActionKind::WriteOff => {
                 Coins::try_new(found.coins).is_ok_and(|coins| passes(Action::WriteOff { coins }))

@@ -13,6 +13,7 @@ use crate::store::breaks::NewBreak;
 use crate::store::day_lines;
 use crate::store::matches::MatchView;
 use crate::store::matching_rules;
+use crate::store::payout_lines;
 use chrono::{Days, NaiveDate};
 use ids::{Uuid, named_id, partition_of};
 use matching::passes::{CheckedRules, LINES_MAX, Line, Match, Outcome, Rules, run};
@@ -37,6 +38,8 @@ pub struct BillMatching<'a> {
     pub lag_days: u16,
     /// What one coin is worth.
     pub micros_per_coin: i64,
+    /// The name under which statements of the account that payouts leave come in.
+    pub payout_bank: &'a str,
 }
 
 /// What one channel's day came to.
@@ -65,6 +68,10 @@ impl BillMatching<'_> {
             if BillScope::MATCHED.contains(&bill.scope) {
                 places.entry((bill.scope, bill.channel.clone())).or_default().push(bill);
             }
+        }
+        // Payouts are due when the bank has had its days, whether or not a statement came.
+        if payout_lines::is_any_of(self.db, self.first_day()).await? {
+            places.entry((BillScope::Bank, self.payout_bank.to_owned())).or_default();
         }
         Ok(places)
     }
@@ -97,6 +104,9 @@ impl BillMatching<'_> {
             sides.ours.extend(page.into_iter().map(|line| (line.payment_id.clone(), line)));
             too_many("payments of one channel", sides.ours.len())?;
         }
+        if (scope, channel) == (BillScope::Bank, self.payout_bank) {
+            self.payouts(before, &mut sides).await?;
+        }
         let mut after = (before, Uuid::max(), i64::MAX);
         loop {
             let page =
@@ -107,6 +117,19 @@ impl BillMatching<'_> {
             too_many("rows of one channel", sides.theirs.len())?;
         }
         Ok(sides)
+    }
+
+    async fn payouts(&self, before: NaiveDate, sides: &mut BothSides) -> Result<(), DailyError> {
+        let mut after = (before, String::from("\u{10ffff}"));
+        loop {
+            let place = (after.0, after.1.as_str());
+            let page =
+                payout_lines::list(self.db, self.payout_bank, (place, self.day), self.day, PAGE_LEN).await?;
+            let Some(last) = page.last() else { return Ok(()) };
+            after = (last.day, last.payment_id.clone());
+            sides.ours.extend(page.into_iter().map(|line| (line.payment_id.clone(), line)));
+            too_many("payouts", sides.ours.len())?;
+        }
     }
 
     /// Matches one channel's day.
@@ -122,7 +145,7 @@ impl BillMatching<'_> {
         let matches: Vec<MatchView> =
             outcome.matches.iter().map(|of| self.match_view(place, of, &sides)).collect();
         let mut found: Vec<NewBreak> = Vec::new();
-        if files.is_empty() {
+        if files.is_empty() && scope != BillScope::Bank {
             found.push(self.missing_bill(place, &sides));
         } else {
             let findings = bill_findings::findings(self.due(scope), &sides, &outcome);

@@ -10,6 +10,7 @@ use super::daily_error::DailyError;
 use super::match_bills::BillMatching;
 use super::run_desk::{Left, Standing};
 use crate::domain::bill_findings::logs_of;
+use crate::domain::bill_line::{PayoutSettings, movements_of};
 use crate::domain::break_kind::BreakKind;
 use crate::domain::break_state::{BreakState, BreakStep};
 use crate::domain::controls::{FaceValue, face_value};
@@ -22,6 +23,7 @@ use crate::store::day_lines::{self, Closings};
 use crate::store::found_breaks::{self, OpenOf};
 use crate::store::marks;
 use crate::store::matches;
+use crate::store::payout_lines;
 use crate::store::runs::{self, Run, RunState, Step, StepKind};
 use chrono::{Days, NaiveDate, Utc};
 use contracts::log::{AccountingZone, LogName};
@@ -52,6 +54,7 @@ pub struct Daily {
     pub zone: AccountingZone,
     pub face_values: Vec<FaceValue>,
     pub lag_days: u16,
+    pub payouts: PayoutSettings,
 }
 
 /// A step that was computed and is to be stored.
@@ -94,7 +97,13 @@ impl Daily {
             return Err(DailyError::DayOutOfRange);
         }
         let micros_per_coin = face_value(&self.face_values, day).ok_or(DailyError::NoFaceValue(day))?;
-        Ok(BillMatching { db: &self.db, day, lag_days: self.lag_days, micros_per_coin })
+        Ok(BillMatching {
+            db: &self.db,
+            day,
+            lag_days: self.lag_days,
+            micros_per_coin,
+            payout_bank: &self.payouts.bank,
+        })
     }
 
     /// Computes the next step of a run; `None` where all are done. Writes only what is kept for later days.
@@ -167,7 +176,10 @@ impl Daily {
             compared: marks::list_progress(&self.db).await?,
         };
         let is_over = check.is_over;
-        let DayOfPartition { mut result, mut found, payments, roll } = check.run(partition).await?;
+        let DayOfPartition { mut result, mut found, payments, payouts, roll } = check.run(partition).await?;
+        let moved: Vec<_> =
+            payouts.iter().flat_map(|payout| movements_of(payout, &self.payouts.currency)).collect();
+        payout_lines::keep(&self.db, &moved).await?;
         let lines: Vec<_> = payments
             .iter()
             .map(|payment| (payment.payment_id.uuid(), day_lines::line_of(payment, self.zone)))

@@ -2,6 +2,7 @@
 
 use super::break_kind::BreakKind;
 use super::canonical::{Hash, hash_of};
+use super::receivable::ReceivableEnd;
 use contracts::entry::Funds;
 use ids::{BreakId, OrderId, Uuid, ViewerId};
 use money::Coins;
@@ -42,6 +43,18 @@ pub enum Action {
     },
     /// Clearing posts a balanced voucher.
     AdjustVoucher { lines: Vec<VoucherLine> },
+    /// Clearing takes what a viewer owes off the books; after a won dispute the wallet gives the coins back that were
+    /// taken.
+    SettleReceivable {
+        end: ReceivableEnd,
+        /// Recon fills in whose it is, the voucher, and the coins to give back.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        viewer_id: Option<ViewerId>,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        lines: Vec<VoucherLine>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        coins: Option<Coins>,
+    },
     /// The difference is accepted. `coins` repeats what the break says.
     WriteOff { coins: Coins },
     /// Nothing for so many days.
@@ -56,6 +69,7 @@ pub enum ActionKind {
     RefundOrder,
     Resettle,
     AdjustVoucher,
+    SettleReceivable,
     WriteOff,
     Wait,
 }
@@ -68,6 +82,7 @@ impl ActionKind {
             ActionKind::RefundOrder => "refund_order",
             ActionKind::Resettle => "resettle",
             ActionKind::AdjustVoucher => "adjust_voucher",
+            ActionKind::SettleReceivable => "settle_receivable",
             ActionKind::WriteOff => "write_off",
             ActionKind::Wait => "wait",
         }
@@ -79,7 +94,8 @@ impl ActionKind {
             ActionKind::GrantCoins
             | ActionKind::RefundOrder
             | ActionKind::Resettle
-            | ActionKind::AdjustVoucher => true,
+            | ActionKind::AdjustVoucher
+            | ActionKind::SettleReceivable => true,
             ActionKind::WriteOff | ActionKind::Wait => false,
         }
     }
@@ -138,6 +154,7 @@ impl Action {
             Action::RefundOrder { .. } => ActionKind::RefundOrder,
             Action::Resettle { .. } => ActionKind::Resettle,
             Action::AdjustVoucher { .. } => ActionKind::AdjustVoucher,
+            Action::SettleReceivable { .. } => ActionKind::SettleReceivable,
             Action::WriteOff { .. } => ActionKind::WriteOff,
             Action::Wait { .. } => ActionKind::Wait,
         }
@@ -170,6 +187,21 @@ impl Action {
             }
             Action::AdjustVoucher { lines } => {
                 is_balanced(lines).then_some(()).ok_or(ActionRefused::VoucherUnbalanced)
+            }
+            Action::SettleReceivable { end, .. } => {
+                let (action, kind) = (self.kind(), subject.kind);
+                if kind != BreakKind::ViewerOwes {
+                    return Err(ActionRefused::DoesNotFit { action, kind });
+                }
+                let max = limits.write_off_coins_max;
+                if *end == ReceivableEnd::WrittenOff && subject.coins > max {
+                    return Err(ActionRefused::WriteOffTooLarge { coins: subject.coins, max });
+                }
+                Ok(())
+            }
+            // What a viewer owes stands in the books: only a voucher takes it off.
+            Action::WriteOff { .. } if subject.kind == BreakKind::ViewerOwes => {
+                Err(ActionRefused::DoesNotFit { action: self.kind(), kind: subject.kind })
             }
             Action::WriteOff { coins } => {
                 let (coins, max) = (coins.get(), limits.write_off_coins_max);
@@ -282,6 +314,22 @@ mod tests {
         let kind = BreakKind::ExtraItem;
         let refused = ActionRefused::DoesNotFit { action: ActionKind::Resettle, kind };
         assert_eq!(of(kind, Some(order_id)), Err(refused));
+    }
+
+    #[test]
+    fn what_a_viewer_owes_leaves_the_books_by_its_own_action_and_is_written_off_under_the_limit() {
+        let end = |end| Action::SettleReceivable { end, viewer_id: None, lines: vec![], coins: None };
+        let owes = BreakKind::ViewerOwes;
+        assert_eq!(check(&end(ReceivableEnd::Paid), owes, 5_000), Ok(()));
+        assert_eq!(check(&end(ReceivableEnd::DisputeWon), owes, 5_000), Ok(()));
+        assert_eq!(check(&end(ReceivableEnd::WrittenOff), owes, 100), Ok(()));
+        let large = Err(ActionRefused::WriteOffTooLarge { coins: 101, max: 100 });
+        assert_eq!(check(&end(ReceivableEnd::WrittenOff), owes, 101), large);
+        let kind = BreakKind::ShortMoney;
+        let refused = ActionRefused::DoesNotFit { action: ActionKind::SettleReceivable, kind };
+        assert_eq!(check(&end(ReceivableEnd::Paid), kind, 5), Err(refused));
+        let refused = ActionRefused::DoesNotFit { action: ActionKind::WriteOff, kind: owes };
+        assert_eq!(check(&Action::WriteOff { coins: coins(5) }, owes, 5), Err(refused), "1221 would keep it");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What a channel's day comes to: what was matched is settled, and everything else has a type and both sides' rows.
 
-use super::bill_line::{BillScope, OurLine, TheirLine};
+use super::bill_line::{BillScope, OurLine, PayoutOutcome, TheirLine};
 use super::break_kind::BreakKind;
 use super::canonical::{hash_of, hex};
 use chrono::NaiveDate;
@@ -10,6 +10,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Rows of each side that a finding shows; its key covers all of them.
 const SHOWN_MAX: usize = 10;
+
+/// Digits of the id that a payment order gives a payout.
+const PAYOUT_ID_LEN: usize = 32;
 
 /// Ids that a finding's key spells out; of more it has their hash.
 const SPELLED_MAX: usize = 4;
@@ -77,11 +80,15 @@ impl About<'_> {
 /// What differs, in a fixed order. Lines that are not due were told by another day's run, or will be.
 pub fn findings(due: Due, sides: &BothSides, outcome: &Outcome) -> Vec<BillFinding> {
     let mut found = Vec::new();
-    let mut theirs: BTreeMap<&str, Vec<&TheirLine>> = BTreeMap::new();
+    let mut theirs: BTreeMap<String, Vec<&TheirLine>> = BTreeMap::new();
     for line in outcome.unmatched_right.iter().filter_map(|id| sides.theirs.get(id)) {
-        theirs.entry(line.channel_ref.as_str()).or_default().push(line);
+        theirs.entry(key_of(line)).or_default().push(line);
     }
+    let unmatched: BTreeSet<&str> = outcome.unmatched_left.iter().map(String::as_str).collect();
     for ours in outcome.unmatched_left.iter().filter_map(|id| sides.ours.get(id)) {
+        if is_neither_here_nor_there(ours, &unmatched) {
+            continue;
+        }
         let same = theirs.get_mut(ours.channel_payment_id.as_str());
         match same.and_then(|lines| (lines.len() == 1).then(|| lines.pop()).flatten()) {
             Some(line) => {
@@ -93,19 +100,21 @@ pub fn findings(due: Due, sides: &BothSides, outcome: &Outcome) -> Vec<BillFindi
             None => {
                 let about = About { ours: vec![ours], theirs: Vec::new() };
                 let amount = ours.amount_minor.saturating_abs();
-                push(
-                    &mut found,
-                    due,
-                    &about,
-                    (BreakKind::ShortMoney, amount),
-                    json!("no pass found its row"),
-                );
+                let kind = match ours.payout {
+                    Some(_) => BreakKind::UnpaidPayout,
+                    None => BreakKind::ShortMoney,
+                };
+                push(&mut found, due, &about, (kind, amount), json!("no pass found its row"));
             }
         }
     }
     for line in theirs.into_values().flatten() {
         let about = About { ours: Vec::new(), theirs: vec![line] };
-        let kind = if line.amount_minor < 0 { BreakKind::UnknownRefund } else { BreakKind::LongMoney };
+        let kind = match (line.amount_minor < 0, line.scope) {
+            (false, _) => BreakKind::LongMoney,
+            (true, BillScope::Bank) => BreakKind::UnknownPayout,
+            (true, BillScope::Channel | BillScope::Funds) => BreakKind::UnknownRefund,
+        };
         let amount = line.amount_minor.saturating_abs();
         push(&mut found, due, &about, (kind, amount), json!("no pass found its payment"));
     }
@@ -119,6 +128,19 @@ pub fn findings(due: Due, sides: &BothSides, outcome: &Outcome) -> Vec<BillFindi
     }
     found.sort_by(|one, other| (one.kind, &one.rows).cmp(&(other.kind, &other.rows)));
     found
+}
+
+/// What a row is found by where amounts differ: the channel's number, or the payout's that a bank gave back.
+fn key_of(line: &TheirLine) -> String {
+    let payout = line.our_reference().filter(|id| line.scope == BillScope::Bank && id.len() == PAYOUT_ID_LEN);
+    payout.unwrap_or_else(|| line.channel_ref.clone())
+}
+
+/// A payout that was sent back and of which the statement shows neither way has never left.
+fn is_neither_here_nor_there(ours: &OurLine, unmatched: &BTreeSet<&str>) -> bool {
+    let Some((line, way)) = ours.payment_id.split_once('/') else { return false };
+    let other = if way == "out" { "back" } else { "out" };
+    ours.payout == Some(PayoutOutcome::SentBack) && unmatched.contains(format!("{line}/{other}").as_str())
 }
 
 fn push(found: &mut Vec<BillFinding>, due: Due, about: &About<'_>, of: (BreakKind, i64), why: Value) {

@@ -1,6 +1,8 @@
 //! Rows of bills and payments as lines to be matched, and what a file is to be matched with.
 
 use chrono::NaiveDate;
+use contracts::payout::{Payout, PayoutKind};
+use ids::Uuid;
 use matching::passes::Line;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -55,7 +57,46 @@ impl BillScope {
     }
 }
 
-/// A payment as the daily run keeps it.
+/// Where payouts are looked for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PayoutSettings {
+    /// The name under which statements of the account that payouts leave come in.
+    pub bank: String,
+    /// ISO 4217.
+    pub currency: String,
+}
+
+/// What became of a payout at the bank.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PayoutOutcome {
+    /// Its statement shows it.
+    Paid,
+    /// Its statement shows it leaving and coming back, or neither.
+    SentBack,
+}
+
+impl PayoutOutcome {
+    /// The number in the column `outcome`. Part of the stored format.
+    pub const fn code(self) -> i16 {
+        match self {
+            PayoutOutcome::Paid => 1,
+            PayoutOutcome::SentBack => 2,
+        }
+    }
+
+    /// The outcome of a stored code.
+    pub const fn of_code(code: i16) -> Option<PayoutOutcome> {
+        match code {
+            1 => Some(PayoutOutcome::Paid),
+            2 => Some(PayoutOutcome::SentBack),
+            _ => None,
+        }
+    }
+}
+
+/// A payment, or a movement of a payout, as the daily run keeps it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct OurLine {
     pub payment_id: String,
@@ -71,6 +112,43 @@ pub struct OurLine {
     pub currency: String,
     pub paid_coins: i64,
     pub promo_coins: i64,
+    /// Of a movement of a payout: `payment_id` names it, `channel_payment_id` is the id that its payment order gave it,
+    /// and `account_id` the payee.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payout: Option<PayoutOutcome>,
+}
+
+/// The movements that a bank's statement must show, or may, of one row of `settlement.payouts`; none of a row that is
+/// neither paid nor sent back, or names no line.
+pub fn movements_of(payout: &Payout, currency: &str) -> Vec<OurLine> {
+    let Ok(line_id) = Uuid::try_parse(&payout.reference) else { return Vec::new() };
+    // What was in flight is so no more: below zero by what the bank was to pay.
+    let net = payout.moved.in_flight_minor;
+    let line = |name: &str, amount_minor: i64, outcome: PayoutOutcome| OurLine {
+        payment_id: format!("{line_id}/{name}"),
+        partition: payout.stamp.partition.number(),
+        seq: payout.stamp.seq,
+        day: payout.stamp.day,
+        paid_day: payout.stamp.day,
+        channel: String::new(),
+        channel_payment_id: line_id.simple().to_string(),
+        account_id: payout.payee_id.to_string(),
+        amount_minor,
+        currency: currency.to_owned(),
+        paid_coins: 0,
+        promo_coins: 0,
+        payout: Some(outcome),
+    };
+    match payout.kind {
+        PayoutKind::Paid => vec![line("paid", net, PayoutOutcome::Paid)],
+        PayoutKind::Rejected => vec![
+            line("out", net, PayoutOutcome::SentBack),
+            line("back", net.saturating_neg(), PayoutOutcome::SentBack),
+        ],
+        PayoutKind::Released | PayoutKind::Requested | PayoutKind::Cancelled | PayoutKind::Submitted => {
+            Vec::new()
+        }
+    }
 }
 
 /// A bill's row as it is kept.
@@ -112,6 +190,16 @@ pub fn batch_of(channel: &str, day: NaiveDate) -> String {
 
 impl OurLine {
     pub fn line(&self) -> Line {
+        if self.payout.is_some() {
+            return Line {
+                id: self.payment_id.clone(),
+                amount_minor: self.amount_minor,
+                currency: self.currency.clone(),
+                day: day_number(self.paid_day),
+                second_reference: Some(self.channel_payment_id.clone()),
+                ..Line::default()
+            };
+        }
         Line {
             id: self.payment_id.clone(),
             amount_minor: self.amount_minor,
@@ -131,6 +219,15 @@ impl TheirLine {
         self.scope == BillScope::Bank || matches!(self.kind.as_str(), "payment" | "refund")
     }
 
+    /// What we called it. A bank may give the id of a payout back with hyphens or in capitals.
+    pub fn our_reference(&self) -> Option<String> {
+        let our_ref = self.our_ref.clone()?;
+        if self.scope != BillScope::Bank {
+            return Some(our_ref);
+        }
+        Some(Uuid::try_parse(our_ref.trim()).map_or(our_ref, |id| id.simple().to_string()))
+    }
+
     pub fn line(&self) -> Line {
         let batch = (self.scope == BillScope::Bank).then(|| self.our_ref.clone()).flatten();
         Line {
@@ -139,7 +236,7 @@ impl TheirLine {
             currency: self.currency.clone(),
             day: day_number(self.day),
             reference: Some(self.channel_ref.clone()),
-            second_reference: self.our_ref.clone(),
+            second_reference: self.our_reference(),
             batch,
             account: None,
         }

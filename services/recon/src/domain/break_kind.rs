@@ -64,6 +64,12 @@ pub enum BreakKind {
     DuplicateBillRow,
     /// More than one match is possible, so none was taken.
     AmbiguousMatch,
+    /// A payout counts as paid, and no statement of the bank shows it.
+    UnpaidPayout,
+    /// Money left by the bank, and no payout of ours that was paid says so.
+    UnknownPayout,
+    /// A viewer had spent coins whose money was taken back, and owes them.
+    ViewerOwes,
 }
 
 /// How one side differs from the other.
@@ -136,6 +142,9 @@ impl BreakKind {
             BreakKind::BillAmountMismatch => "bill_amount_mismatch",
             BreakKind::DuplicateBillRow => "duplicate_bill_row",
             BreakKind::AmbiguousMatch => "ambiguous_match",
+            BreakKind::UnpaidPayout => "unpaid_payout",
+            BreakKind::UnknownPayout => "unknown_payout",
+            BreakKind::ViewerOwes => "viewer_owes",
         }
     }
 }

@@ -2,12 +2,13 @@
 
 use super::Api;
 use crate::app::desk_error::DeskError;
-use crate::app::verify_trail::{Verified, verify_trail};
+use crate::app::verify_trail::verify_trail;
 use crate::domain::chain::Anchor;
 use crate::store::audit::{self, StepView};
 use axum::extract::State;
 use edge::{FinanceReader, Json, Problem, ProblemDocument, Query};
 use serde::{Deserialize, Serialize};
+use trail::Verified;
 use utoipa::{IntoParams, ToSchema};
 
 /// Rows one page may hold.

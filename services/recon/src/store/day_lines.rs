@@ -42,6 +42,7 @@ pub fn line_of(payment: &Payment, zone: AccountingZone) -> OurLine {
         currency: payment.currency.clone(),
         paid_coins: payment.paid_coins.get(),
         promo_coins: payment.promo_coins.get(),
+        payout: None,
     }
 }
 
@@ -101,6 +102,7 @@ fn our_line_of_row(row: &PgRow) -> Result<OurLine, sqlx::Error> {
         currency: row.try_get("currency")?,
         paid_coins: row.try_get("paid_coins")?,
         promo_coins: row.try_get("promo_coins")?,
+        payout: None,
     })
 }
 

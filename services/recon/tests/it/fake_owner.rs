@@ -53,7 +53,13 @@ fn record(request_id: RequestId, action: &Action) -> Value {
 #[async_trait::async_trait]
 impl Commands for FakeOwner {
     fn offers(&self, kind: ActionKind) -> bool {
-        matches!(kind, ActionKind::GrantCoins | ActionKind::RefundOrder | ActionKind::Resettle)
+        matches!(
+            kind,
+            ActionKind::GrantCoins
+                | ActionKind::RefundOrder
+                | ActionKind::Resettle
+                | ActionKind::SettleReceivable
+        )
     }
 
     async fn run(&self, request_id: RequestId, action: &Action, _: &Agreed) -> Result<Value, CommandError> {

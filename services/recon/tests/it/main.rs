@@ -15,6 +15,7 @@ mod inbox;
 mod matching;
 mod matching_rules;
 mod minutes;
+mod payouts;
 mod small_day;
 mod trail;
 mod vouchers;

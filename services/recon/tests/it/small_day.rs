@@ -206,7 +206,10 @@ impl SmallDay {
 
     /// Closes all logs long after the day.
     pub fn close(&self) {
-        let until = self.at + TimeDelta::days(2);
+        self.close_until(self.at + TimeDelta::days(2));
+    }
+
+    pub fn close_until(&self, until: DateTime<Utc>) {
         self.bench.payments.close(until);
         self.bench.entries.close(until);
         self.bench.orders.close(until);

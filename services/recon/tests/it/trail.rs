@@ -144,7 +144,7 @@ async fn a_break_that_was_changed_or_put_in_past_the_program_is_named() {
             "UPDATE {s}.breaks SET version = version - 1 WHERE kind = 'missing_order'",
         ),
     ] {
-        for (sql, unexplained) in [(change, vec![ids::BreakId::from_uuid(found)]), (back, vec![])] {
+        for (sql, unexplained) in [(change, vec![found.to_string()]), (back, vec![])] {
             sqlx::query(bench.db.sql(sql)).execute(bench.db.pool()).await.expect(sql);
             assert_eq!(verify(&bench, vec![]).await.unexplained, unexplained, "{sql}");
         }

@@ -1,6 +1,6 @@
 //! Makes a batch of what was asked for: one line a payee, tax withheld by the rule of the day, nothing changes later.
 
-use crate::app::Settlement;
+use crate::app::{Settlement, tell};
 use crate::domain::payee_money::PayeeKey;
 use crate::domain::payout::{Batch, BatchState, Line, LineState, hash_lines};
 use crate::domain::withholding::{WithholdingRule, YearSoFar, withhold};
@@ -104,6 +104,7 @@ impl Settlement {
         let batch = self.batch_of(building, day, &lines)?;
         payout_batches::insert_in_tx(tx, db, &batch, &lines).await?;
         payout_requests::put_in_batch_in_tx(tx, db, building.batch_id, &put).await?;
+        trail::append_in_tx(tx, db, vec![tell::built(&batch)], Utc::now()).await?;
         Ok(BuiltBatch { batch, skipped })
     }
 

@@ -1,7 +1,8 @@
 //! Contracts come in files, all or none of a file, and are in force once another person has approved them.
 
-use crate::app::Settlement;
 use crate::app::make_contract::MakeContract;
+use crate::app::tell::Approved;
+use crate::app::{Settlement, tell};
 use crate::domain::contract::Contract;
 use crate::domain::contract_file::{ContractLine, read_contracts};
 use crate::domain::contract_plan::plan_import;
@@ -9,7 +10,7 @@ use crate::error::ContractError;
 use crate::store::book::begin_change_in_tx;
 use crate::store::contract_imports::{self, ContractImport, ImportState};
 use crate::store::contracts;
-use chrono::NaiveDate;
+use chrono::{NaiveDate, Utc};
 use ids::{ContractImportId, StreamerId, Uuid};
 use pg::Db;
 use serde::{Deserialize, Serialize};
@@ -91,6 +92,8 @@ impl Settlement {
             }
             let import_id = ContractImportId::now();
             contract_imports::insert_in_tx(&mut tx, &self.db, (import_id, created_by), &plan.new).await?;
+            let told = tell::contracts_proposed(import_id, &plan.new, created_by);
+            trail::append_in_tx(&mut tx, &self.db, vec![told], Utc::now()).await?;
             Ok::<_, ContractError>(Imported { import_id: Some(import_id), new, unchanged })
         };
         match imported.await {
@@ -163,7 +166,10 @@ async fn decide_in_tx(
         }
         (ImportState::Waiting, Decision::Refuse) => {
             let refused = (import_id, ImportState::Refused);
-            return Ok(contract_imports::decide_in_tx(tx, db, refused, decided_by).await?);
+            contract_imports::decide_in_tx(tx, db, refused, decided_by).await?;
+            let told = tell::contracts_decided(import_id, Approved::No, decided_by);
+            trail::append_in_tx(tx, db, vec![told], Utc::now()).await?;
+            return Ok(());
         }
         (ImportState::Waiting, Decision::Approve) => {}
     }
@@ -176,7 +182,10 @@ async fn decide_in_tx(
     let plan = plan_import(drafts, &versions, &[], today)?;
     let new = number(plan.new, &versions, (&created_by, decided_by));
     contracts::insert_in_tx(tx, db, &new).await.map_err(ContractError::of_sql)?;
-    Ok(contract_imports::decide_in_tx(tx, db, (import_id, ImportState::Approved), decided_by).await?)
+    contract_imports::decide_in_tx(tx, db, (import_id, ImportState::Approved), decided_by).await?;
+    let told = tell::contracts_decided(import_id, Approved::Yes, decided_by);
+    trail::append_in_tx(tx, db, vec![told], Utc::now()).await?;
+    Ok(())
 }
 
 /// The next versions of each streamer's contract; drafts are in the order of streamer and day.

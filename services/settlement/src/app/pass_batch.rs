@@ -1,12 +1,13 @@
 //! A batch's way: another person approves it, its file goes to the bank, and the bank says line by line what it did.
 //! Every step again changes nothing.
 
-use crate::app::Settlement;
+use crate::app::{Settlement, tell};
 use crate::domain::payee_money::{MoneyEvent, PayeeKey};
 use crate::domain::payout::{Batch, BatchState, BatchStep, Line, LineState, Outcome, PayoutFile};
 use crate::error::PayoutError;
 use crate::store::payees::Payees;
 use crate::store::{payout_batches, payout_requests};
+use chrono::Utc;
 use ids::{PayoutBatchId, PayoutLineId};
 use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
@@ -89,6 +90,7 @@ impl Settlement {
             }
         }
         payout_batches::move_batch_in_tx(tx, &self.db, batch_id, (from, to), by).await?;
+        trail::append_in_tx(tx, &self.db, vec![tell::passed(batch_id, step, by)], Utc::now()).await?;
         self.file_in_tx(tx, batch_id).await
     }
 
@@ -210,12 +212,18 @@ impl Settlement {
             ended.push(line.clone());
         }
         self.end_in_tx(tx, batch_id, &ended).await?;
+        let mut told = Vec::new();
+        if !ended.is_empty() {
+            told.push(tell::lines_ended(batch_id, &ended, by));
+        }
         if batch.state == BatchState::Submitted
             && !payout_batches::is_any_line_open_in_tx(tx, &self.db, batch_id).await?
         {
             let states = (BatchState::Submitted, BatchState::Confirmed);
             payout_batches::move_batch_in_tx(tx, &self.db, batch_id, states, by).await?;
+            told.push(tell::passed(batch_id, BatchStep::Confirm, by));
         }
+        trail::append_in_tx(tx, &self.db, told, Utc::now()).await?;
         let batch = payout_batches::lock_batch_in_tx(tx, &self.db, batch_id).await?;
         let batch = batch.ok_or(PayoutError::NotFound("batch"))?;
         let paid = ended.iter().filter(|line| line.state == LineState::Paid).count();

@@ -1,6 +1,6 @@
 //! Asking for available money, taking the request back, and accounts that money goes to.
 
-use crate::app::Settlement;
+use crate::app::{Settlement, tell};
 use crate::domain::earning::Payee;
 use crate::domain::payee_money::{MoneyEvent, PayeeKey};
 use crate::domain::payout::would_run;
@@ -9,6 +9,7 @@ use crate::store::earnings;
 use crate::store::payee_accounts::{self, PayeeAccount};
 use crate::store::payees::{Payees, find_money};
 use crate::store::payout_requests::{self, PayoutRequest, RequestState};
+use chrono::Utc;
 use contracts::payout::PayeeClass;
 use ids::{PayeeAccountId, PayoutRequestId, Uuid};
 use money::{MICROS_PER_MINOR, Micros, MoneyError};
@@ -243,12 +244,43 @@ impl Settlement {
             created_by,
             approved_by: None,
         };
-        payee_accounts::insert(&self.db, &account).await?;
+        let mut tx = self.db.begin().await?;
+        match self.keep_account_in_tx(&mut tx, &account).await {
+            Ok(()) => tx.commit().await?,
+            Err(error) => {
+                let _ = tx.rollback().await; // A lost connection rolls back by itself.
+                return Err(error);
+            }
+        }
         let stored = payee_accounts::find_account(&self.db, account_id).await?;
         let stored = stored.ok_or(PayoutError::NotFound("account"))?;
         let is_same = PayeeAccount { created_by: String::new(), approved_by: None, ..stored.clone() }
             == PayeeAccount { created_by: String::new(), ..account };
         if is_same { Ok(stored) } else { Err(PayoutError::RequestReused) }
+    }
+
+    async fn keep_account_in_tx(
+        &self,
+        tx: &mut PgConnection,
+        account: &PayeeAccount,
+    ) -> Result<(), PayoutError> {
+        if payee_accounts::insert_in_tx(tx, &self.db, account).await? {
+            trail::append_in_tx(tx, &self.db, vec![tell::account_given(account)], Utc::now()).await?;
+        }
+        Ok(())
+    }
+
+    async fn approve_account_in_tx(
+        &self,
+        tx: &mut PgConnection,
+        account_id: PayeeAccountId,
+        approved_by: &str,
+    ) -> Result<(), PayoutError> {
+        if payee_accounts::approve_in_tx(tx, &self.db, account_id, approved_by).await? {
+            let told = tell::account_approved(account_id, approved_by);
+            trail::append_in_tx(tx, &self.db, vec![told], Utc::now()).await?;
+        }
+        Ok(())
     }
 
     /// Puts an account in force. Again, it changes nothing.
@@ -260,7 +292,14 @@ impl Settlement {
         account_id: PayeeAccountId,
         approved_by: &str,
     ) -> Result<PayeeAccount, PayoutError> {
-        payee_accounts::approve(&self.db, account_id, approved_by).await?;
+        let mut tx = self.db.begin().await?;
+        match self.approve_account_in_tx(&mut tx, account_id, approved_by).await {
+            Ok(()) => tx.commit().await?,
+            Err(error) => {
+                let _ = tx.rollback().await; // A lost connection rolls back by itself.
+                return Err(error);
+            }
+        }
         let account = payee_accounts::find_account(&self.db, account_id).await?;
         let account = account.ok_or(PayoutError::NotFound("account"))?;
         if account.approved_by.is_none() { Err(PayoutError::OwnWork) } else { Ok(account) }

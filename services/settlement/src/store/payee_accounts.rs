@@ -47,8 +47,12 @@ WHERE a.approved_at IS NOT NULL
 ORDER BY a.payee_kind, a.payee_id, a.approved_at DESC, a.account_id DESC";
 
 /// Stores an account that waits for approval; one of this id stays as it is.
-pub(crate) async fn insert(db: &Db, account: &PayeeAccount) -> Result<(), sqlx::Error> {
-    sqlx::query(db.sql(INSERT))
+pub(crate) async fn insert_in_tx(
+    tx: &mut PgConnection,
+    db: &Db,
+    account: &PayeeAccount,
+) -> Result<bool, sqlx::Error> {
+    let done = sqlx::query(db.sql(INSERT))
         .bind(account.account_id.uuid())
         .bind(account.payee.code())
         .bind(account.payee_id)
@@ -56,9 +60,9 @@ pub(crate) async fn insert(db: &Db, account: &PayeeAccount) -> Result<(), sqlx::
         .bind(&account.account_no)
         .bind(&account.bank_code)
         .bind(&account.created_by)
-        .execute(db.pool())
+        .execute(tx)
         .await?;
-    Ok(())
+    Ok(done.rows_affected() == 1)
 }
 
 /// One account.
@@ -82,13 +86,14 @@ pub(crate) async fn list_waiting(
 }
 
 /// Approves an account that another person gave; says whether it did.
-pub(crate) async fn approve(
+pub(crate) async fn approve_in_tx(
+    tx: &mut PgConnection,
     db: &Db,
     account_id: PayeeAccountId,
     approved_by: &str,
 ) -> Result<bool, sqlx::Error> {
     let done = sqlx::query(db.sql(APPROVE)).bind(account_id.uuid()).bind(approved_by);
-    Ok(done.execute(db.pool()).await?.rows_affected() == 1)
+    Ok(done.execute(tx).await?.rows_affected() == 1)
 }
 
 /// The account in force of each payee that has one.

@@ -419,3 +419,37 @@ proptest! {
 fn cases() -> u32 {
     if std::env::var_os("LARGESSE_TEST_LONG").is_some() { 60 } else { 4 }
 }
+
+#[tokio::test]
+async fn every_step_of_payouts_accounts_and_contracts_is_in_the_trail_and_what_was_done_past_it_is_named() {
+    let mut desk = Desk::open().await;
+    let streamer = StreamerId::now();
+    earn(&desk, streamer, 1_000_000, 1).await;
+    until_available(&desk, streamer, 1_000_000).await;
+    open_account(&desk, streamer).await;
+    assert_eq!(request(&desk, streamer, None).await.status, StatusCode::CREATED);
+    let (batch, lines) = submit_all(&desk).await;
+    confirm(&desk, &batch, &lines[0], "paid").await;
+    let verified = async || desk.get("/v1/finance/audit/payouts/verification").await;
+    let whole = verified().await;
+    assert_eq!((&whole["fault"], &whole["unexplained"]), (&Value::Null, &json!([])), "{whole}");
+    let page = desk.get(&format!("/v1/finance/audit/payouts?subject={batch}")).await;
+    let acts: Vec<&str> = page["steps"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .rev()
+        .filter_map(|step| step["act"].as_str())
+        .collect();
+    let way =
+        ["payout_built", "payout_approved", "payout_submitted", "payout_lines_ended", "payout_confirmed"];
+    assert_eq!(acts, way);
+
+    // Where the money goes is what somebody would change.
+    let change =
+        "UPDATE {s}.payee_accounts SET account_no = '6222020200000000000' RETURNING account_id::text";
+    let account: String =
+        sqlx::query_scalar(desk.db.sql(change)).fetch_one(desk.db.pool()).await.expect("changes");
+    assert_eq!(verified().await["unexplained"], json!([account]));
+    desk.stop().await;
+}

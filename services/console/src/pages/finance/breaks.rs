@@ -126,6 +126,13 @@ fn bulk() -> Markup {
             button .quiet type="button" #choose-all { "Choose all on this page" }
             button .quiet type="button" #choose-none { "Choose none" }
             button .primary type="button" #bulk-assign { "Assign to me" }
+            form .row #bulk-assign-form hidden {
+                (field("Assign to", &html! {
+                    input type="text" name="assignee" placeholder="a person's id" required size="14";
+                }))
+                button .quiet type="submit" { "Assign" }
+                p .error role="alert" {}
+            }
             button .primary type="button" #bulk-propose { "Propose…" }
             ul .outcomes #outcomes aria-label="What became of each" {}
         }
@@ -289,6 +296,15 @@ fn propose() -> Markup {
                     tbody {}
                 }
                 button .quiet type="button" #add-line { "Another line" }
+            }
+            fieldset data-action="settle_receivable" hidden disabled {
+                (field("How it ends", &html! {
+                    select name="end" {
+                        option value="paid" { "The viewer has paid all of it to our bank" }
+                        option value="written_off" { "Nobody will pay it" }
+                        option value="dispute_won" { "The channel gives the money back" }
+                    }
+                }))
             }
             fieldset data-action="wait" hidden disabled { (field("Days", &number("days", "365"))) }
             p .muted #propose-says {}

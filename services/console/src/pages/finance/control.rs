@@ -126,6 +126,7 @@ pub(super) async fn rules(State(deps): State<Deps>, session: Session) -> Markup 
             (field("A dry run is against", &html! { input type="date" name="day" value=(yesterday) #dry-day; }))
         }
         (card("rules", "Versions"))
+        (propose_rules())
         section .card aria-labelledby="dry-title" #dry-card hidden {
             h2 #dry-title tabindex="-1" { "Dry run" }
             div #dry {}
@@ -135,11 +136,34 @@ pub(super) async fn rules(State(deps): State<Deps>, session: Session) -> Markup 
     page(&deps, &session, &about, &content)
 }
 
+fn propose_rules() -> Markup {
+    html! {
+        section .card aria-labelledby="propose-title" #propose-card hidden {
+            h2 #propose-title { "Propose the next version" }
+            p .muted { "It takes no effect until another person approves it. Try it against a past day first." }
+            form #propose-form {
+                (field("Rules of", &html! {
+                    select name="scope" #scope {
+                        option value="channel" { "Channels' bills" }
+                        option value="bank" { "Banks' statements" }
+                    }
+                }))
+                (field("The rules, as JSON", &html! {
+                    textarea name="rules" #rules-text rows="16" spellcheck="false" autocomplete="off" required {}
+                }))
+                (field("Reason", &html! { textarea name="reason" rows="2" maxlength="4000" required {} }))
+                button .primary type="submit" { "Propose" }
+                p .error role="alert" {}
+            }
+        }
+    }
+}
+
 /// `/finance/audit`.
 pub(super) async fn audit(State(deps): State<Deps>, session: Session) -> Markup {
     let about = About {
         title: "Audit",
-        lede: "Every step of every break, in a chain: a row that was changed later shows.",
+        lede: "Every step of what people decide, in chains: a row that was changed later shows.",
         script: "audit",
         under: "/finance/audit",
     };
@@ -164,7 +188,15 @@ pub(super) async fn audit(State(deps): State<Deps>, session: Session) -> Markup 
             div #verified role="status" {}
         }
         form .filters method="get" action="/finance/audit" aria-label="Which rows" {
-            (field("About", &html! { input type="text" name="subject" placeholder="a break's id" size="36"; }))
+            (field("Trail of", &html! {
+                select name="trail" {
+                    option value="" { "Breaks and matching rules" }
+                    option value="refunds" { "Refunds" }
+                    option value="periods" { "Periods" }
+                    option value="payouts" { "Payouts and contracts" }
+                }
+            }))
+            (field("About", &html! { input type="text" name="subject" placeholder="an id" size="36"; }))
             div .filter-actions {
                 button .primary type="submit" { "Show" }
                 a .quiet.button href="/finance/audit" { "Everything" }

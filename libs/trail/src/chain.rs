@@ -7,6 +7,7 @@ use super::canonical::{Hash, hash_of, hash_of_hex, hex};
 use chrono::{DateTime, SubsecRound, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use utoipa::ToSchema;
 
 /// What stands before the first row.
 pub const GENESIS: Hash = [0; 32];
@@ -14,7 +15,7 @@ pub const GENESIS: Hash = [0; 32];
 /// One step, as the trail keeps it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Step {
-    /// A person's id, or `recon`.
+    /// A person's id, or the service's name for what it does by itself.
     pub actor: String,
     pub act: &'static str,
     /// What it is about.
@@ -65,7 +66,7 @@ impl Link {
 }
 
 /// What is wrong with the first bad row.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FaultKind {
     /// The row is not there, and later ones are.
@@ -89,7 +90,7 @@ pub enum FaultKind {
 }
 
 /// The first bad row of a trail.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Fault {
     pub seq: i64,
     pub kind: FaultKind,
