@@ -16,6 +16,7 @@ use crate::directory::Directory;
 use crate::failure::Failure;
 use crate::replay::CATCH_UP_MAX;
 use crate::secrets::Secrets;
+use clap::ValueEnum as _;
 use contracts::catalogue::{Room, RoomState};
 use contracts::wallet::{Act, Command};
 use edge::{Role, TokenKeys};
@@ -51,6 +52,7 @@ const ONE_PROCESS: &str = "gifts/s over HTTP, gift and wallet in one process";
 const TWO_PROCESSES: &str = "gifts/s over HTTP, gift and wallet in two processes";
 const HOT_ROOM: &str = "gifts/s over HTTP, all to one room";
 const PIPELINE: &str = "gifts/s accepted, ordered, settled and booked, every service on";
+const RECON: &str = "gifts/s ordered, settled and booked, while recon compares";
 
 /// What was found beside the figures where the pipeline was among them.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -92,6 +94,9 @@ impl HttpBench<'_> {
         }
         if wanted(self.args, HOT_ROOM) {
             report.add(self.hot_room().await?)?;
+        }
+        if wanted(self.args, RECON) {
+            report.add(self.recon_cost().await?)?;
         }
         if !wanted(self.args, PIPELINE) {
             return Ok(None);
@@ -149,6 +154,30 @@ impl HttpBench<'_> {
         }
         let yardstick = format!("spread over {MANY_ROOMS} rooms");
         Ok(Figure::new(HOT_ROOM, &yardstick, &hot, &spread).with_target(950))
+    }
+
+    /// The way to the books with the near-real-time comparison, beside the same without it.
+    async fn recon_cost(&self) -> Result<Figure, Failure> {
+        let everything = ServiceName::value_variants();
+        let without: Vec<ServiceName> =
+            everything.iter().copied().filter(|name| *name != ServiceName::Recon).collect();
+        let (mut compared, mut alone) = (Vec::new(), Vec::new());
+        for _ in 0..self.args.runs {
+            for (services, samples) in [(everything, &mut compared), (without.as_slice(), &mut alone)] {
+                let place = self.prepare(ROOMS).await?;
+                let stack = self.stack(&place, &Plan { services, schemas: Schemas::Migrated }).await?;
+                let target = place.target(&format!("http://{}", stack.address()));
+                let began = Instant::now();
+                let load = load::run(&target, Pace::Closed, self.seconds()).await?;
+                let sent = load.per_second.saturating_mul(millis(began)) / 1_000;
+                stack.catch_up(CATCH_UP_MAX).await?;
+                let per_second = sent.saturating_mul(1_000) / millis(began);
+                samples.push(Sample { per_second, ..load });
+                stack.shutdown().await;
+                self.prove(&place).await?;
+            }
+        }
+        Ok(Figure::new(RECON, "the same without recon", &compared, &alone).with_target(950))
     }
 
     /// Everything on, most of what it accepts at best, and the time until all of it is booked and compared.
