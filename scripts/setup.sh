@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Installs what is missing on a Debian 12 machine with a Rust toolchain: servers and a browser for tests, the two
-# cargo tools, and the two bookkeeping programs that exported journals are proven with. What is there is left alone. Servers that Debian starts by itself are never used: testkit
-# starts private ones on free ports.
+# Installs what is missing on a Debian 12 machine with a Rust toolchain: servers and a browser for tests, the two cargo
+# tools, and the two bookkeeping programs that exported journals are proven with. What is there is left alone. Servers
+# that Debian starts by itself are never used: testkit starts private ones on free ports.
 #
 # Usage: scripts/setup.sh [build | servers | test]
 #   build   what `make demo` and `make bench` need: a C compiler for a few packages

@@ -52,8 +52,9 @@ pub trait Handler: Send + Sync {
         None
     }
 
-    /// Called before the transaction of a batch begins, while no connection is held: the place to take a lock
-    /// that several readers share, and to wait for what was [`ApplyError::NotYet`] there. It is let go in `committed` or `rolled_back`, one of which always follows.
+    /// Called before the transaction of a batch begins, while no connection is held: the place to wait for what was
+    /// [`ApplyError::NotYet`] there, and to take a lock that several readers share. It is let go in `committed` or
+    /// `rolled_back`, one of which always follows.
     ///
     /// # Errors
     /// Whatever the database says; the batch is not begun then, and `rolled_back` is called.
