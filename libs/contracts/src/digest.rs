@@ -6,7 +6,7 @@
 use crate::entry::{Entry, EntryKind};
 use crate::item::{Item, ItemKind};
 use crate::order::{Order, OrderKind};
-use ids::{OrderId, Uuid};
+use ids::OrderId;
 use serde::{Deserialize, Serialize};
 use siphasher::sip128::{Hasher128, SipHasher13};
 use std::hash::Hasher;
@@ -86,7 +86,7 @@ pub fn facts_of_entry(entry: &Entry) -> Option<Fact> {
             Some(fact(order_id, FactKind::Spent, spent.paid_coins.get(), spent.promo_coins.get()))
         }
         EntryKind::Refund => {
-            let order_id = OrderId::from_uuid(entry.origin_id.unwrap_or(Uuid::nil()));
+            let order_id = OrderId::from_uuid(entry.origin_id.unwrap_or_default());
             Some(fact(order_id, FactKind::Returned, entry.available.paid_coins, entry.available.promo_coins))
         }
         EntryKind::Recharge
