@@ -215,28 +215,57 @@ pub struct EpochStart {
 }
 
 /// The version of the messages below; a consumer refuses what it does not know.
-pub const SCHEMA_VERSION: u16 = 1;
+pub const SCHEMA_VERSION: u16 = 2;
 
-/// One committed batch of one partition, as it travels over the bus.
+/// Consecutive rows of one partition, committed together.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Stretch<R> {
+    pub partition: Partition,
+    /// The seq of the first and of the last row: consecutive, without a gap between.
+    pub first_seq: Seq,
+    pub last_seq: Seq,
+    /// The epoch of the writer that committed the rows.
+    pub epoch: Epoch,
+    pub epoch_start: EpochStart,
+    pub rows: Vec<R>,
+}
+
+impl<R: LogRow> Stretch<R> {
+    /// The stretch of consecutive rows of one partition; `None` where there are none.
+    pub fn of_rows(epoch_start: EpochStart, rows: Vec<R>) -> Option<Stretch<R>> {
+        let (first, last) = (rows.first()?.stamp(), rows.last()?.stamp());
+        let (partition, first_seq, last_seq, epoch) = (first.partition, first.seq, last.seq, last.epoch);
+        Some(Stretch { partition, first_seq, last_seq, epoch, epoch_start, rows })
+    }
+}
+
+/// One committed batch as it travels over the bus: the rows of one partition group, at most one stretch a partition.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct BatchMessage<R> {
     /// Refuse what you do not know.
     pub schema_version: u16,
     pub log: LogName,
-    pub partition: Partition,
-    /// The seq of the first and of the last row: consecutive, without a gap between.
-    pub first_seq: Seq,
-    pub last_seq: Seq,
-    /// The epoch of the writer that committed the batch.
-    pub epoch: Epoch,
-    pub epoch_start: EpochStart,
     pub lane: Lane,
     /// Raised by each promotion of a database; part of the exchange's name.
     pub bus_generation: u32,
     /// W3C trace context of the batch, where something in it is traced.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub traceparent: Option<String>,
-    pub rows: Vec<R>,
+    pub stretches: Vec<Stretch<R>>,
+}
+
+impl<R: LogRow> BatchMessage<R> {
+    /// The message of stretches of one group; nothing of it is traced.
+    pub fn new(lane: &Lane, bus_generation: u32, stretches: Vec<Stretch<R>>) -> BatchMessage<R> {
+        BatchMessage {
+            schema_version: SCHEMA_VERSION,
+            log: R::LOG,
+            lane: lane.clone(),
+            bus_generation,
+            traceparent: None,
+            stretches,
+        }
+    }
 }
 
 /// The head of one partition as its writer last saved it.

@@ -11,7 +11,7 @@ use crate::relay::Relay;
 use crate::source::{LogTable, TableSource};
 use bus::Bus;
 use chrono::{DateTime, Utc};
-use contracts::log::{LogRow, Seq};
+use contracts::log::{LogRow, Seq, Stretch};
 use ids::Partition;
 use pg::Db;
 use sqlx::PgConnection;
@@ -135,7 +135,7 @@ impl<T: LogTable> Appender<T> {
         if self.settings.relaying == Relaying::On && head.relayed_seq < head.last_seq {
             let after = head.relayed_seq.max(head.last_seq - TAIL_ROWS_MAX);
             let rows = self.table.read_after(&self.db, head.partition, after, TAIL_ROWS_MAX).await?;
-            self.relay.rows(head.epoch_start, rows);
+            self.relay.batch(Stretch::of_rows(head.epoch_start, rows).into_iter().collect());
         }
         Ok(())
     }
@@ -239,6 +239,7 @@ impl<T: LogTable> Appender<T> {
 
     /// The COMMIT succeeded: heads move, rows go to the relay.
     pub fn committed(&mut self) {
+        let mut stretches = Vec::with_capacity(self.planned.len());
         for (partition, rows) in std::mem::take(&mut self.planned) {
             let Some(head) = self.heads.get_mut(&partition) else { continue };
             for row in &rows {
@@ -247,9 +248,10 @@ impl<T: LogTable> Appender<T> {
             }
             self.gauges.appended(rows.len());
             follow::appended(&rows);
-            if self.settings.relaying == Relaying::On {
-                self.relay.rows(head.epoch_start, rows);
-            }
+            stretches.extend(Stretch::of_rows(head.epoch_start, rows));
+        }
+        if self.settings.relaying == Relaying::On {
+            self.relay.batch(stretches);
         }
     }
 
@@ -343,7 +345,7 @@ impl<T: LogTable> Appender<T> {
         let holes: Vec<(Head, Seq)> = self.heads.values().filter_map(holed).take(HOLES_MAX).collect();
         for (head, after) in holes {
             let rows = self.table.read_after(&self.db, head.partition, after, TAIL_ROWS_MAX).await?;
-            self.relay.rows(head.epoch_start, rows);
+            self.relay.batch(Stretch::of_rows(head.epoch_start, rows).into_iter().collect());
         }
         Ok(())
     }

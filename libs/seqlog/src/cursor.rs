@@ -4,7 +4,7 @@
 //! without a gap; or the cursor says that it needs a pull, or that it stands on a fork.
 
 use chrono::{DateTime, Utc};
-use contracts::log::{BatchMessage, Epoch, EpochStart, HeadMark, LogRow, Page, Seq};
+use contracts::log::{Epoch, EpochStart, HeadMark, LogRow, Page, Seq, Stretch};
 use std::collections::{BTreeMap, VecDeque};
 
 /// Rows one partition buffers before it drops what arrives; dropped rows are pulled later.
@@ -71,11 +71,11 @@ impl<R: LogRow> Cursor<R> {
         self.forked
     }
 
-    /// Offers a message from the bus.
-    pub fn offer(&mut self, message: BatchMessage<R>) -> Offer {
-        self.learn_epoch(message.epoch_start);
-        self.last_seen = self.last_seen.max(message.last_seq);
-        self.offer_rows(message.rows)
+    /// Offers this partition's part of a message from the bus.
+    pub fn offer(&mut self, stretch: Stretch<R>) -> Offer {
+        self.learn_epoch(stretch.epoch_start);
+        self.last_seen = self.last_seen.max(stretch.last_seq);
+        self.offer_rows(stretch.rows)
     }
 
     /// Offers the answer of a pull.

@@ -5,7 +5,7 @@
 //! gifts: its message has a trace of its own, and the spans of its rows link to that.
 
 use crate::handler::Slice;
-use contracts::log::{LogName, LogRow, Seq};
+use contracts::log::{BatchMessage, LogName, LogRow, Seq, Stretch};
 use ids::Partition;
 use std::time::SystemTime;
 use telemetry::{Act, Followed, Parent, SpanKey};
@@ -50,18 +50,14 @@ pub(crate) struct Publishing {
 
 impl Publishing {
     /// Begins; `None` where no row of the batch is followed.
-    pub fn begin<R: LogRow>(rows: &[R]) -> Option<Publishing> {
+    pub fn begin<R: LogRow>(stretches: &[Stretch<R>]) -> Option<Publishing> {
         if !telemetry::is_following() {
             return None;
         }
-        let (row, _) = followed(rows).next()?;
-        let stamp = row.stamp();
-        let batch = telemetry::follow_batch(
-            R::LOG.as_str(),
-            i64::from(stamp.partition),
-            rows.first()?.stamp().seq,
-            stamp.epoch,
-        )?;
+        stretches.iter().flat_map(|stretch| followed(&stretch.rows)).next()?;
+        let first = stretches.first()?;
+        let (partition, log) = (i64::from(first.partition), R::LOG.as_str());
+        let batch = telemetry::follow_batch(log, partition, first.first_seq, first.epoch)?;
         Some(Publishing { batch, began: SystemTime::now() })
     }
 
@@ -71,14 +67,15 @@ impl Publishing {
     }
 
     /// The broker has confirmed the batch.
-    pub fn confirmed<R: LogRow>(self, rows: &[R]) {
+    pub fn confirmed<R: LogRow>(self, stretches: &[Stretch<R>]) {
         let times = (self.began, SystemTime::now());
         let mut gifts = Vec::new();
-        for (row, followed) in followed(rows) {
+        for (row, followed) in stretches.iter().flat_map(|stretch| followed(&stretch.rows)) {
             gifts.push(followed.traceparent());
             record(row, followed, Deed::Publish { batch: self.batch }, times);
         }
-        let count = i64::try_from(rows.len()).unwrap_or(i64::MAX);
+        let count = stretches.iter().map(|stretch| stretch.rows.len()).sum::<usize>();
+        let count = i64::try_from(count).unwrap_or(i64::MAX);
         self.batch.record(Act {
             service: R::LOG.service(),
             name: format!("publish a batch of {}", R::LOG).into(),
@@ -94,12 +91,13 @@ impl Publishing {
 }
 
 /// A batch that its sender follows has reached a reader.
-pub(crate) fn received(reader: &'static str, log: LogName, traceparent: Option<&str>, first_seq: Seq) {
-    let Some(batch) = traceparent.and_then(telemetry::follow_sender) else { return };
-    let now = SystemTime::now();
+pub(crate) fn received<R: LogRow>(reader: &'static str, message: &BatchMessage<R>) {
+    let sender = message.traceparent.as_deref().and_then(telemetry::follow_sender);
+    let Some((batch, first)) = sender.zip(message.stretches.first()) else { return };
+    let (now, first_seq) = (SystemTime::now(), first.first_seq);
     batch.record(Act {
         service: service_of(reader),
-        name: format!("receive a batch of {log}").into(),
+        name: format!("receive a batch of {}", R::LOG).into(),
         key: Some(SpanKey::of(&format!("receive {reader}"), 0, first_seq)),
         parent: Parent::First,
         began: now,

@@ -172,14 +172,15 @@ impl<H: Handler> Reader<H> {
     pub fn receive(&mut self, payload: &[u8]) -> Option<String> {
         match LogMessage::<H::Row>::read(payload, self.db.lane()) {
             Ok(LogMessage::Batch(batch)) => {
-                self.heard.note(batch.partition);
-                let lane = self.partitions.get_mut(&batch.partition)?;
-                let traceparent = batch.traceparent.as_deref();
-                follow::received(self.handler.name(), batch.log, traceparent, batch.first_seq);
-                if lane.cursor.offer(batch) == Offer::Gap {
-                    // Lost, late, or dropped from a full queue.
-                    metrics::counter!("largesse_reader_gaps_total", "log" => H::Row::LOG.as_str())
-                        .increment(1);
+                follow::received(self.handler.name(), &batch);
+                for stretch in batch.stretches {
+                    self.heard.note(stretch.partition);
+                    let Some(lane) = self.partitions.get_mut(&stretch.partition) else { continue };
+                    if lane.cursor.offer(stretch) == Offer::Gap {
+                        // Lost, late, or dropped from a full queue.
+                        metrics::counter!("largesse_reader_gaps_total", "log" => H::Row::LOG.as_str())
+                            .increment(1);
+                    }
                 }
                 None
             }

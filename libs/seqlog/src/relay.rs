@@ -1,4 +1,4 @@
-//! The relay: after the commit, each partition's rows of a batch travel as one message.
+//! The relay: after the commit, each partition group's rows of a batch travel as one message.
 //!
 //! Publishing never holds up the writer: a bounded queue and one task stand between. Several messages are in flight
 //! at once, in their order; what counts as relayed is the prefix that the broker confirmed. What the queue cannot
@@ -9,14 +9,13 @@ use crate::message::LogMessage;
 use crate::prefix::Prefix;
 use bus::{Bus, BusError, Confirm};
 use bytes::Bytes;
-use contracts::log::{
-    BatchMessage, EpochStart, HeadMark, LogName, LogRow, MarksMessage, SCHEMA_VERSION, Seq,
-};
+use contracts::log::{BatchMessage, HeadMark, LogName, LogRow, MarksMessage, SCHEMA_VERSION, Seq, Stretch};
 use futures::StreamExt as _;
 use futures::stream::FuturesOrdered;
 use ids::{PARTITION_COUNT, Partition, PartitionGroup};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 
 /// Batches that wait for the broker before new ones are dropped.
@@ -26,7 +25,7 @@ const QUEUE_BATCHES_MAX: usize = 1_024;
 const IN_FLIGHT_MAX: usize = 128;
 
 enum Work<R> {
-    Rows { epoch_start: EpochStart, rows: Vec<R> },
+    Batch(Vec<Stretch<R>>),
     Marks(Vec<HeadMark>),
     Flush(oneshot::Sender<()>),
 }
@@ -65,14 +64,20 @@ impl<R: LogRow> Relay<R> {
         self.progress.of(partition).begin_at(relayed);
     }
 
-    /// Hands over the rows of one partition, numbered and committed.
-    pub fn rows(&self, epoch_start: EpochStart, rows: Vec<R>) {
-        let Some((partition, last)) = rows.last().map(|row| (row.stamp().partition, row.stamp().seq)) else {
+    /// Hands over rows that were numbered and committed together, at most one stretch a partition.
+    pub fn batch(&self, stretches: Vec<Stretch<R>>) {
+        if stretches.is_empty() {
             return;
+        }
+        let refused = match self.queue.try_send(Work::Batch(stretches)) {
+            Err(
+                TrySendError::Full(Work::Batch(stretches)) | TrySendError::Closed(Work::Batch(stretches)),
+            ) => stretches,
+            Ok(()) | Err(_) => return,
         };
-        if self.queue.try_send(Work::Rows { epoch_start, rows }).is_err() {
-            metrics::counter!("largesse_relay_dropped_total", "log" => R::LOG.as_str()).increment(1);
-            self.progress.of(partition).fail(last);
+        metrics::counter!("largesse_relay_dropped_total", "log" => R::LOG.as_str()).increment(1);
+        for stretch in refused {
+            self.progress.of(stretch.partition).fail(stretch.last_seq);
         }
     }
 
@@ -101,18 +106,13 @@ impl<R: LogRow> Relay<R> {
     }
 }
 
-/// The rows of a message, for its end.
-#[derive(Clone, Copy)]
-struct Stretch {
-    partition: Partition,
-    first: Seq,
-    last: Seq,
-}
+/// Where a stretch of a message is, for the message's end: partition, first seq, last seq.
+type Span = (Partition, Seq, Seq);
 
 /// What is to be done when a message has ended.
 #[derive(Default)]
 struct End {
-    stretch: Option<Stretch>,
+    spans: Vec<Span>,
     /// Ends the trace of a batch in which something is followed.
     followed: Option<Box<dyn FnOnce() + Send>>,
 }
@@ -159,21 +159,28 @@ impl Sender {
                     }
                 }
             }
-            Work::Rows { epoch_start, rows } => {
-                let Some(mut batch) = batch_message(&self.bus, epoch_start, rows) else { return };
-                let publishing = Publishing::begin(&batch.rows);
-                batch.traceparent = publishing.as_ref().map(Publishing::traceparent);
-                let stretch =
-                    Stretch { partition: batch.partition, first: batch.first_seq, last: batch.last_seq };
-                let group = batch.partition.group();
-                let followed = publishing.map(|publishing| -> Box<dyn FnOnce() + Send> {
-                    let rows = batch.rows.clone();
-                    Box::new(move || publishing.confirmed(&rows))
-                });
-                let end = End { stretch: Some(stretch), followed };
-                self.send(R::LOG, group, end, &LogMessage::Batch(batch)).await;
+            Work::Batch(mut rest) => {
+                while let Some(group) = rest.first().map(|stretch| stretch.partition.group()) {
+                    let of_group = |stretch: &Stretch<R>| stretch.partition.group() == group;
+                    let (stretches, others) = rest.into_iter().partition(of_group);
+                    self.send_batch(group, stretches).await;
+                    rest = others;
+                }
             }
         }
+    }
+
+    async fn send_batch<R: LogRow>(&mut self, group: PartitionGroup, stretches: Vec<Stretch<R>>) {
+        let publishing = Publishing::begin(&stretches);
+        let mut batch = BatchMessage::new(self.bus.lane(), self.bus.generation(), stretches);
+        batch.traceparent = publishing.as_ref().map(Publishing::traceparent);
+        let span = |stretch: &Stretch<R>| (stretch.partition, stretch.first_seq, stretch.last_seq);
+        let spans = batch.stretches.iter().map(span).collect();
+        let followed = publishing.map(|publishing| -> Box<dyn FnOnce() + Send> {
+            let stretches = batch.stretches.clone();
+            Box::new(move || publishing.confirmed(&stretches))
+        });
+        self.send(R::LOG, group, End { spans, followed }, &LogMessage::Batch(batch)).await;
     }
 
     async fn send<R: LogRow>(
@@ -196,22 +203,19 @@ impl Sender {
         }
     }
 
-    fn ended(&self, log: LogName, End { stretch, followed }: End, outcome: Result<(), BusError>) {
+    fn ended(&self, log: LogName, End { spans, followed }: End, outcome: Result<(), BusError>) {
         if let (Ok(()), Some(followed)) = (&outcome, followed) {
             followed();
         }
         self.progress.is_heard.store(outcome.is_ok(), Ordering::Relaxed);
-        match (outcome, stretch) {
-            (Ok(()), Some(Stretch { partition, first, last })) => {
-                self.progress.of(partition).confirm(first, last);
-            }
-            (Ok(()), None) => {}
-            (Err(error), stretch) => {
-                metrics::counter!("largesse_relay_failed_total", "log" => log.as_str()).increment(1);
-                tracing::debug!(%log, %error, "a message was not relayed; readers will pull it");
-                if let Some(Stretch { partition, last, .. }) = stretch {
-                    self.progress.of(partition).fail(last);
-                }
+        if let Err(error) = &outcome {
+            metrics::counter!("largesse_relay_failed_total", "log" => log.as_str()).increment(1);
+            tracing::debug!(%log, %error, "a message was not relayed; readers will pull it");
+        }
+        for (partition, first, last) in spans {
+            match &outcome {
+                Ok(()) => self.progress.of(partition).confirm(first, last),
+                Err(_) => self.progress.of(partition).fail(last),
             }
         }
     }
@@ -228,22 +232,5 @@ fn marks_message<R: LogRow>(bus: &Bus, marks: Vec<HeadMark>) -> LogMessage<R> {
         lane: bus.lane().clone(),
         bus_generation: bus.generation(),
         marks,
-    })
-}
-
-fn batch_message<R: LogRow>(bus: &Bus, epoch_start: EpochStart, rows: Vec<R>) -> Option<BatchMessage<R>> {
-    let (first, last) = (rows.first()?.stamp(), rows.last()?.stamp());
-    Some(BatchMessage {
-        schema_version: SCHEMA_VERSION,
-        log: R::LOG,
-        partition: first.partition,
-        first_seq: first.seq,
-        last_seq: last.seq,
-        epoch: last.epoch,
-        epoch_start,
-        lane: bus.lane().clone(),
-        bus_generation: bus.generation(),
-        traceparent: None,
-        rows,
     })
 }

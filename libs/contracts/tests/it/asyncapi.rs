@@ -7,7 +7,7 @@ use contracts::entry::Entry;
 use contracts::item::Item;
 use contracts::lane::Lane;
 use contracts::log::{
-    BatchMessage, EpochStart, HeadMark, LogName, LogRow, MarksMessage, SCHEMA_VERSION, Stamp,
+    BatchMessage, EpochStart, HeadMark, LogName, LogRow, MarksMessage, SCHEMA_VERSION, Stamp, Stretch,
 };
 use contracts::order::Order;
 use contracts::payment::Payment;
@@ -35,6 +35,12 @@ const RULES: &str = include_str!("consuming.md");
     BatchMessage<Item>,
     BatchMessage<Payout>,
     BatchMessage<Voucher>,
+    Stretch<Payment>,
+    Stretch<Entry>,
+    Stretch<Order>,
+    Stretch<Item>,
+    Stretch<Payout>,
+    Stretch<Voucher>,
     Payment,
     Entry,
     Order,
@@ -222,7 +228,7 @@ fn every_reference_leads_somewhere_and_every_example_has_the_fields_its_schema_a
     assert_references(&document, &document);
     for log in LogName::ALL {
         let schema = &document["components"]["schemas"][row_name(log)];
-        let row = &example_of(log)["batch"]["rows"][0];
+        let row = &example_of(log)["batch"]["stretches"][0]["rows"][0];
         let fields = row.as_object().expect("a row");
         let known = schema["properties"].as_object().unwrap_or_else(|| panic!("{log}: {schema}"));
         for field in fields.keys() {

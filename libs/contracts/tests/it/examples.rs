@@ -6,7 +6,7 @@ use contracts::item::{Item, ItemKind};
 use contracts::lane::Lane;
 use contracts::log::{
     AccountingZone, BatchMessage, EpochStart, HeadMark, LogName, LogRow, MarksMessage, SCHEMA_VERSION, Seq,
-    Stamp, minute_of,
+    Stamp, Stretch, minute_of,
 };
 use contracts::order::{Order, OrderKind};
 use contracts::payment::{Payment, PaymentKind};
@@ -189,20 +189,9 @@ pub fn voucher() -> Voucher {
 
 /// A batch of one row, as it travels.
 pub fn batch<R: LogRow>(row: R) -> BatchMessage<R> {
-    let stamp = row.stamp();
-    BatchMessage {
-        schema_version: SCHEMA_VERSION,
-        log: R::LOG,
-        partition: stamp.partition,
-        first_seq: stamp.seq,
-        last_seq: stamp.seq,
-        epoch: stamp.epoch,
-        epoch_start: EpochStart { epoch: 3, first_seq: 9 },
-        lane: Lane::Live,
-        bus_generation: 1,
-        traceparent: Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".to_owned()),
-        rows: vec![row],
-    }
+    let stretch = Stretch::of_rows(EpochStart { epoch: 3, first_seq: 9 }, vec![row]);
+    let traceparent = Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".to_owned());
+    BatchMessage { traceparent, ..BatchMessage::new(&Lane::Live, 1, stretch.into_iter().collect()) }
 }
 
 /// The marks of one head, as they travel once a second.

@@ -3,3 +3,4 @@
 mod asyncapi;
 mod examples;
 mod rows;
+mod sheets;

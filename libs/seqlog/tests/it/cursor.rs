@@ -1,8 +1,7 @@
 //! Invariant under test: whatever the bus does to messages, a cursor hands out each row once, in order.
 
 use crate::notes::{Note, note};
-use contracts::lane::Lane;
-use contracts::log::{BatchMessage, EpochStart, HeadMark, LogName, LogRow, Page, SCHEMA_VERSION, Seq};
+use contracts::log::{EpochStart, HeadMark, LogRow, Page, Seq, Stretch};
 use ids::Partition;
 use proptest::prelude::*;
 use seqlog::{Cursor, Offer};
@@ -18,20 +17,8 @@ fn row(seq: Seq, epoch: i64) -> Note {
     row
 }
 
-fn message(epoch_start: EpochStart, rows: Vec<Note>) -> BatchMessage<Note> {
-    BatchMessage {
-        schema_version: SCHEMA_VERSION,
-        log: LogName::Payments,
-        partition: partition(),
-        first_seq: rows.first().map_or(0, |row| row.stamp().seq),
-        last_seq: rows.last().map_or(0, |row| row.stamp().seq),
-        epoch: epoch_start.epoch,
-        epoch_start,
-        lane: Lane::Live,
-        bus_generation: 1,
-        traceparent: None,
-        rows,
-    }
+fn stretch(epoch_start: EpochStart, rows: Vec<Note>) -> Stretch<Note> {
+    Stretch::of_rows(epoch_start, rows).expect("a row at least")
 }
 
 fn mark(epoch: i64, last_seq: Seq) -> HeadMark {
@@ -80,7 +67,7 @@ proptest! {
             applied.extend(rows.iter().map(|row| row.stamp().seq));
         };
         for (start, rows, fate) in batches {
-            let batch = message(start, rows);
+            let batch = stretch(start, rows);
             match fate {
                 Fate::Lost => {}
                 Fate::Once => { cursor.offer(batch); }
@@ -110,11 +97,11 @@ proptest! {
 fn rows_of_a_deposed_writers_other_history_are_dropped() {
     let mut cursor = Cursor::new(1, 2);
     let newer = EpochStart { epoch: 2, first_seq: 4 };
-    assert_eq!(cursor.offer(message(newer, vec![row(4, 2)])), Offer::Gap);
+    assert_eq!(cursor.offer(stretch(newer, vec![row(4, 2)])), Offer::Gap);
     let stale = EpochStart { epoch: 1, first_seq: 1 };
-    assert_eq!(cursor.offer(message(stale, vec![row(4, 1), row(5, 1)])), Offer::Stale);
+    assert_eq!(cursor.offer(stretch(stale, vec![row(4, 1), row(5, 1)])), Offer::Stale);
     // Row 3 of the old epoch is before the fork, so it belongs to both histories.
-    assert_eq!(cursor.offer(message(stale, vec![row(3, 1)])), Offer::Taken);
+    assert_eq!(cursor.offer(stretch(stale, vec![row(3, 1)])), Offer::Taken);
     let epochs: Vec<i64> = cursor.take(10).iter().map(|row| row.stamp().epoch).collect();
     assert_eq!(epochs, [1, 2]);
 }
@@ -123,7 +110,7 @@ fn rows_of_a_deposed_writers_other_history_are_dropped() {
 fn a_reader_past_a_newer_epochs_first_row_stops_as_forked() {
     let mut cursor: Cursor<Note> = Cursor::new(1, 5);
     let newer = EpochStart { epoch: 2, first_seq: 5 };
-    assert_eq!(cursor.offer(message(newer, vec![row(5, 2), row(6, 2)])), Offer::Forked);
+    assert_eq!(cursor.offer(stretch(newer, vec![row(5, 2), row(6, 2)])), Offer::Forked);
     assert_eq!(cursor.forked_at(), Some(newer));
     assert!(cursor.take(10).is_empty());
     assert_eq!(cursor.wants_pull_after(), None);

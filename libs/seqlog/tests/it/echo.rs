@@ -3,21 +3,21 @@
 use crate::notes::{Echo, Echoes, Note, Notes, create_tables};
 use bus::Bus;
 use contracts::lane::Lane;
-use contracts::log::{LogRow, Stamp};
+use contracts::log::{BatchMessage, EpochStart, LogRow, Stamp, Stretch};
 use ids::Partition;
 use pg::Db;
 use seqlog::{
-    Appender, AppenderSettings, ApplyError, Handler, Ownership, Reader, ReaderSettings, Relaying, RolledBack,
-    Slice, TableSource,
+    Appender, AppenderSettings, ApplyError, Handler, LogMessage, Ownership, Reader, ReaderSettings, Relaying,
+    RolledBack, Slice, TableSource,
 };
 use sqlx::{PgConnection, Row};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The partitions the tests use, each in a group of its own.
+/// The partitions the tests use: two of one group, whose rows travel together, and one of another.
 pub fn partitions() -> Vec<Partition> {
-    Partition::all().step_by(9).take(3).collect()
+    Partition::all().step_by(5).take(3).collect()
 }
 
 /// Both ends of the pipe, in a database of its own.
@@ -291,15 +291,16 @@ pub fn last_seq(writer: &Appender<Notes>, partition: Partition) -> i64 {
     writer.head(partition).map_or(0, |head| head.last_seq)
 }
 
-/// A message of already committed notes, as the relay would send it.
-pub fn message_of(notes: &[Note]) -> Vec<u8> {
-    let (first, last) = (notes[0].stamp(), notes[notes.len() - 1].stamp());
-    serde_json::json!({"batch": {
-        "schema_version": contracts::log::SCHEMA_VERSION, "log": "cashier.payments", "partition": first.partition,
-        "first_seq": first.seq, "last_seq": last.seq, "epoch": last.epoch,
-        "epoch_start": {"epoch": last.epoch, "first_seq": first.seq}, "lane": "live", "bus_generation": 1,
-        "rows": notes,
-    }})
-    .to_string()
-    .into_bytes()
+/// The messages of already committed notes by partition, one a group, as the relay would send them.
+pub fn messages_of(planned: &[(Partition, Vec<Note>)]) -> Vec<Vec<u8>> {
+    let message = |of_group: &[(Partition, Vec<Note>)]| {
+        let stretches = of_group.iter().filter_map(|(_, notes)| {
+            let first = notes.first()?.stamp();
+            let epoch_start = EpochStart { epoch: first.epoch, first_seq: first.seq };
+            Stretch::of_rows(epoch_start, notes.clone())
+        });
+        let message = LogMessage::Batch(BatchMessage::new(&Lane::Live, 1, stretches.collect()));
+        serde_json::to_vec(&message).expect("plain structs")
+    };
+    planned.chunk_by(|one, next| one.0.group() == next.0.group()).map(message).collect()
 }

@@ -1,18 +1,19 @@
 //! Invariant under test: lost, doubled, delayed and reordered messages, deposed writers, two instances of one
 //! reader, and a crash at every step leave every row applied exactly once, in order.
 
-use crate::echo::{Bench, Echoer, Fault, POISON, append, message_of, partitions};
+use crate::echo::{Bench, Echoer, Fault, POISON, append, messages_of, partitions};
 use crate::notes::{Note, Notes, note};
-use contracts::log::HeadMark;
+use contracts::log::{HeadMark, SCHEMA_VERSION};
+use ids::Partition;
 use proptest::prelude::*;
 use seqlog::{Appender, Reader};
 
 /// One step of a history.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 enum Step {
-    /// The current writer appends this many notes to a partition.
+    /// The current writer appends this many notes to each of some neighbouring partitions.
     Append {
-        partition: usize,
+        partitions: std::ops::Range<usize>,
         count: i64,
     },
     /// Another writer takes over; the old one wakes up later and tries.
@@ -39,7 +40,10 @@ enum Step {
 
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
-        4 => (0..3_usize, 1..5_i64).prop_map(|(partition, count)| Step::Append { partition, count }),
+        4 => (0..3_usize, 1..4_usize, 1..5_i64).prop_map(|(from, len, count)| Step::Append {
+            partitions: from..(from + len).min(3),
+            count,
+        }),
         1 => Just(Step::TakeOver),
         1 => Just(Step::WakeDeposed),
         6 => (0..64_usize, 0..2_usize).prop_map(|(message, reader)| Step::Deliver { message, reader }),
@@ -78,8 +82,10 @@ async fn live_through(bench: &Bench, history: Vec<Step>) {
     let mut messages: Vec<Vec<u8>> = Vec::new();
     for step in history {
         match step {
-            Step::Append { partition, count } => {
-                let notes: Vec<Note> = (0..count).map(|at| note(partitions()[partition], at)).collect();
+            Step::Append { partitions: range, count } => {
+                let to =
+                    |partition: &Partition| (0..count).map(|at| note(*partition, at)).collect::<Vec<_>>();
+                let notes = partitions()[range].iter().flat_map(to).collect();
                 let writer = writers.last_mut().expect("there is always a writer");
                 messages.extend(append_noting_messages(bench, writer, notes).await);
             }
@@ -106,7 +112,7 @@ async fn live_through(bench: &Bench, history: Vec<Step>) {
     bench.assert_echoes_equal_notes().await;
 }
 
-/// Appends, and returns the message the relay would send for it.
+/// Appends, and returns the messages the relay would send for it.
 async fn append_noting_messages(
     bench: &Bench,
     writer: &mut Appender<Notes>,
@@ -114,7 +120,7 @@ async fn append_noting_messages(
 ) -> Vec<Vec<u8>> {
     let mut tx = bench.notes_db.begin().await.expect("a transaction");
     writer.append(&mut tx, notes).await.expect("the newest writer holds every partition");
-    let messages = writer.planned().iter().map(|(_, rows)| message_of(rows)).collect();
+    let messages = messages_of(writer.planned());
     tx.commit().await.expect("the commit");
     writer.committed();
     messages
@@ -123,8 +129,8 @@ async fn append_noting_messages(
 async fn catch_up(reader: &mut Reader<Echoer>, writer: &Appender<Notes>) {
     let marks: Vec<HeadMark> =
         writer.partitions().filter_map(|partition| writer.head(partition)).map(|head| head.mark()).collect();
-    let message = serde_json::json!({"marks": {"schema_version": 1, "log": "cashier.payments", "lane": "live",
-        "bus_generation": 1, "marks": marks}});
+    let message = serde_json::json!({"marks": {"schema_version": SCHEMA_VERSION,
+        "log": "cashier.payments", "lane": "live", "bus_generation": 1, "marks": marks}});
     reader.receive(message.to_string().as_bytes());
     for _ in 0..200 {
         reader.turn().await.expect("nothing is planted any more");
@@ -144,8 +150,8 @@ async fn a_row_that_cannot_be_applied_stops_its_partition_and_no_other() {
     append(&bench, &mut writer, notes).await.expect("ann holds the partitions");
     let mut reader = bench.reader("ben").await;
     let marks: Vec<HeadMark> = writer.partitions().filter_map(|p| writer.head(p)).map(|h| h.mark()).collect();
-    let message = serde_json::json!({"marks": {"schema_version": 1, "log": "cashier.payments", "lane": "live",
-        "bus_generation": 1, "marks": marks}});
+    let message = serde_json::json!({"marks": {"schema_version": SCHEMA_VERSION,
+        "log": "cashier.payments", "lane": "live", "bus_generation": 1, "marks": marks}});
     reader.receive(message.to_string().as_bytes());
     for _ in 0..5 {
         reader.turn().await.expect("a poison row is no reason to fail the turn");
@@ -213,16 +219,21 @@ async fn unreadable_and_foreign_messages_are_refused_with_the_reason() {
     let mut reader = bench.reader("ben").await;
     let refused = |reason: Option<String>| reason.expect("it is refused");
     assert!(refused(reader.receive(b"\xff not json")).starts_with("not readable"));
-    assert!(refused(reader.receive(br#"{"batch":{"partition":99}}"#)).starts_with("not readable"));
+    assert!(
+        refused(reader.receive(br#"{"batch":{"stretches":[{"partition":99}]}}"#)).starts_with("not readable")
+    );
     let unknown = br#"{"batch":{"schema_version":9,"news":true}}"#;
-    assert_eq!(refused(reader.receive(unknown)), "schema version 9; this reader knows 1");
+    assert_eq!(
+        refused(reader.receive(unknown)),
+        format!("schema version 9; this reader knows {SCHEMA_VERSION}")
+    );
     let mut writer = bench.writer("ann").await;
     append(&bench, &mut writer, vec![note(partitions()[0], 1)]).await.expect("ann holds the partition");
     let mut row = note(partitions()[0], 1);
     row.stamp.seq = 1;
     row.stamp.epoch = 1;
-    let shadow =
-        String::from_utf8(message_of(&[row])).expect("json").replace("\"live\"", "{\"shadow\":\"run1\"}");
+    let live = messages_of(&[(partitions()[0], vec![row])]).remove(0);
+    let shadow = String::from_utf8(live).expect("json").replace("\"live\"", "{\"shadow\":\"run1\"}");
     assert_eq!(refused(reader.receive(shadow.as_bytes())), "a message of another lane");
     reader.turn().await.expect("nothing to do");
     let sql = bench.echoes_db.sql("SELECT count(*) FROM {s}.echoes");

@@ -7,7 +7,7 @@ use chrono::Utc;
 use contracts::entry::{Entry, EntryKind, Funds, FundsDelta, GiftSend, Outcome};
 use contracts::log::{
     AccountingZone, BatchMessage, EpochStart, HeadMark, LogName, MarksMessage, Page, SCHEMA_VERSION, Seq,
-    Stamp,
+    Stamp, Stretch,
 };
 use contracts::wallet::{
     AccountState, AccountView, Act, Answer, Command, RefundAmount, Replay, Verdict, Wallet, WalletError,
@@ -206,21 +206,9 @@ impl FakeWallet {
 
     /// Sends rows over the bus as the relay would.
     pub async fn relay(&self, rows: Vec<Entry>) {
-        let (Some(first), Some(last)) = (rows.first(), rows.last()) else { return };
-        let batch = BatchMessage {
-            schema_version: SCHEMA_VERSION,
-            log: LogName::Entries,
-            partition: first.stamp.partition,
-            first_seq: first.stamp.seq,
-            last_seq: last.stamp.seq,
-            epoch: EPOCH.epoch,
-            epoch_start: EPOCH,
-            lane: self.bus.lane().clone(),
-            bus_generation: self.bus.generation(),
-            traceparent: None,
-            rows: rows.clone(),
-        };
-        let group = batch.partition.group();
+        let Some(stretch) = Stretch::of_rows(EPOCH, rows) else { return };
+        let group = stretch.partition.group();
+        let batch = BatchMessage::new(self.bus.lane(), self.bus.generation(), vec![stretch]);
         self.publish(group, &serde_json::json!({ "batch": batch })).await;
     }
 

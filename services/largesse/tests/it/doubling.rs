@@ -17,8 +17,13 @@ struct Addressed {
 }
 
 #[derive(Deserialize)]
+struct Batch {
+    stretches: Vec<Addressed>,
+}
+
+#[derive(Deserialize)]
 struct Rows {
-    batch: Addressed,
+    batch: Batch,
 }
 
 /// Goes on until it is dropped.
@@ -43,8 +48,9 @@ impl Doubling {
                 while let Some(message) = heard.recv().await {
                     // Our own copies come back, too. Heads travel as messages of another kind and are left alone.
                     let Ok(Rows { batch }) = serde_json::from_slice(&message) else { continue };
+                    let Some(first) = batch.stretches.first() else { continue };
                     if known.insert(hasher.hash_one(&message))
-                        && bus.publish(log.as_str(), batch.partition.group(), message).await.is_ok()
+                        && bus.publish(log.as_str(), first.partition.group(), message).await.is_ok()
                     {
                         doubled.fetch_add(1, Ordering::Relaxed);
                     }

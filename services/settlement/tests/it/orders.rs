@@ -6,6 +6,7 @@ use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use contracts::lane::Lane;
 use contracts::log::{
     AccountingZone, BatchMessage, EpochStart, HeadMark, LogName, MarksMessage, Page, SCHEMA_VERSION, Stamp,
+    Stretch,
 };
 use contracts::order::{Order, OrderKind};
 use ids::{OrderId, Partition, PartitionGroup, RoomId, SendKey, StreamerId, ViewerId};
@@ -93,19 +94,8 @@ impl Orders {
 
     /// Sends one row as a batch of its own.
     pub async fn publish_row(&self, bus: &Bus, order: &Order) {
-        let batch = BatchMessage {
-            schema_version: SCHEMA_VERSION,
-            log: LogName::Orders,
-            partition: order.stamp.partition,
-            first_seq: order.stamp.seq,
-            last_seq: order.stamp.seq,
-            epoch: 1,
-            epoch_start: EpochStart { epoch: 1, first_seq: 1 },
-            lane: Lane::Live,
-            bus_generation: bus.generation(),
-            traceparent: None,
-            rows: vec![order.clone()],
-        };
+        let stretch = Stretch::of_rows(EpochStart { epoch: 1, first_seq: 1 }, vec![order.clone()]);
+        let batch = BatchMessage::new(&Lane::Live, bus.generation(), stretch.into_iter().collect());
         self.publish(bus, order.stamp.partition.group(), &serde_json::json!({ "batch": batch })).await;
     }
 

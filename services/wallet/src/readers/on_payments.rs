@@ -146,9 +146,11 @@ impl PaymentsReader {
     fn receive(&mut self, payload: &[u8]) -> Option<String> {
         match LogMessage::<Payment>::read(payload, self.db.lane()) {
             Ok(LogMessage::Batch(batch)) => {
-                self.heard.note(batch.partition);
-                if let Some(shard) = self.shards.get_mut(&batch.partition) {
-                    shard.cursor.offer(batch);
+                for stretch in batch.stretches {
+                    self.heard.note(stretch.partition);
+                    if let Some(shard) = self.shards.get_mut(&stretch.partition) {
+                        shard.cursor.offer(stretch);
+                    }
                 }
                 None
             }

@@ -6,6 +6,7 @@ use chrono::Utc;
 use contracts::lane::Lane;
 use contracts::log::{
     AccountingZone, BatchMessage, EpochStart, HeadMark, LogName, MarksMessage, Page, SCHEMA_VERSION, Stamp,
+    Stretch,
 };
 use contracts::payment::{Payment, PaymentKind};
 use ids::{Partition, PartitionGroup, PaymentId, ViewerId, partition_of};
@@ -30,20 +31,9 @@ impl EveryPayment {
     pub async fn recharge_all(&self, bus: &Bus, accounts: &[ViewerId]) {
         for account_id in accounts {
             let row = self.add(*account_id);
-            let (partition, seq) = (row.stamp.partition, row.stamp.seq);
-            let batch = BatchMessage {
-                schema_version: SCHEMA_VERSION,
-                log: LogName::Payments,
-                partition,
-                first_seq: seq,
-                last_seq: seq,
-                epoch: 1,
-                epoch_start: BEGIN,
-                lane: Lane::Live,
-                bus_generation: 1,
-                traceparent: None,
-                rows: vec![row],
-            };
+            let partition = row.stamp.partition;
+            let stretch = Stretch::of_rows(BEGIN, vec![row]);
+            let batch = BatchMessage::new(&Lane::Live, 1, stretch.into_iter().collect());
             publish(bus, partition.group(), &serde_json::json!({ "batch": batch })).await;
         }
     }

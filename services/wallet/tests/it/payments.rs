@@ -5,9 +5,7 @@ use bytes::Bytes;
 use chrono::Utc;
 use contracts::entry::Outcome;
 use contracts::lane::Lane;
-use contracts::log::{
-    AccountingZone, BatchMessage, EpochStart, HeadMark, LogName, Page, SCHEMA_VERSION, Stamp,
-};
+use contracts::log::{AccountingZone, BatchMessage, EpochStart, HeadMark, LogName, Page, Stamp, Stretch};
 use contracts::payment::{Payment, PaymentKind};
 use ids::{Partition, PaymentId, ViewerId, partition_of};
 use seqlog::{LogSource, PullError};
@@ -53,20 +51,8 @@ impl Cashier {
     /// The rows from `first` on as one message, as they travel.
     fn message(&self, first: usize) -> Bytes {
         let rows = self.rows.lock().expect("not poisoned")[first..].to_vec();
-        let stamp = |row: Option<&Payment>| row.expect("a row").stamp.clone();
-        let batch = BatchMessage {
-            schema_version: SCHEMA_VERSION,
-            log: LogName::Payments,
-            partition: five(),
-            first_seq: stamp(rows.first()).seq,
-            last_seq: stamp(rows.last()).seq,
-            epoch: 1,
-            epoch_start: EpochStart { epoch: 1, first_seq: 1 },
-            lane: Lane::Live,
-            bus_generation: 1,
-            traceparent: None,
-            rows,
-        };
+        let stretch = Stretch::of_rows(EpochStart { epoch: 1, first_seq: 1 }, rows).expect("a row");
+        let batch = BatchMessage::new(&Lane::Live, 1, vec![stretch]);
         Bytes::from(serde_json::to_vec(&serde_json::json!({ "batch": batch })).expect("plain"))
     }
 }
