@@ -64,7 +64,7 @@ fn away(_: sqlx::Error) -> Problem {
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, "database-unavailable", "The database did not answer.")
 }
 
-/// One of the trails, newest first: `refunds`, `periods` or `payouts`. That of breaks has no name.
+/// One of the trails, newest first: `breaks`, `refunds`, `periods` or `payouts`.
 #[utoipa::path(
     get, path = "/v1/finance/audit/{trail}", tag = "audit", params(("trail" = String, Path), Wanted),
     responses((status = 200, body = TrailSteps), (status = 422, body = ProblemDocument)),

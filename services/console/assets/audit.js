@@ -7,13 +7,14 @@ import { element } from "./words.js";
 
 const PAGE_LEN = 100;
 const UUID = /^[0-9a-f]{8}-/;
-const trail = asked.get("trail") ?? "";
-const path = trail === "" ? "/v1/finance/audit" : `/v1/finance/audit/${encodeURIComponent(trail)}`;
+const BREAKS = "breaks";
+const trail = asked.get("trail") || BREAKS;
+const path = `/v1/finance/audit/${encodeURIComponent(trail)}`;
 
 /** What a row is about: a break has its page. */
 function subjectOf(subject) {
   if (!UUID.test(subject)) return subject;
-  return trail === "" ? link(`/finance/breaks/${subject}`, shortId(subject).textContent, "id") : shortId(subject);
+  return trail === BREAKS ? link(`/finance/breaks/${subject}`, shortId(subject).textContent, "id") : shortId(subject);
 }
 
 function stepRow(step) {
@@ -30,7 +31,7 @@ function verdict({ rows, head, fault, unexplained }) {
   if (fault) lines.push(element("p", "error", `Row ${fault.seq}: ${words(fault.kind).toLowerCase()}.`));
   if (unexplained.length > 0) {
     const list = element("ul", "plain");
-    for (const id of unexplained) list.append(made("li", "", trail === "" ? link(`/finance/breaks/${id}`, id) : id));
+    for (const id of unexplained) list.append(made("li", "", trail === BREAKS ? link(`/finance/breaks/${id}`, id) : id));
     lines.push(element("p", "error", "These stand otherwise than their steps say:"), list);
   }
   if (head) lines.push(element("p", "muted", "Keep its end elsewhere; it is an anchor later:"), element("code", "json", head));

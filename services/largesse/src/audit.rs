@@ -62,7 +62,7 @@ pub async fn run(AuditCommand::Verify(args): AuditCommand) -> Result<ExitCode, F
 async fn verify_tables(pool: &PgPool, name: TrailName, anchors: Vec<Anchor>) -> Result<Verified, Failure> {
     let db = |schema| Db::new(pool.clone(), schema, &Lane::Live);
     Ok(match name {
-        TrailName::Breaks => recon::verify_trail(&db("recon"), anchors).await?,
+        TrailName::Breaks => trail::verify_with(&db("recon"), &recon::UNEXPLAINED, anchors).await?,
         TrailName::Refunds => trail::verify_with(&db("gift"), gift::UNEXPLAINED, anchors).await?,
         TrailName::Periods => trail::verify_with(&db("clearing"), clearing::UNEXPLAINED, anchors).await?,
         TrailName::Payouts => trail::verify_with(&db("settlement"), settlement::UNEXPLAINED, anchors).await?,
@@ -72,12 +72,7 @@ async fn verify_tables(pool: &PgPool, name: TrailName, anchors: Vec<Anchor>) -> 
 /// Asks a process: it takes one anchor at a time, so each asks again.
 async fn ask(args: &VerifyArgs, name: TrailName, anchors: &[Anchor]) -> Result<Verified, Failure> {
     let who = (Role::Auditor, ids::named_id("auditor", "audit verify"));
-    let path = match name {
-        TrailName::Breaks => "/v1/finance/audit".to_owned(),
-        TrailName::Refunds | TrailName::Periods | TrailName::Payouts => {
-            format!("/v1/finance/audit/{}", name.as_str())
-        }
-    };
+    let path = format!("/v1/finance/audit/{}", name.as_str());
     let question = Question::open((&args.url, &path), &args.data_dir, who)?;
     let mut verified: Verified = question.get("/verification").await?;
     for anchor in anchors {

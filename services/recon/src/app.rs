@@ -27,4 +27,3 @@ pub mod run_effects;
 pub mod seen;
 pub mod settle_receivable;
 pub mod sources;
-pub mod verify_trail;

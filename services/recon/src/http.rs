@@ -6,7 +6,6 @@ mod closing;
 mod desk;
 mod rules;
 mod runs;
-mod trail;
 
 use crate::app::act_on_break::Desk;
 use crate::app::desk_error::DeskError;
@@ -14,6 +13,7 @@ use crate::app::import_bill::Imports;
 use crate::app::read_lag::Lag;
 use crate::app::run_day::Daily;
 use crate::domain::break_state::BreakState;
+use crate::store::audit::UNEXPLAINED;
 use crate::store::breaks::{self, BreakView, Filter};
 use axum::extract::State;
 use axum::routing::{get, post};
@@ -39,6 +39,7 @@ pub(crate) struct Api {
 
 /// The routes of this service.
 pub(crate) fn router(api: Api) -> Router {
+    let served = trail::Served { db: api.desk.db.clone(), name: "breaks", unexplained: &UNEXPLAINED };
     Router::new()
         .route("/v1/breaks", get(list_breaks))
         .route("/v1/recon/lag", get(get_lag))
@@ -66,14 +67,15 @@ pub(crate) fn router(api: Api) -> Router {
         .route("/v1/finance/matching-rules/{version}/approve", post(rules::approve_rules))
         .route("/v1/finance/matching-rules/{version}/reject", post(rules::reject_rules))
         .route("/v1/finance/break-ages", get(ageing::list_ages))
-        .route("/v1/finance/audit", get(trail::list_steps))
-        .route("/v1/finance/audit/verification", get(trail::verify))
         .with_state(api)
+        .merge(trail::routes(served))
 }
 
 /// The OpenAPI of this service.
 pub fn openapi() -> utoipa::openapi::OpenApi {
-    Document::openapi()
+    let mut document = Document::openapi();
+    document.merge(trail::openapi());
+    document
 }
 
 #[derive(OpenApi)]
@@ -107,8 +109,6 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
     rules::try_rules,
     rules::approve_rules,
     rules::reject_rules,
-    trail::list_steps,
-    trail::verify
 ))]
 struct Document;
 

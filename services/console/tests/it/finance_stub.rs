@@ -130,8 +130,8 @@ fn work(path: &str) -> Option<Value> {
                 { "scope": "trades", "channel": "alipay", "expected": true, "arrived": 0, "state": "missing" },
             ], "match_rate_count_ppm": 999_927, "match_rate_amount_ppm": 999_801, "open_breaks": 10_000,
             "overdue_breaks": 59, "cash_at_risk_minor": 123_456_700, "at_risk_coins": 14_369_000 }),
-        "/v1/finance/audit" => json!({ "steps": detail()["history"] }),
-        "/v1/finance/audit/verification" => {
+        "/v1/finance/audit/breaks" => json!({ "steps": detail()["history"] }),
+        "/v1/finance/audit/breaks/verification" => {
             json!({ "rows": 41_233, "head": format!("41233:{}", "5c".repeat(32)), "fault": null, "unexplained": [] })
         }
         path if path.starts_with("/v1/finance/explanations/") => {

@@ -1,9 +1,9 @@
 //! What can be asked of breaks and of their trail.
 
 use clap::{Args, Subcommand, ValueEnum};
-use recon::Anchor;
 use std::path::PathBuf;
 use std::str::FromStr;
+use trail::Anchor;
 
 /// A running process that has recon or passes on to it, and who asks.
 #[derive(Debug, Clone, Args)]

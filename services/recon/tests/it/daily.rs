@@ -93,7 +93,7 @@ async fn an_order_changed_after_the_fact_is_named_with_both_sides_and_stays_open
     let again = breaks_of(&office, "amount_mismatch").await;
     let linked: Vec<_> = again.iter().filter(|found| found["reopens_id"].is_string()).collect();
     assert_eq!((again.len(), linked.len()), (4, 2), "{again:?}");
-    let trail = office.get("/v1/finance/audit/verification").await;
+    let trail = office.get("/v1/finance/audit/breaks/verification").await;
     assert_eq!((&trail["fault"], &trail["unexplained"]), (&Value::Null, &json!([])), "{trail}");
     office.running.shutdown().await;
 }

@@ -99,10 +99,10 @@ async fn two_people_bring_a_break_to_its_end_and_every_step_is_kept() {
         acts,
         ["detected", "opened", "commented", "assigned", "proposed", "approved", "posted", "closed"]
     );
-    let (_, verified) = floor.api.get(&auditor, "/v1/finance/audit/verification").await;
+    let (_, verified) = floor.api.get(&auditor, "/v1/finance/audit/breaks/verification").await;
     assert_eq!(verified["fault"], Value::Null, "{verified}");
     let head = verified["head"].as_str().expect("a head");
-    let path = |anchor: &str| format!("/v1/finance/audit/verification?anchor={anchor}");
+    let path = |anchor: &str| format!("/v1/finance/audit/breaks/verification?anchor={anchor}");
     let (_, verified) = floor.api.get(&auditor, &path(head)).await;
     assert_eq!(verified["fault"], Value::Null, "{verified}");
     let (_, verified) = floor.api.get(&auditor, &path(&format!("1:{}", "00".repeat(32)))).await;
@@ -128,7 +128,7 @@ async fn each_role_takes_its_own_steps_and_an_auditor_none() {
     let finance = floor.api.person(Role::Finance, "fin");
     assert_eq!(floor.refused(&finance, "approvals", approval).await, "role-not-allowed");
     assert_eq!(floor.refused(&floor.maker, "proposals", body).await, "step-not-now");
-    for (path, status) in [("breaks", StatusCode::FORBIDDEN), ("audit", StatusCode::FORBIDDEN)] {
+    for (path, status) in [("breaks", StatusCode::FORBIDDEN), ("audit/breaks", StatusCode::FORBIDDEN)] {
         let viewer = floor.api.person(Role::Viewer, "vic");
         assert_eq!(floor.api.get(&viewer, &format!("/v1/finance/{path}")).await.0, status);
     }
@@ -298,7 +298,7 @@ async fn a_command_that_is_refused_goes_back_to_whoever_has_the_break() {
     assert_eq!(effect["outcome"], "refused");
     assert!(effect["last_error"].as_str().is_some_and(|why| why.contains("over-refund")), "{effect}");
     assert_eq!(floor.bench.owner.done(), Vec::<Action>::new());
-    let verified = recon::verify_trail(&floor.bench.db, vec![]).await.expect("reads");
+    let verified = trail::verify_with(&floor.bench.db, &recon::UNEXPLAINED, vec![]).await.expect("reads");
     assert!(verified.is_whole(), "{verified:?}");
     floor.running.shutdown().await;
 }
@@ -323,7 +323,7 @@ async fn waiting_ends_by_itself_and_late_agreement_clears_what_waits() {
     let detail = floor.detail().await;
     assert_eq!(detail["break"]["closed_why"], "logs_agree");
     assert_eq!(detail["history"][0]["act"], "cleared");
-    let verified = recon::verify_trail(&floor.bench.db, vec![]).await.expect("reads");
+    let verified = trail::verify_with(&floor.bench.db, &recon::UNEXPLAINED, vec![]).await.expect("reads");
     assert!(verified.is_whole(), "{verified:?}");
     floor.running.shutdown().await;
 }
@@ -365,7 +365,7 @@ async fn a_closed_break_is_reopened_as_a_new_one_linked_to_the_first_and_only_on
     let (_, deed) = floor.api.act(&floor.maker, &second, "reopenings", why()).await;
     assert_eq!(deed["break"]["reopens_id"], json!(floor.break_id), "the first, not the second: {deed}");
     assert_eq!(floor.detail().await["break"]["state"], "closed", "what was closed stays closed");
-    let verified = recon::verify_trail(&floor.bench.db, vec![]).await.expect("reads");
+    let verified = trail::verify_with(&floor.bench.db, &recon::UNEXPLAINED, vec![]).await.expect("reads");
     assert!(verified.is_whole(), "{verified:?}");
     floor.running.shutdown().await;
 }

@@ -57,7 +57,7 @@ async fn a_version_is_tried_on_a_past_day_and_is_in_force_when_another_person_ap
     assert_eq!(found["breaks"][0]["state"], "closed", "{found}");
     let (status, told) = office.api.post(&office.checker, &approve, &json!({})).await;
     assert_eq!((status, slug(&told)), (StatusCode::NOT_FOUND, "no-such-version"), "it is decided: {told}");
-    let steps = office.get("/v1/finance/audit?subject=matching-rules/channel/2").await;
+    let steps = office.get("/v1/finance/audit/breaks?subject=matching-rules/channel/2").await;
     let acts: Vec<&str> =
         steps["steps"].as_array().expect("a list").iter().filter_map(|s| s["act"].as_str()).collect();
     assert_eq!(acts, ["approved", "proposed"]);

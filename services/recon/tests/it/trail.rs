@@ -3,8 +3,9 @@
 use crate::database::Bench;
 use crate::desk::Floor;
 use axum::http::StatusCode;
-use recon::{Anchor, FaultKind, Verified, verify_trail};
+use recon::UNEXPLAINED;
 use serde_json::json;
+use trail::{Anchor, FaultKind, Verified, verify_with};
 
 /// A trail of some steps, nobody at work on it, and how many rows it has.
 async fn trail() -> (Bench, i64) {
@@ -20,7 +21,7 @@ async fn trail() -> (Bench, i64) {
 }
 
 async fn verify(bench: &Bench, anchors: Vec<Anchor>) -> Verified {
-    verify_trail(&bench.db, anchors).await.expect("reads")
+    verify_with(&bench.db, &UNEXPLAINED, anchors).await.expect("reads")
 }
 
 /// What a tampering is seen as: done without the triggers, as whoever owns the tables can.

@@ -190,7 +190,7 @@ pub(super) async fn audit(State(deps): State<Deps>, session: Session) -> Markup 
         form .filters method="get" action="/finance/audit" aria-label="Which rows" {
             (field("Trail of", &html! {
                 select name="trail" {
-                    option value="" { "Breaks and matching rules" }
+                    option value="breaks" { "Breaks and matching rules" }
                     option value="refunds" { "Refunds" }
                     option value="periods" { "Periods" }
                     option value="payouts" { "Payouts and contracts" }
