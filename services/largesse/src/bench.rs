@@ -4,6 +4,7 @@
 //! fresh databases of that server, which must wait for the disk. The books are proven after every run. Nothing
 //! here fails because something was slow: machines differ, ratios say more.
 
+mod bare;
 mod children;
 mod echo;
 mod embedded;

@@ -33,18 +33,26 @@ impl Stack {
 }
 
 /// How often the catching up is looked at.
-const LOOK_EVERY: Duration = Duration::from_millis(200);
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// Who is waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Who {
+    /// Every reader; recon's where it runs.
+    Everybody,
+    /// Those who make the books.
+    Booking,
+}
 
 impl Stack {
-    /// Waits until every reader has applied what the logs hold, and every accepted gift is decided. recon's readers
-    /// count where recon runs.
+    /// Waits until every reader has applied what the logs hold, and every accepted gift is decided.
     ///
     /// # Errors
     /// [`Failure::NotCaughtUp`], with who lags or has stopped.
-    pub async fn catch_up(&self, limit: Duration) -> Result<(), Failure> {
+    pub async fn catch_up(&self, who: Who, limit: Duration) -> Result<(), Failure> {
         let deadline = tokio::time::Instant::now() + limit;
         loop {
-            let behind = self.behind().await?;
+            let behind = self.behind(who).await?;
             if behind.is_empty() {
                 return Ok(());
             }
@@ -56,7 +64,8 @@ impl Stack {
     }
 
     /// Who is behind, in words; from the tables, because a reader does not know what it has not heard of.
-    async fn behind(&self) -> Result<Vec<String>, Failure> {
+    async fn behind(&self, who: Who) -> Result<Vec<String>, Failure> {
+        let counts_recon = who == Who::Everybody && self.running().recon.is_some();
         let books = books::BooksDb::new(self.pool().clone(), &Lane::Live);
         let gaps = books::catch_up_gaps(&books)
             .await
@@ -64,7 +73,7 @@ impl Stack {
         let mut behind: Vec<String> = gaps
             .iter()
             .filter(|gap| gap.lag_rows > 0)
-            .filter(|gap| self.running().recon.is_some() || !gap.reader.starts_with("recon."))
+            .filter(|gap| counts_recon || !gap.reader.starts_with("recon."))
             .map(|gap| format!("{} is {} rows behind {}", gap.reader, gap.lag_rows, gap.log))
             .collect();
         for (reader, status) in self.readers() {

@@ -1,5 +1,6 @@
 //! `largesse demo`: the main job from nothing, with a report at the end. Not zero unless the books close.
 
+use crate::catch_up::Who;
 use crate::check;
 use crate::cli::DemoArgs;
 use crate::compose::{Plan, Stack, telemetry_of};
@@ -64,7 +65,7 @@ async fn replay_and_prove(
     let run_file = directory.path().join("run.json");
     let sending = Sending::to(stack, run_file, args.connections);
     let summary = sending.send(replay, stack.lag_source()).await?;
-    stack.catch_up(CATCH_UP_MAX).await?;
+    stack.catch_up(Who::Everybody, CATCH_UP_MAX).await?;
     let proof = books::check(&BooksDb::new(stack.pool().clone(), &Lane::Live))
         .await
         .map_err(|error| Failure::Start { service: "check", source: Box::new(error) })?;

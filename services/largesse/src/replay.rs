@@ -1,5 +1,6 @@
 //! `largesse replay`: sends a recorded evening to a running Largesse, or to one started for it.
 
+use crate::catch_up::Who;
 use crate::cli::ReplayArgs;
 use crate::compose::{Plan, Stack, telemetry_of};
 use crate::config::Config;
@@ -65,7 +66,7 @@ pub async fn run(args: ReplayArgs) -> Result<ExitCode, Failure> {
             let run_file = run_file(directory.path(), &args.file);
             let sending = Sending::to(&stack, run_file, args.connections);
             let summary = sending.send(replay, stack.lag_source()).await?;
-            stack.catch_up(CATCH_UP_MAX).await?;
+            stack.catch_up(Who::Everybody, CATCH_UP_MAX).await?;
             stack.shutdown().await;
             summary
         }

@@ -209,24 +209,43 @@ async fn insert_until(
     rows_per_batch: usize,
     stop: Arc<AtomicBool>,
 ) -> Result<u64, sqlx::Error> {
-    let table = EntriesTable;
-    let account_id = ViewerId::now();
-    let partition = Partition::all().nth(task).unwrap_or_else(|| partition_of(account_id.uuid()));
-    let (room_id, streamer_id) = (RoomId::now(), StreamerId::now());
-    let mut rows = 0_u64;
-    let mut seq = 0;
+    let (mut bare, mut rows) = (BareRows::new(task), 0_u64);
     while !stop.load(Ordering::Relaxed) {
-        let mut stamp = Stamp::original(partition, Utc::now(), AccountingZone::default());
-        let mut batch = Vec::with_capacity(rows_per_batch);
-        for _ in 0..rows_per_batch {
-            seq += 1;
-            stamp.seq = seq;
-            batch.push(row_of(&debit(account_id, room_id, streamer_id), stamp.clone()));
-        }
-        table.insert(&db, &batch)?.execute(db.pool()).await?;
+        let batch = bare.next(rows_per_batch);
+        EntriesTable.insert(&db, &batch)?.execute(db.pool()).await?;
         rows += u64::try_from(batch.len()).unwrap_or(0);
     }
     Ok(rows)
+}
+
+/// Rows of one partition as debits become them, decided by nobody: for what a database takes at best.
+#[derive(Debug)]
+pub struct BareRows {
+    stamp: Stamp,
+    account_id: ViewerId,
+    room_id: RoomId,
+    streamer_id: StreamerId,
+}
+
+impl BareRows {
+    /// Rows of the partition with this number, from 0 to 63.
+    pub fn new(partition: usize) -> BareRows {
+        let account_id = ViewerId::now();
+        let partition = Partition::all().nth(partition).unwrap_or_else(|| partition_of(account_id.uuid()));
+        let stamp = Stamp::original(partition, Utc::now(), AccountingZone::default());
+        BareRows { stamp, account_id, room_id: RoomId::now(), streamer_id: StreamerId::now() }
+    }
+
+    /// The next rows.
+    pub fn next(&mut self, count: usize) -> Vec<Entry> {
+        let now = Stamp::original(self.stamp.partition, Utc::now(), AccountingZone::default());
+        self.stamp = Stamp { seq: self.stamp.seq, ..now };
+        let row = |_| {
+            self.stamp.seq += 1;
+            row_of(&debit(self.account_id, self.room_id, self.streamer_id), self.stamp.clone())
+        };
+        (0..count).map(row).collect()
+    }
 }
 
 /// The row a debit becomes.

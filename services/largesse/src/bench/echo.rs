@@ -9,6 +9,9 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+/// Where an echo answers.
+pub const PATH: &str = "/echo";
+
 /// A running echo.
 pub struct Echo {
     url: String,
@@ -22,8 +25,15 @@ impl Echo {
     /// # Errors
     /// [`Failure::Listen`].
     pub async fn start() -> Result<Echo, Failure> {
-        let router = axum::Router::new()
-            .route("/echo", post(async |axum::Json(send): axum::Json<Send>| axum::Json(send)));
+        let echo = post(async |axum::Json(send): axum::Json<Send>| axum::Json(send));
+        Echo::serve(axum::Router::new().route(PATH, echo)).await
+    }
+
+    /// Serves a router that answers at [`PATH`] on a free port.
+    ///
+    /// # Errors
+    /// [`Failure::Listen`].
+    pub async fn serve(router: axum::Router) -> Result<Echo, Failure> {
         let listener = edge::listen(SocketAddr::from(([127, 0, 0, 1], 0)))
             .await
             .map_err(|error| Failure::Listen { source: error.into() })?;
@@ -33,7 +43,7 @@ impl Echo {
             let _ = stopped.wait_for(|stop| *stop).await; // Gone means stopped.
         };
         let server = tokio::spawn(edge::serve(listener, router, until, Duration::from_secs(1)));
-        Ok(Echo { url: format!("http://{address}/echo"), stop, server })
+        Ok(Echo { url: format!("http://{address}{PATH}"), stop, server })
     }
 
     /// The same load as `target` gets, on the echo.

@@ -5,6 +5,7 @@ use super::figure::{Figure, Report, Sample};
 use super::load::{CONNECTIONS, Pace, Target};
 use super::naive::{self, World};
 use super::{prove, wanted};
+use crate::catch_up::Who;
 use crate::cli::BenchArgs;
 use crate::compose::{Plan, Stack};
 use crate::config::Config;
@@ -70,7 +71,7 @@ async fn demo_figure(
         let replay = Replay::open(&sample).map_err(|error| Failure::Replay(Box::new(error)))?;
         let sending = Sending::to(&stack, place.join("run.json"), CONNECTIONS);
         let summary = sending.send(replay, stack.lag_source()).await?;
-        stack.catch_up(CATCH_UP_MAX).await?;
+        stack.catch_up(Who::Everybody, CATCH_UP_MAX).await?;
         prove(stack.pool()).await?;
         stack.shutdown().await;
         let sent = summary.accepted.saturating_add(summary.free).saturating_add(summary.refused);

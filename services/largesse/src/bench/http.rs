@@ -1,6 +1,7 @@
 //! Gifts over HTTP on a real PostgreSQL, one a request: gift and wallet in one process, in two, and everything on.
 //! Beside an echo of the same request under the same load.
 
+use super::bare;
 use super::children::Children;
 use super::echo::Echo;
 use super::figure::{Figure, Report, Sample};
@@ -9,6 +10,7 @@ use super::peak::{self, Peak};
 use super::server::Bed;
 use super::writes::{Counters, WriteCost};
 use super::{prove, wanted};
+use crate::catch_up::Who;
 use crate::cli::{BenchArgs, ServiceName};
 use crate::compose::{Plan, Schemas, Stack};
 use crate::config::Config;
@@ -22,6 +24,7 @@ use contracts::wallet::{Act, Command};
 use edge::{Role, TokenKeys};
 use ids::{RequestId, RoomId, StreamerId, Uuid, ViewerId};
 use money::Coins;
+use pg::PoolSettings;
 use reqwest::header::HeaderValue;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -49,6 +52,7 @@ SELECT percentile_disc(0.99) WITHIN GROUP
 FROM recon.minutes WHERE compared_at > now() - make_interval(secs => $1)";
 
 const ONE_PROCESS: &str = "gifts/s over HTTP, gift and wallet in one process";
+const CEILING: &str = "gifts/s over HTTP, beside the ceiling of their rows";
 const TWO_PROCESSES: &str = "gifts/s over HTTP, gift and wallet in two processes";
 const HOT_ROOM: &str = "gifts/s over HTTP, all to one room";
 const PIPELINE: &str = "gifts/s accepted, ordered, settled and booked, every service on";
@@ -81,6 +85,9 @@ impl HttpBench<'_> {
                 report.add(figure)?;
             }
         }
+        if wanted(self.args, CEILING) {
+            report.add(self.beside_bare().await?)?;
+        }
         if wanted(self.args, TWO_PROCESSES) {
             match &self.args.amqp {
                 Some(amqp) => {
@@ -108,6 +115,29 @@ impl HttpBench<'_> {
 
     fn seconds(&self) -> u64 {
         u64::from(self.args.seconds)
+    }
+
+    /// What is there to gain: the rate beside an echo that does nothing but insert the same rows.
+    async fn beside_bare(&self) -> Result<Figure, Failure> {
+        let (mut ours, mut ceilings) = (Vec::new(), Vec::new());
+        for _ in 0..self.args.runs {
+            let place = self.prepare(ROOMS).await?;
+            let (target, running) = self.start(&place, Processes::One).await?;
+            ours.push(load::run(&target, Pace::Closed, self.seconds()).await?);
+            running.stop().await?;
+            self.prove(&place).await?;
+            let place = self.prepare(ROOMS).await?; // Thrown away after: its rows are nobody's.
+            let lane_count = Config::load(None)?.wallet.lane_count;
+            let connections_max = u32::try_from(lane_count + 1).unwrap_or(u32::MAX);
+            let pool =
+                pg::connect(&place.database, PoolSettings { connections_max, ..PoolSettings::default() });
+            let pool = pool.await?;
+            let bare = bare::start(&pool, lane_count).await?;
+            ceilings.push(bare.load(&target, Pace::Closed, self.seconds()).await?);
+            bare.stop().await;
+            pool.close().await;
+        }
+        Ok(Figure::new(CEILING, "an echo that inserts the same two rows", &ours, &ceilings))
     }
 
     /// The rate beside the echo's, and the latency of each at 70 % of its own rate.
@@ -156,7 +186,8 @@ impl HttpBench<'_> {
         Ok(Figure::new(HOT_ROOM, &yardstick, &hot, &spread).with_target(950))
     }
 
-    /// The way to the books with the near-real-time comparison, beside the same without it.
+    /// The way to the books with the near-real-time comparison, beside the same without it. Both are waited for until
+    /// all is booked; the comparison may end a moment later, and says how much.
     async fn recon_cost(&self) -> Result<Figure, Failure> {
         let everything = ServiceName::value_variants();
         let without: Vec<ServiceName> =
@@ -167,12 +198,12 @@ impl HttpBench<'_> {
                 let place = self.prepare(ROOMS).await?;
                 let stack = self.stack(&place, &Plan { services, schemas: Schemas::Migrated }).await?;
                 let target = place.target(&format!("http://{}", stack.address()));
-                let began = Instant::now();
-                let load = load::run(&target, Pace::Closed, self.seconds()).await?;
-                let sent = load.per_second.saturating_mul(millis(began)) / 1_000;
-                stack.catch_up(CATCH_UP_MAX).await?;
-                let per_second = sent.saturating_mul(1_000) / millis(began);
-                samples.push(Sample { per_second, ..load });
+                let done =
+                    Done::measure(&stack, &target, (Pace::Closed, self.seconds()), Who::Booking).await?;
+                samples.push(done.sample);
+                let level = Instant::now();
+                stack.catch_up(Who::Everybody, CATCH_UP_MAX).await?;
+                println!("everybody was level {} ms after all was booked", millis(level));
                 stack.shutdown().await;
                 self.prove(&place).await?;
             }
@@ -188,19 +219,17 @@ impl HttpBench<'_> {
             let stack = self.stack(&place, &Plan::whole()).await?;
             let target = place.target(&format!("http://{}", stack.address()));
             let peak = peak::find(&target, self.seconds()).await?;
-            stack.catch_up(CATCH_UP_MAX).await?;
+            stack.catch_up(Who::Everybody, CATCH_UP_MAX).await?;
             let before = Counters::read(stack.pool()).await?;
             let began = Instant::now();
             let pace = at(peak.accepted, PIPELINE_LOAD);
-            let load = load::run(&target, pace, self.args.pipeline_seconds.into()).await?;
-            let sent = load.per_second.saturating_mul(millis(began)) / 1_000;
-            stack.catch_up(CATCH_UP_MAX).await?;
-            let per_second = sent.saturating_mul(1_000) / millis(began);
+            let pace = (pace, self.args.pipeline_seconds.into());
+            let done = Done::measure(&stack, &target, pace, Who::Everybody).await?;
             let recon_lag_p99_ms = compared_after(stack.pool(), began).await?;
-            let writes = Counters::read(stack.pool()).await?.since(&before, sent);
+            let writes = Counters::read(stack.pool()).await?.since(&before, done.sent);
             prove(stack.pool()).await?;
             stack.shutdown().await;
-            through.push(Sample { per_second, ..load });
+            through.push(done.sample);
             accepted.push(peak.accepted);
             told.push(Pipeline { writes, recon_lag_p99_ms, peak });
         }
@@ -259,10 +288,34 @@ impl HttpBench<'_> {
     async fn prove(&self, place: &Place) -> Result<(), Failure> {
         let plan = Plan { schemas: Schemas::Awaited, ..Plan::whole() };
         let stack = self.stack(place, &plan).await?;
-        stack.catch_up(CATCH_UP_MAX).await?;
+        stack.catch_up(Who::Everybody, CATCH_UP_MAX).await?;
         let proven = prove(stack.pool()).await;
         stack.shutdown().await;
         proven
+    }
+}
+
+/// A load that was accepted, and carried on until readers had it all.
+struct Done {
+    /// The latency is the load's; the rate counts until the last reader was done.
+    sample: Sample,
+    /// Gifts accepted.
+    sent: u64,
+}
+
+impl Done {
+    async fn measure(
+        stack: &Stack,
+        target: &Target,
+        (pace, seconds): (Pace, u64),
+        who: Who,
+    ) -> Result<Done, Failure> {
+        let began = Instant::now();
+        let load = load::run(target, pace, seconds).await?;
+        let sent = load.per_second.saturating_mul(millis(began)) / 1_000;
+        stack.catch_up(who, CATCH_UP_MAX).await?;
+        let per_second = sent.saturating_mul(1_000) / millis(began);
+        Ok(Done { sample: Sample { per_second, ..load }, sent })
     }
 }
 

@@ -1,7 +1,8 @@
 //! Compares closed minutes: digests first, rows only where digests differ.
 //!
-//! Per pair and partition: one read of digests, one transaction to record. Rows are read between the two, never
-//! inside a transaction. A minute is compared once: after it is closed on both sides it cannot change.
+//! One read of digests per pair and partition, and one transaction to record everything that agrees; a partition
+//! with breaks is recorded by itself. Rows are read between the two, never inside a transaction. A minute is compared
+//! once: after it is closed on both sides it cannot change.
 
 use super::seen::Seen;
 use super::sources::{Sources, read_range};
@@ -11,7 +12,7 @@ use crate::domain::saying::{Saying, Side, logs_of, name_of};
 use crate::domain::severity::Severities;
 use crate::store::breaks::NewBreak;
 use crate::store::digests::{self, Fold};
-use crate::store::marks::{self, Outcome};
+use crate::store::marks::{self, Compared, Outcome};
 use contracts::digest::{Fact, Pair};
 use contracts::log::{Minute, Seq};
 use ids::Partition;
@@ -45,8 +46,7 @@ pub async fn compare_minutes(
     severities: &Severities,
     progress: &mut Progress,
 ) -> Result<(), CompareError> {
-    let mut failed = None;
-    let mut idle = Progress::new();
+    let (mut agreeing, mut failed) = (Vec::new(), None);
     for place in Pair::ALL.into_iter().flat_map(|pair| Partition::all().map(move |p| (pair, p))) {
         let (before, after) = logs_of(place.0);
         let open = (seen.open_minute((before, place.1)), seen.open_minute((after, place.1)));
@@ -56,38 +56,39 @@ pub async fn compare_minutes(
         if from >= until {
             continue;
         }
-        match compare_place(db, (sources, severities), place, (from, until)).await {
-            Ok(Compared { until, rows: Rows::None }) => {
-                idle.insert(place, until);
-                progress.insert(place, until);
-            }
-            Ok(Compared { until, rows: Rows::Some }) => {
-                progress.insert(place, until);
+        match compare_place(db, sources, place, (from, until)).await {
+            Ok((compared, found)) if found.is_empty() => agreeing.push(compared),
+            Ok((compared, found)) => {
+                let recorded = record(db, &[compared], (&found, severities), progress).await;
+                failed = failed.or(recorded.err());
             }
             Err(error) => failed = failed.or(Some(error)),
         }
     }
-    marks::save_progress(db, &idle).await?;
+    failed = failed.or(record(db, &agreeing, (&[], severities), progress).await.err());
     failed.map_or(Ok(()), Err)
 }
 
-/// Whether a stretch of minutes had any rows.
-enum Rows {
-    None,
-    Some,
-}
-
-struct Compared {
-    until: Minute,
-    rows: Rows,
+async fn record(
+    db: &Db,
+    compared: &[Compared],
+    found: (&[NewBreak], &Severities),
+    progress: &mut Progress,
+) -> Result<(), CompareError> {
+    let new = marks::record_compared(db, compared, found).await?;
+    for Compared { place, before, .. } in compared {
+        report(&new, name_of(place.0), place.1);
+        progress.insert(*place, *before);
+    }
+    Ok(())
 }
 
 async fn compare_place(
     db: &Db,
-    (sources, severities): (&Sources, &Severities),
+    sources: &Sources,
     place: (Pair, Partition),
     (from, until): (Minute, Minute),
-) -> Result<Compared, CompareError> {
+) -> Result<(Compared, Vec<NewBreak>), CompareError> {
     let digests = digests::list(db, place, (from, until), DIGESTS_MAX).await?;
     let full = i64::try_from(digests.len()).is_ok_and(|len| len == DIGESTS_MAX);
     // With more to come, the last minute may be half read: leave it to the next turn.
@@ -100,9 +101,6 @@ async fn compare_place(
             Side::After => sides.1 = Some(fold),
         }
     }
-    if minutes.is_empty() {
-        return Ok(Compared { until, rows: Rows::None });
-    }
     let (mut outcomes, mut found) = (BTreeMap::new(), Vec::new());
     for (minute, (before, after)) in minutes {
         let digest = |fold: Option<Fold>| fold.map(|fold| fold.digest).unwrap_or_default();
@@ -114,9 +112,7 @@ async fn compare_place(
         metrics::counter!("largesse_recon_minutes_different_total", "pair" => name_of(place.0)).increment(1);
         found.extend(breaks_of_minute(sources, place, minute, [before, after]).await?);
     }
-    let new = marks::record_compared(db, place, &outcomes, until, (&found, severities)).await?;
-    report(&new, name_of(place.0), place.1);
-    Ok(Compared { until, rows: Rows::Some })
+    Ok((Compared { place, minutes: outcomes, before: until }, found))
 }
 
 /// What differs in one minute whose digests do.

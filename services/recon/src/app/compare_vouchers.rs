@@ -4,6 +4,9 @@
 //! A voucher decided before the log's closed time has all its siblings here, because every voucher of one
 //! transaction is decided at one instant, and later ones are decided after what was closed. The closed time is
 //! read before the vouchers are.
+//!
+//! What agrees is recorded in one transaction a turn. A place with breaks is recorded by itself, so that nothing that
+//! is wrong holds up what is right.
 
 use super::compare_minutes::{CompareError, report};
 use super::seen::{Place, Seen};
@@ -13,19 +16,22 @@ use crate::domain::effect::{Effect, Effective, VoucherRules};
 use crate::domain::severity::Severities;
 use crate::domain::voucher_check::{VoucherFinding, VoucherRange, check_range, totals_of_effects};
 use crate::store::breaks::NewBreak;
-use crate::store::voucher_ranges;
+use crate::store::voucher_ranges::{self, Compared, Waiting};
 use chrono::{DateTime, Utc};
 use contracts::log::{LogName, LogRow, Seq, minute_of};
 use ids::Partition;
 use pg::Db;
 use seqlog::{LogSource, PullError};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// Vouchers one turn compares of one source and partition; more wait for the next turn.
-const VOUCHERS_MAX: i64 = 1_000;
+const VOUCHERS_MAX: i64 = 500;
 
 /// Up to which seq vouchers are compared.
 pub type Covered = BTreeMap<Place, Seq>;
+
+/// How far a place is compared, and what differs there.
+type Checked = (Compared, Vec<NewBreak>);
 
 /// What the comparison needs.
 pub struct VoucherCheck<'a> {
@@ -47,29 +53,27 @@ impl VoucherCheck<'_> {
                 Some((partition, self.seen.closed_until((LogName::Vouchers, partition))?))
             })
             .collect();
-        let mut waiting = BTreeSet::new();
-        for place in voucher_ranges::list_waiting(self.db).await? {
-            waiting.insert(place);
-        }
-        let mut failed = None;
-        for place in &waiting {
-            if let Some(closed) = closed.get(&place.1)
-                && let Err(error) = self.compare_place(*place, *closed, covered).await
-            {
-                failed = failed.or(Some(error));
+        let of_closed = |partition: Partition| [(LogName::Entries, partition), (LogName::Items, partition)];
+        let places: Vec<Place> = closed.keys().copied().flat_map(of_closed).collect();
+        let mut waiting = voucher_ranges::list(self.db, &places, VOUCHERS_MAX).await?;
+        let (mut agreeing, mut failed) = (Vec::new(), None);
+        for place in places {
+            let Some(closed) = closed.get(&place.1) else { continue };
+            let from = covered.get(&place).copied().unwrap_or(0);
+            let outcome = match waiting.remove(&place) {
+                Some(listed) => self.compare_place(place, *closed, listed, from).await,
+                None => self.find_uncovered(place, *closed, from).await,
+            };
+            match outcome {
+                Ok(Some((compared, found))) if found.is_empty() => agreeing.push(compared),
+                Ok(Some((compared, found))) => {
+                    failed = failed.or(self.record(&[compared], &found, covered).await.err());
+                }
+                Ok(None) => {}
+                Err(error) => failed = failed.or(Some(error.into())),
             }
         }
-        for place in [LogName::Entries, LogName::Items]
-            .into_iter()
-            .flat_map(|source| Partition::all().map(move |partition| (source, partition)))
-            .filter(|place| !waiting.contains(place))
-        {
-            if let Some(closed) = closed.get(&place.1)
-                && let Err(error) = self.find_uncovered(place, *closed, covered).await
-            {
-                failed = failed.or(Some(error));
-            }
-        }
+        failed = failed.or(self.record(&agreeing, &[], covered).await.err());
         failed.map_or(Ok(()), Err)
     }
 
@@ -77,9 +81,9 @@ impl VoucherCheck<'_> {
         &self,
         place: Place,
         closed: DateTime<Utc>,
-        covered: &mut Covered,
-    ) -> Result<(), CompareError> {
-        let listed = voucher_ranges::list(self.db, place, VOUCHERS_MAX).await?;
+        listed: Vec<Waiting>,
+        covered: Seq,
+    ) -> Result<Option<Checked>, PullError> {
         let full = i64::try_from(listed.len()).is_ok_and(|len| len == VOUCHERS_MAX);
         let last_range = listed.last().map(|(range, _)| range.from_seq);
         let mut groups: BTreeMap<(Seq, Seq), Vec<VoucherRange>> = BTreeMap::new();
@@ -92,9 +96,9 @@ impl VoucherCheck<'_> {
             groups.entry((range.from_seq, range.to_seq)).or_default().push(range);
         }
         if groups.is_empty() {
-            return Ok(());
+            return Ok(None);
         }
-        let (mut seq, mut last_voucher) = (covered.get(&place).copied().unwrap_or(0), 0);
+        let (mut seq, mut last_voucher) = (covered, 0);
         let mut found = Vec::new();
         for ((from, to), vouchers) in &groups {
             last_voucher = vouchers.iter().map(|voucher| voucher.voucher_seq).fold(last_voucher, Seq::max);
@@ -107,7 +111,7 @@ impl VoucherCheck<'_> {
             found.extend(self.check(place, (*from, *to), vouchers).await?);
             seq = seq.max(*to);
         }
-        self.record(place, (last_voucher, seq), &found, covered).await
+        Ok(Some((Compared { place, voucher_seq: last_voucher, covered_seq: seq }, found)))
     }
 
     async fn check(
@@ -138,31 +142,30 @@ impl VoucherCheck<'_> {
         &self,
         place: Place,
         closed: DateTime<Utc>,
-        covered: &mut Covered,
-    ) -> Result<(), CompareError> {
-        let from = covered.get(&place).copied().unwrap_or(0) + 1;
+        covered: Seq,
+    ) -> Result<Option<Checked>, PullError> {
         let until = self.seen.tail_until(place);
-        let Some(effects) = self.seen.tail_range(place, from, until) else { return Ok(()) };
+        let Some(effects) = self.seen.tail_range(place, covered + 1, until) else { return Ok(None) };
         let minute = minute_of(closed);
         let Some(last) = effects.iter().take_while(|effect| effect.minute < minute).last() else {
-            return Ok(());
+            return Ok(None);
         };
-        let found = self.check(place, (from, last.seq), &[]).await?;
-        self.record(place, (0, last.seq), &found, covered).await
+        let found = self.check(place, (covered + 1, last.seq), &[]).await?;
+        Ok(Some((Compared { place, voucher_seq: 0, covered_seq: last.seq }, found)))
     }
 
     async fn record(
         &self,
-        place: Place,
-        (voucher_seq, seq): (Seq, Seq),
+        compared: &[Compared],
         found: &[NewBreak],
         covered: &mut Covered,
     ) -> Result<(), CompareError> {
-        let found = (found, self.severities);
-        let new = voucher_ranges::record_compared(self.db, place, (voucher_seq, seq), found).await?;
-        report(&new, place.0.as_str(), place.1);
-        covered.insert(place, seq);
-        self.seen.forget_tail(place, seq);
+        let new = voucher_ranges::record_compared(self.db, compared, (found, self.severities)).await?;
+        for Compared { place, covered_seq, .. } in compared {
+            report(&new, place.0.as_str(), place.1);
+            covered.insert(*place, *covered_seq);
+            self.seen.forget_tail(*place, *covered_seq);
+        }
         Ok(())
     }
 }

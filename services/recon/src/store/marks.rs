@@ -81,14 +81,24 @@ pub enum Outcome {
     Different,
 }
 
-const SAVE_PROGRESS: &str = "
-INSERT INTO {s}.progress AS p (pair, partition, before_minute) VALUES ($1, $2, $3)
-ON CONFLICT (pair, partition) DO UPDATE SET before_minute = greatest(p.before_minute, $3)";
-
 const SAVE_MINUTES: &str = "
 INSERT INTO {s}.minutes (pair, partition, minute, outcome)
-SELECT $1, $2, m.minute, m.outcome FROM unnest($3::integer[], $4::smallint[]) AS m (minute, outcome)
+SELECT * FROM unnest($1::smallint[], $2::smallint[], $3::integer[], $4::smallint[])
 ON CONFLICT (pair, partition, minute) DO NOTHING";
+
+const SAVE_PROGRESS: &str = "
+INSERT INTO {s}.progress AS p (pair, partition, before_minute)
+SELECT * FROM unnest($1::smallint[], $2::smallint[], $3::integer[])
+ON CONFLICT (pair, partition) DO UPDATE SET before_minute = greatest(p.before_minute, excluded.before_minute)";
+
+/// How far one partition of a pair is compared, and how its minutes that had rows came out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Compared {
+    pub place: (Pair, Partition),
+    pub minutes: BTreeMap<Minute, Outcome>,
+    /// Every minute before this one is compared.
+    pub before: Minute,
+}
 
 /// Records compared minutes, their breaks, and the progress, in one transaction. Returns the breaks that are
 /// new.
@@ -97,57 +107,34 @@ ON CONFLICT (pair, partition, minute) DO NOTHING";
 /// Whatever the database says; nothing is recorded then.
 pub async fn record_compared(
     db: &Db,
-    (pair, partition): (Pair, Partition),
-    minutes: &BTreeMap<Minute, Outcome>,
-    before: Minute,
+    compared: &[Compared],
     (found, severities): (&[NewBreak], &Severities),
 ) -> Result<Vec<BreakKind>, sqlx::Error> {
+    if compared.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rows = || compared.iter().flat_map(|one| one.minutes.iter().map(|of_minute| (one.place, of_minute)));
     let code = |outcome: &Outcome| match outcome {
         Outcome::Equal => 1_i16,
         Outcome::Different => 2,
     };
     let mut tx = db.begin().await?;
-    if !minutes.is_empty() {
+    if rows().next().is_some() {
         sqlx::query(db.sql(SAVE_MINUTES))
-            .bind(pair.code())
-            .bind(partition.number())
-            .bind(minutes.keys().copied().collect::<Vec<_>>())
-            .bind(minutes.values().map(code).collect::<Vec<_>>())
+            .bind(rows().map(|(place, _)| place.0.code()).collect::<Vec<_>>())
+            .bind(rows().map(|(place, _)| place.1.number()).collect::<Vec<_>>())
+            .bind(rows().map(|(_, (minute, _))| *minute).collect::<Vec<_>>())
+            .bind(rows().map(|(_, (_, outcome))| code(outcome)).collect::<Vec<_>>())
             .execute(&mut *tx)
             .await?;
     }
     sqlx::query(db.sql(SAVE_PROGRESS))
-        .bind(pair.code())
-        .bind(partition.number())
-        .bind(before)
+        .bind(compared.iter().map(|one| one.place.0.code()).collect::<Vec<_>>())
+        .bind(compared.iter().map(|one| one.place.1.number()).collect::<Vec<_>>())
+        .bind(compared.iter().map(|one| one.before).collect::<Vec<_>>())
         .execute(&mut *tx)
         .await?;
     let new = breaks::insert_in_tx(&mut tx, db, found, severities).await?; // Last: it holds the trail's head.
     tx.commit().await?;
     Ok(new)
-}
-
-const LIST_SAVE_MANY: &str = "
-INSERT INTO {s}.progress AS p (pair, partition, before_minute)
-SELECT * FROM unnest($1::smallint[], $2::smallint[], $3::integer[])
-ON CONFLICT (pair, partition) DO UPDATE SET before_minute = greatest(p.before_minute, excluded.before_minute)";
-
-/// Moves the progress of partitions that had no rows, in one statement.
-///
-/// # Errors
-/// Whatever the database says.
-pub async fn save_progress(
-    db: &Db,
-    progress: &BTreeMap<(Pair, Partition), Minute>,
-) -> Result<(), sqlx::Error> {
-    if progress.is_empty() {
-        return Ok(());
-    }
-    sqlx::query(db.sql(LIST_SAVE_MANY))
-        .bind(progress.keys().map(|key| key.0.code()).collect::<Vec<_>>())
-        .bind(progress.keys().map(|key| key.1.number()).collect::<Vec<_>>())
-        .bind(progress.values().copied().collect::<Vec<_>>())
-        .execute(db.pool())
-        .await?;
-    Ok(())
 }

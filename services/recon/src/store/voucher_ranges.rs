@@ -12,6 +12,9 @@ use pg::Db;
 use sqlx::{PgConnection, Row};
 use std::collections::BTreeMap;
 
+/// One partition of one source.
+type Place = (LogName, Partition);
+
 const INSERT: &str = "
 INSERT INTO {s}.voucher_ranges
     (partition, voucher_seq, source, rule, day, from_seq, to_seq, row_count, coins, decided_at)
@@ -44,25 +47,32 @@ pub async fn insert_in_tx(tx: &mut PgConnection, db: &Db, vouchers: &[&Voucher])
 }
 
 const LIST: &str = "
-SELECT voucher_seq, rule, day, from_seq, to_seq, row_count, coins, decided_at
-FROM {s}.voucher_ranges WHERE partition = $1 AND source = $2 ORDER BY voucher_seq LIMIT $3";
+SELECT w.source, w.partition, v.voucher_seq, v.rule, v.day, v.from_seq, v.to_seq, v.row_count, v.coins, v.decided_at
+FROM unnest($1::text[], $2::smallint[]) AS w (source, partition) CROSS JOIN LATERAL (
+    SELECT * FROM {s}.voucher_ranges r WHERE r.partition = w.partition AND r.source = w.source
+    ORDER BY r.voucher_seq LIMIT $3) AS v
+ORDER BY w.partition, w.source, v.voucher_seq";
 
-/// The oldest vouchers of one source and partition that wait, each with when it was decided.
+/// A voucher that waits, and when it was decided.
+pub type Waiting = (VoucherRange, DateTime<Utc>);
+
+/// The oldest vouchers that wait at each of some places, at most `limit` a place.
 ///
 /// # Errors
 /// Whatever the database says.
 pub async fn list(
     db: &Db,
-    (source, partition): (LogName, Partition),
+    places: &[Place],
     limit: i64,
-) -> Result<Vec<(VoucherRange, DateTime<Utc>)>, sqlx::Error> {
+) -> Result<BTreeMap<Place, Vec<Waiting>>, sqlx::Error> {
     let rows = sqlx::query(db.sql(LIST))
-        .bind(partition.number())
-        .bind(source.as_str())
+        .bind(places.iter().map(|place| place.0.as_str()).collect::<Vec<_>>())
+        .bind(places.iter().map(|place| place.1.number()).collect::<Vec<_>>())
         .bind(limit)
         .fetch_all(db.pool())
         .await?;
-    let one = |row: &sqlx::postgres::PgRow| {
+    let mut listed: BTreeMap<Place, Vec<Waiting>> = BTreeMap::new();
+    for row in &rows {
         let range = VoucherRange {
             voucher_seq: row.try_get("voucher_seq")?,
             rule: row.try_get("rule")?,
@@ -72,23 +82,12 @@ pub async fn list(
             row_count: row.try_get("row_count")?,
             coins: row.try_get("coins")?,
         };
-        Ok((range, row.try_get("decided_at")?))
-    };
-    rows.iter().map(one).collect()
+        listed.entry(place_of_row(row)?).or_default().push((range, row.try_get("decided_at")?));
+    }
+    Ok(listed)
 }
 
-const LIST_WAITING: &str = "SELECT DISTINCT source, partition FROM {s}.voucher_ranges";
-
-/// Where vouchers wait.
-///
-/// # Errors
-/// Whatever the database says.
-pub async fn list_waiting(db: &Db) -> Result<Vec<(LogName, Partition)>, sqlx::Error> {
-    let rows = sqlx::query(db.sql(LIST_WAITING)).fetch_all(db.pool()).await?;
-    rows.iter().map(place_of_row).collect()
-}
-
-fn place_of_row(row: &sqlx::postgres::PgRow) -> Result<(LogName, Partition), sqlx::Error> {
+fn place_of_row(row: &sqlx::postgres::PgRow) -> Result<Place, sqlx::Error> {
     let source: LogName =
         row.try_get::<String, _>("source")?.parse().map_err(|e| sqlx::Error::Decode(Box::new(e)))?;
     let partition: i16 = row.try_get("partition")?;
@@ -101,40 +100,56 @@ const LIST_COVERED: &str = "SELECT source, partition, covered_seq FROM {s}.vouch
 ///
 /// # Errors
 /// Whatever the database says.
-pub async fn list_covered(db: &Db) -> Result<BTreeMap<(LogName, Partition), Seq>, sqlx::Error> {
+pub async fn list_covered(db: &Db) -> Result<BTreeMap<Place, Seq>, sqlx::Error> {
     let rows = sqlx::query(db.sql(LIST_COVERED)).fetch_all(db.pool()).await?;
     rows.iter().map(|row| Ok((place_of_row(row)?, row.try_get("covered_seq")?))).collect()
 }
 
 const DELETE: &str = "
-DELETE FROM {s}.voucher_ranges WHERE partition = $1 AND source = $2 AND voucher_seq <= $3";
+DELETE FROM {s}.voucher_ranges r
+USING unnest($1::text[], $2::smallint[], $3::bigint[]) AS c (source, partition, voucher_seq)
+WHERE r.partition = c.partition AND r.source = c.source AND r.voucher_seq <= c.voucher_seq";
 
 const SAVE_COVERED: &str = "
-INSERT INTO {s}.voucher_progress AS p (source, partition, covered_seq) VALUES ($1, $2, $3)
-ON CONFLICT (source, partition) DO UPDATE SET covered_seq = greatest(p.covered_seq, $3)";
+INSERT INTO {s}.voucher_progress AS p (source, partition, covered_seq)
+SELECT * FROM unnest($1::text[], $2::smallint[], $3::bigint[])
+ON CONFLICT (source, partition) DO UPDATE SET covered_seq = greatest(p.covered_seq, excluded.covered_seq)";
 
-/// Records that one place's vouchers up to `voucher_seq` are compared, covering rows up to `covered_seq`, with
-/// the breaks found, in one transaction. Returns the breaks that are new.
+/// How far one place's vouchers are compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Compared {
+    pub place: Place,
+    /// The last voucher compared; 0 where rows were found without any.
+    pub voucher_seq: Seq,
+    /// The last row that is covered.
+    pub covered_seq: Seq,
+}
+
+/// Records how far vouchers are compared, with the breaks found, in one transaction. Returns the breaks that are new.
 ///
 /// # Errors
 /// Whatever the database says; nothing is recorded then.
 pub async fn record_compared(
     db: &Db,
-    (source, partition): (LogName, Partition),
-    (voucher_seq, covered_seq): (Seq, Seq),
+    compared: &[Compared],
     (found, severities): (&[NewBreak], &Severities),
 ) -> Result<Vec<BreakKind>, sqlx::Error> {
+    if compared.is_empty() {
+        return Ok(Vec::new());
+    }
+    let sources: Vec<&str> = compared.iter().map(|one| one.place.0.as_str()).collect();
+    let partitions: Vec<i16> = compared.iter().map(|one| one.place.1.number()).collect();
     let mut tx = db.begin().await?;
     sqlx::query(db.sql(DELETE))
-        .bind(partition.number())
-        .bind(source.as_str())
-        .bind(voucher_seq)
+        .bind(&sources)
+        .bind(&partitions)
+        .bind(compared.iter().map(|one| one.voucher_seq).collect::<Vec<_>>())
         .execute(&mut *tx)
         .await?;
     sqlx::query(db.sql(SAVE_COVERED))
-        .bind(source.as_str())
-        .bind(partition.number())
-        .bind(covered_seq)
+        .bind(&sources)
+        .bind(&partitions)
+        .bind(compared.iter().map(|one| one.covered_seq).collect::<Vec<_>>())
         .execute(&mut *tx)
         .await?;
     let new = breaks::insert_in_tx(&mut tx, db, found, severities).await?; // Last: it holds the trail's head.
