@@ -174,11 +174,28 @@ pub struct Adjusted {
     pub posted_day: NaiveDate,
 }
 
-/// Clearing's side of a break.
+/// A closed day, looked at again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClosedDay {
+    pub day: NaiveDate,
+    /// Whether its vouchers and what each account held at its end are what it was closed with.
+    pub is_as_closed: bool,
+}
+
+/// Clearing's side of reconciliation.
 #[async_trait::async_trait]
 pub trait Adjusts: Send + Sync {
     async fn adjust(&self, ask: Adjust) -> Result<Adjusted, OwnerError>;
     async fn find_adjusted(&self, request_id: RequestId) -> Result<Option<Adjusted>, OwnerError>;
+    /// Looks at the newest closed day before a day; `None` where none is closed.
+    async fn look_at_closed_day(&self, before: NaiveDate) -> Result<Option<ClosedDay>, OwnerError>;
+}
+
+/// Names a day, as it travels between two processes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BeforeDay {
+    pub before: NaiveDate,
 }
 
 /// Names an earlier command, as it travels between two processes.
@@ -203,4 +220,5 @@ pub mod paths {
     pub const FIND_RESETTLED: &str = "/internal/settlement/resettlements/find";
     pub const ADJUST: &str = "/internal/clearing/adjustments";
     pub const FIND_ADJUSTED: &str = "/internal/clearing/adjustments/find";
+    pub const CLOSED_DAY: &str = "/internal/clearing/closed-days/look";
 }

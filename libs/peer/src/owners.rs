@@ -5,11 +5,12 @@ use crate::calls::{Call, Calls, Optional};
 use crate::declared::OWNERS;
 use crate::handles::Handles;
 use crate::nodes::Nodes;
+use chrono::NaiveDate;
 use contracts::entry::Entry;
 use contracts::item::Item;
 use contracts::owner::{
-    Adjust, Adjusted, Adjusts, AskRechargeRefunds, FindItems, FindRequest, OwnerError, RechargeRefunds,
-    Resettle, Resettled, Resettles, ReturnsRecharges, TellsEntries, TellsShares, paths,
+    Adjust, Adjusted, Adjusts, AskRechargeRefunds, BeforeDay, ClosedDay, FindItems, FindRequest, OwnerError,
+    RechargeRefunds, Resettle, Resettled, Resettles, ReturnsRecharges, TellsEntries, TellsShares, paths,
 };
 use guard::deps::DeclareError;
 use ids::{OrderId, RequestId, ViewerId};
@@ -105,5 +106,9 @@ impl Adjusts for RemoteOwner {
 
     async fn find_adjusted(&self, request_id: RequestId) -> Result<Option<Adjusted>, OwnerError> {
         self.ask(paths::FIND_ADJUSTED, &FindRequest { request_id }).await
+    }
+
+    async fn look_at_closed_day(&self, before: NaiveDate) -> Result<Option<ClosedDay>, OwnerError> {
+        self.ask(paths::CLOSED_DAY, &BeforeDay { before }).await
     }
 }

@@ -112,7 +112,8 @@ pub async fn start(deps: Deps) -> Result<Running, StartError> {
     store::policies::save(&db, &policy).await?;
     let terms = config.terms(&policy);
     let accounts = policy.accounts.iter().map(|account| account.code.clone()).collect();
-    let owner = Owner { db: db.clone(), accounts: Arc::new(accounts) };
+    let seal_within = Duration::from_secs(config.seal_within_s);
+    let owner = Owner { db: db.clone(), accounts: Arc::new(accounts), seal_within };
     let lease = Duration::from_millis(config.lease_ms);
     let membership =
         Membership::join(db.clone(), LogName::Vouchers.as_str(), NodeSettings::even(&node, lease)).await?;

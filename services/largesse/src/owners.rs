@@ -1,11 +1,12 @@
 //! What recon may have done by the services that own the data: the wallet's grants and refunds, settlement's items,
 //! clearing's vouchers. In this process or in others; what is not reached is refused by name.
 
+use chrono::NaiveDate;
 use contracts::digest::body_hash;
 use contracts::entry::{Entry, Funds};
 use contracts::log::{AccountingZone, LogName};
 use contracts::owner::{
-    Adjust, AdjustPurpose, Adjusted, Adjusts, OwnerError, Resettle, Resettled, Resettles,
+    Adjust, AdjustPurpose, Adjusted, Adjusts, ClosedDay, OwnerError, Resettle, Resettled, Resettles,
 };
 use contracts::voucher::Posting;
 use contracts::wallet::{Act, Command, RefundAmount, Wallet, WalletError};
@@ -211,6 +212,11 @@ impl Commands for OwnerCommands {
                 Ok(json!({ "voucher": voucher_proof(&voucher), "entry": entry }))
             }
         }
+    }
+
+    async fn look_at_closed_day(&self, before: NaiveDate) -> Result<Option<ClosedDay>, CommandError> {
+        let clearing = self.clearing.as_ref().ok_or(CommandError::NotOffered(ActionKind::AdjustVoucher))?;
+        clearing.look_at_closed_day(before).await.map_err(owner_failed)
     }
 
     async fn find_proof(

@@ -3,6 +3,7 @@
 
 pub mod act_on_break;
 pub mod change_rules;
+pub mod closed_days;
 pub mod commands;
 pub mod compare_day;
 pub mod compare_minutes;

@@ -2,11 +2,11 @@
 //! partition's vouchers, in one transaction with the answer.
 
 use super::post_vouchers::Writer;
-use crate::store::{account_days, adjustments, periods};
-use chrono::Utc;
+use crate::store::{account_days, adjustments, closings, periods};
+use chrono::{NaiveDate, Utc};
 use contracts::digest::body_hash;
 use contracts::log::{LogName, Stamp, minute_of};
-use contracts::owner::{Adjust, Adjusted, Adjusts, OwnerError};
+use contracts::owner::{Adjust, Adjusted, Adjusts, ClosedDay, OwnerError};
 use contracts::voucher::{Posting, Voucher};
 use ids::{Partition, RequestId, partition_of};
 use money::Micros;
@@ -32,6 +32,8 @@ pub struct Owner {
     pub(crate) db: Db,
     /// The accounts of the chart in force.
     pub(crate) accounts: Arc<BTreeSet<String>>,
+    /// How long looking at one closed day may take: it reads every voucher of the day.
+    pub(crate) seal_within: Duration,
 }
 
 fn away(error: impl std::fmt::Display) -> OwnerError {
@@ -115,6 +117,11 @@ impl Adjusts for Owner {
     async fn find_adjusted(&self, request_id: RequestId) -> Result<Option<Adjusted>, OwnerError> {
         let known = adjustments::find(&self.db, request_id).await.map_err(away)?;
         Ok(known.and_then(|known| known.posted))
+    }
+
+    async fn look_at_closed_day(&self, before: NaiveDate) -> Result<Option<ClosedDay>, OwnerError> {
+        let looked = closings::look_at_closed(&self.db, before, (1, self.seal_within)).await;
+        Ok(looked.map_err(away)?.pop())
     }
 }
 

@@ -14,6 +14,7 @@ use crate::store::period_requests::{self, PeriodRequest, RequestState};
 use crate::store::{closings, periods};
 use chrono::{NaiveDate, Utc};
 use contracts::log::AccountingZone;
+use contracts::owner::ClosedDay;
 use ids::{PeriodRequestId, Uuid};
 use pg::Db;
 use sqlx::PgConnection;
@@ -98,7 +99,8 @@ impl Closing {
     async fn blocking(&self, span: &Span) -> Result<Vec<String>, CloseError> {
         let mut blocking = self.checklist(span).await?.blocking();
         let limits = (RECHECKED_DAYS, self.settings.seal_within);
-        if let Some(day) = closings::find_changed(&self.db, span.first, limits).await? {
+        let closed = closings::look_at_closed(&self.db, span.first, limits).await?;
+        if let Some(ClosedDay { day, .. }) = closed.iter().find(|closed| !closed.is_as_closed) {
             blocking.push(format!("closed-day-{day}-is-not-as-it-was-closed"));
         }
         Ok(blocking)

@@ -4,13 +4,14 @@ use crate::app::adjust::Owner;
 use axum::Router;
 use axum::extract::State;
 use axum::routing::post;
-use contracts::owner::{Adjust, Adjusted, Adjusts, FindRequest, OwnerError, paths};
+use contracts::owner::{Adjust, Adjusted, Adjusts, BeforeDay, ClosedDay, FindRequest, OwnerError, paths};
 use edge::{Internal, Json};
 
 pub(crate) fn router(owner: Owner) -> Router {
     Router::new()
         .route(paths::ADJUST, post(adjust))
         .route(paths::FIND_ADJUSTED, post(find_adjusted))
+        .route(paths::CLOSED_DAY, post(look_at_closed_day))
         .with_state(owner)
 }
 
@@ -28,4 +29,12 @@ async fn find_adjusted(
     Json(FindRequest { request_id }): Json<FindRequest>,
 ) -> Json<Result<Option<Adjusted>, OwnerError>> {
     Json(owner.find_adjusted(request_id).await)
+}
+
+async fn look_at_closed_day(
+    State(owner): State<Owner>,
+    _peer: Internal,
+    Json(BeforeDay { before }): Json<BeforeDay>,
+) -> Json<Result<Option<ClosedDay>, OwnerError>> {
+    Json(owner.look_at_closed_day(before).await)
 }

@@ -3,6 +3,7 @@
 //! All of it is made by the database from its own rows, in the transaction that closes the day, whose row is held.
 
 use chrono::NaiveDate;
+use contracts::owner::ClosedDay;
 use ids::PeriodRequestId;
 use pg::{Db, ReadDb};
 use sqlx::{PgConnection, Row};
@@ -88,7 +89,7 @@ pub async fn seal_in_tx(
     Ok(Sealed { version, voucher_count, digest })
 }
 
-const CHANGED: &str = "
+const LOOK: &str = "
 WITH closed AS (
     SELECT DISTINCT ON (c.day) c.day, c.version, c.voucher_count, c.digest
     FROM {s}.day_closings c JOIN {s}.periods p ON p.day = c.day
@@ -97,32 +98,33 @@ WITH closed AS (
     SELECT v.posted_day AS day, count(*) AS vouchers, sum({s}.voucher_print(v)::numeric) AS digest
     FROM {s}.vouchers v WHERE v.posted_day IN (SELECT day FROM closed) GROUP BY v.posted_day
 )
-SELECT c.day FROM closed c LEFT JOIN found f ON f.day = c.day
-WHERE (coalesce(f.vouchers, 0), coalesce(f.digest, 0)) IS DISTINCT FROM (c.voucher_count, c.digest)
+SELECT c.day, NOT (
+    (coalesce(f.vouchers, 0), coalesce(f.digest, 0)) IS DISTINCT FROM (c.voucher_count, c.digest)
     OR EXISTS (
         SELECT FROM (SELECT account, sum(debit_micro::numeric - credit_micro) AS balance FROM {s}.account_days
                      WHERE posted_day <= c.day GROUP BY account) h
         FULL JOIN (SELECT account, balance_micro FROM {s}.balance_assertions
                    WHERE day = c.day AND version = c.version) a USING (account)
-        WHERE coalesce(h.balance, 0) <> coalesce(a.balance_micro, 0))
-ORDER BY c.day LIMIT 1";
+        WHERE coalesce(h.balance, 0) <> coalesce(a.balance_micro, 0))) AS is_as_closed
+FROM closed c LEFT JOIN found f ON f.day = c.day ORDER BY c.day";
 
-/// The first of the newest `limit` closed days before a day that does not hold any more what it was closed with.
+/// Whether each of the newest `limit` closed days before a day still holds what it was closed with, the oldest first.
 /// Nothing is locked: no voucher of a closed day may change.
 ///
 /// # Errors
 /// Whatever the database says.
-pub async fn find_changed(
+pub async fn look_at_closed(
     db: &Db,
     before: NaiveDate,
     (limit, statement_max): (i64, Duration),
-) -> Result<Option<NaiveDate>, sqlx::Error> {
+) -> Result<Vec<ClosedDay>, sqlx::Error> {
     let mut tx = db.begin().await?;
     let limit_ms = statement_max.as_millis().to_string();
     sqlx::query("SELECT set_config('statement_timeout', $1, true)").bind(limit_ms).execute(&mut *tx).await?;
-    let found = sqlx::query_scalar(db.sql(CHANGED)).bind(before).bind(limit).fetch_optional(&mut *tx).await?;
+    let found: Vec<(NaiveDate, bool)> =
+        sqlx::query_as(db.sql(LOOK)).bind(before).bind(limit).fetch_all(&mut *tx).await?;
     tx.rollback().await?; // Nothing was written.
-    Ok(found)
+    Ok(found.into_iter().map(|(day, is_as_closed)| ClosedDay { day, is_as_closed }).collect())
 }
 
 const LATER: &str = "

@@ -8,6 +8,7 @@ use chrono::{NaiveDate, TimeDelta, Utc};
 use clearing::{PeriodState, UnknownFact};
 use contracts::entry::EntryKind;
 use contracts::lane::Lane;
+use contracts::owner::{Adjusts, ClosedDay};
 use contracts::payment::PaymentKind;
 use edge::Role;
 use ids::{PeriodRequestId, Uuid};
@@ -360,8 +361,16 @@ async fn a_day_is_not_closed_behind_one_that_is_not_as_it_was_closed() {
         problem["detail"].as_str().unwrap_or_default().to_owned()
     };
     let named = format!("closed-day-{}-is-not-as-it-was-closed", past(7));
+    let owner = desk.running.owner();
+    let looked = async |before| owner.look_at_closed_day(before).await.expect("it answers");
+    let closed = |day, is_as_closed| Some(ClosedDay { day, is_as_closed });
+    assert_eq!(looked(past(5)).await, closed(past(6), true));
+    assert_eq!(looked(past(6)).await, closed(past(7), true));
+    assert_eq!(looked(past(7)).await, None);
     change("UPDATE {s}.vouchers SET coins = coins + 1 WHERE partition = 3").await;
     assert!(refused().await.contains(&named), "a voucher: {}", refused().await);
+    assert_eq!(looked(past(6)).await, closed(past(7), false));
+    assert_eq!(looked(past(5)).await, closed(past(6), true), "only its own vouchers and balances count");
     change("UPDATE {s}.vouchers SET coins = coins - 1 WHERE partition = 3").await;
     change("UPDATE {s}.account_days SET debit_micro = debit_micro + 1 WHERE partition = 3").await;
     assert!(refused().await.contains(&named), "a balance: {}", refused().await);

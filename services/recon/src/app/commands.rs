@@ -1,7 +1,9 @@
 //! The owning services' commands, as recon needs them. Whoever composes recon says which there are.
 
 use crate::domain::action::{Action, ActionKind, Agreed};
+use chrono::NaiveDate;
 use contracts::class::{Classed, ErrorClass};
+use contracts::owner::ClosedDay;
 use ids::{RequestId, Uuid, derive_id, partition_of};
 use serde_json::Value;
 
@@ -35,7 +37,8 @@ impl Classed for CommandError {
     }
 }
 
-/// The commands by which other services put right what differs. Each is done once per request id, for ever.
+/// The commands by which other services put right what differs, each done once per request id, for ever; and what only
+/// they can say of their own tables.
 #[async_trait::async_trait]
 pub trait Commands: Send + Sync {
     /// Whether there is a command for this kind of action.
@@ -52,6 +55,9 @@ pub trait Commands: Send + Sync {
     /// The owning service's record of it, read again; `None` where it has none.
     async fn find_proof(&self, request_id: RequestId, action: &Action)
     -> Result<Option<Value>, CommandError>;
+
+    /// Looks at the newest closed day before a day; `None` where none is closed.
+    async fn look_at_closed_day(&self, before: NaiveDate) -> Result<Option<ClosedDay>, CommandError>;
 }
 
 /// The request id of an approved proposal's command. A refund has its order's own, whoever asks for it; the others

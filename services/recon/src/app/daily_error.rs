@@ -18,6 +18,8 @@ pub enum DailyError {
     Db(#[from] sqlx::Error),
     #[error(transparent)]
     Pull(#[from] PullError),
+    #[error("clearing does not say how its closed days stand: {0}")]
+    NoAnswer(String),
     #[error("partition {partition} of {log} is not closed behind the day yet")]
     NotClosed { log: LogName, partition: Partition },
     #[error(transparent)]
@@ -49,7 +51,10 @@ pub enum DailyError {
 impl Classed for DailyError {
     fn class(&self) -> ErrorClass {
         match self {
-            DailyError::Db(_) | DailyError::Pull(_) | DailyError::NotClosed { .. } => ErrorClass::Transient,
+            DailyError::Db(_)
+            | DailyError::Pull(_)
+            | DailyError::NoAnswer(_)
+            | DailyError::NotClosed { .. } => ErrorClass::Transient,
             DailyError::TooManyOpen(_)
             | DailyError::TooMany { .. }
             | DailyError::NoFaceValue(_)
@@ -67,6 +72,7 @@ impl Classed for DailyError {
         match self {
             DailyError::Db(_) => "database-unavailable",
             DailyError::Pull(_) => "rows-unavailable",
+            DailyError::NoAnswer(_) => "clearing-unavailable",
             DailyError::NotClosed { .. } => "day-not-closed",
             DailyError::TooManyOpen(_) | DailyError::TooMany { .. } => "too-many-differences",
             DailyError::NoFaceValue(_) => "no-face-value",

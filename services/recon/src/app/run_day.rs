@@ -4,6 +4,7 @@
 //! keeping it again no change; what it found and that it is done commit together.
 
 use super::act_on_break::Desk;
+use super::closed_days::{CLOSINGS, look_back};
 use super::compare_day::{DayCheck, DayOfPartition};
 use super::compare_minutes::report as say_found;
 use super::daily_error::DailyError;
@@ -290,6 +291,13 @@ impl Daily {
             result.channels.push(matched.result);
             found.extend(matched.found);
         }
+        let back = look_back(&*self.desk.commands, day).await?;
+        result.closed_days = back.looked;
+        self.clear((back.since, day), OpenOf::Channel(CLOSINGS), |fact, _| {
+            !back.found.iter().any(|changed| changed.fact_key == fact)
+        })
+        .await?;
+        found.extend(back.found);
         if found.len() > super::daily_error::FINDINGS_MAX {
             let max = super::daily_error::FINDINGS_MAX;
             return Err(DailyError::TooMany { what: "differences with bills", max });

@@ -70,6 +70,8 @@ pub enum BreakKind {
     UnknownPayout,
     /// A viewer had spent coins whose money was taken back, and owes them.
     ViewerOwes,
+    /// A closed day does not hold what it was closed with: its vouchers or its balances were changed behind the program.
+    ClosedDayChanged,
 }
 
 /// How one side differs from the other.
@@ -145,6 +147,7 @@ impl BreakKind {
             BreakKind::UnpaidPayout => "unpaid_payout",
             BreakKind::UnknownPayout => "unknown_payout",
             BreakKind::ViewerOwes => "viewer_owes",
+            BreakKind::ClosedDayChanged => "closed_day_changed",
         }
     }
 }

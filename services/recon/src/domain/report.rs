@@ -94,7 +94,19 @@ pub struct ChannelResult {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct BillsResult {
     pub channels: Vec<ChannelResult>,
+    #[serde(default)]
+    pub closed_days: ClosedDays,
     pub findings: Vec<FindingLine>,
+}
+
+/// Whether closed days were looked at again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ClosedDays {
+    /// This process knows no clearing to ask.
+    #[default]
+    NotLookedAt,
+    LookedAt,
 }
 
 /// Writing into a text cannot fail.
@@ -149,6 +161,15 @@ pub fn report(day: NaiveDate, logs: &[LogsResult], bills: &BillsResult) -> Strin
     );
     for (account, (sub, control)) in flows(logs) {
         line!(text, "control {account} sub-ledger {sub} vouchers {control} difference {}", sub - control);
+    }
+    let changed = bills.findings.iter().filter(|found| found.kind == "closed_day_changed").count();
+    match bills.closed_days {
+        ClosedDays::LookedAt => {
+            line!(text, "closed days not as they were closed {changed}");
+        }
+        ClosedDays::NotLookedAt => {
+            line!(text, "closed days not looked at: no clearing to ask");
+        }
     }
     for channel in &bills.channels {
         channel_lines(&mut text, channel);

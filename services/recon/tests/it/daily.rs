@@ -99,6 +99,32 @@ async fn an_order_changed_after_the_fact_is_named_with_both_sides_and_stays_open
 }
 
 #[tokio::test]
+async fn every_run_looks_at_closed_days_again_and_names_those_that_changed() {
+    let books = SmallDay::usual().await;
+    let office = books.reconcile_minutes().await;
+    office.import(&books.bill(&[])).await;
+    let before = |days: i64| day() - TimeDelta::days(days);
+    for days in 1..=3 {
+        books.bench.owner.close(before(days), true);
+    }
+    let (_, report) = office.run(day()).await;
+    assert!(report.contains("closed days not as they were closed 0"), "{report}");
+    books.bench.owner.close(before(2), false);
+    let (_, report) = office.run(day()).await;
+    assert_eq!(differences(&report), ["closed_day_changed"], "{report}");
+    assert!(report.contains("closed days not as they were closed 1"), "{report}");
+    let found = breaks_of(&office, "closed_day_changed").await;
+    assert_eq!((found.len(), &found[0]["day"]), (1, &json!(before(2))), "{found:?}");
+    assert_eq!(differences(&office.run(day()).await.1), ["closed_day_changed"], "and again");
+    assert_eq!(breaks_of(&office, "closed_day_changed").await.len(), 1, "once in the inbox");
+    books.bench.owner.close(before(2), true);
+    assert_eq!(differences(&office.run(day()).await.1), [""; 0]);
+    let closed = breaks_of(&office, "closed_day_changed").await;
+    assert!(closed.iter().all(|found| found["closed_why"] == "logs_agree"), "{closed:?}");
+    office.running.shutdown().await;
+}
+
+#[tokio::test]
 async fn every_way_to_change_a_row_after_the_fact_is_found_by_its_kind() {
     let books = SmallDay::usual().await;
     let office = books.reconcile_minutes().await;

@@ -1,6 +1,8 @@
 //! The owning services: they do each command once per request id, and can be away, lose an answer, or refuse.
 
+use chrono::NaiveDate;
 use contracts::log::LogName;
+use contracts::owner::ClosedDay;
 use ids::RequestId;
 use recon::{Action, ActionKind, Agreed, CommandError, Commands};
 use serde_json::{Value, json};
@@ -22,13 +24,20 @@ struct State {
     mood: Mood,
     done: BTreeMap<RequestId, Action>,
     asked: u32,
+    closed_days: BTreeMap<NaiveDate, bool>,
 }
 
 pub struct FakeOwner(Mutex<State>);
 
 impl FakeOwner {
     pub fn new() -> Arc<FakeOwner> {
-        Arc::new(FakeOwner(Mutex::new(State { mood: Mood::Answers, done: BTreeMap::new(), asked: 0 })))
+        let (done, closed_days) = (BTreeMap::new(), BTreeMap::new());
+        Arc::new(FakeOwner(Mutex::new(State { mood: Mood::Answers, done, asked: 0, closed_days })))
+    }
+
+    /// Closes a day; it holds what it was closed with, or not any more.
+    pub fn close(&self, day: NaiveDate, is_as_closed: bool) {
+        self.0.lock().expect("no test panics here").closed_days.insert(day, is_as_closed);
     }
 
     pub fn set_mood(&self, mood: Mood) {
@@ -74,6 +83,17 @@ impl Commands for FakeOwner {
         let first = state.done.entry(request_id).or_insert_with(|| action.clone()).clone();
         assert_eq!(first, *action, "one request id stands for one action");
         if state.mood == Mood::LosesAnswers { Err(silent()) } else { Ok(record(request_id, action)) }
+    }
+
+    async fn look_at_closed_day(&self, before: NaiveDate) -> Result<Option<ClosedDay>, CommandError> {
+        let state = self.0.lock().expect("no test panics here");
+        match state.mood {
+            Mood::Refuses => return Err(CommandError::Refused("nobody to ask".to_owned())),
+            Mood::Away | Mood::LosesAnswers => return Err(CommandError::NoAnswer("it is away".to_owned())),
+            Mood::Answers => {}
+        }
+        let newest = state.closed_days.range(..before).next_back();
+        Ok(newest.map(|(day, is_as_closed)| ClosedDay { day: *day, is_as_closed: *is_as_closed }))
     }
 
     async fn find_proof(&self, request_id: RequestId, _: &Action) -> Result<Option<Value>, CommandError> {
