@@ -30,7 +30,7 @@ deny: ## licences, bans and sources of every package
 	cargo deny check --hide-inclusion-graph bans licenses sources
 
 # Cheap and quick to fail first: format, packages, house rules; then servers and suites. Whatever is compiled here is
-# compiled by clippy, warnings denied (scripts/rustc-with-lints.sh).
+# linted first, warnings denied (scripts/rustc-with-lints.sh).
 test: setup ## everything CI runs: format, deny, tidy, clippy, and every suite with private servers
 	cargo fmt --all --check
 	@$(MAKE) --no-print-directory deny
@@ -58,7 +58,7 @@ bench: setup ## figures beside their yardsticks, in target/bench/report.json: em
 		'target/release/largesse bench --database "$$LARGESSE_TEST_DATABASE_URL" --amqp "$$LARGESSE_TEST_AMQP_URL" \
 			--runs 5 --pipeline-seconds 120 --out target/bench/report.json'
 
-bench-large: setup ## the wallet on a log of 50 million entries beside empty tables; needs 40 GB of disk and an hour
+bench-large: setup ## the wallet and finance's pages at 50 million entries beside empty tables; needs 60 GB of disk and an hour and a half
 	mkdir -p target/bench
 	cargo build --release --workspace --bins
 	target/release/testkit run --with postgres -- sh -c \

@@ -13,6 +13,7 @@ mod http;
 mod large;
 mod load;
 mod naive;
+mod pages;
 mod peak;
 mod server;
 mod writes;
@@ -44,7 +45,10 @@ pub async fn run(args: BenchArgs) -> Result<ExitCode, Failure> {
         None => None,
     };
     match &bed {
-        Some(bed) if args.large => large::measure(&args, bed, &mut report).await?,
+        Some(bed) if args.large => {
+            let pages = pages::PageBench { args: &args, bed, folder: &data, metrics: &telemetry.metrics() };
+            large::measure(&pages, &mut report).await?;
+        }
         None if args.large => {
             let needed = "a long log needs a real PostgreSQL: name one with --database";
             return Err(Failure::Config(needed.to_owned()));
@@ -71,9 +75,14 @@ pub async fn run(args: BenchArgs) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Whether a figure was asked for. Who waits for it is told.
+/// Whether a figure was asked for.
+fn is_wanted(args: &BenchArgs, what: &str) -> bool {
+    args.only.as_deref().is_none_or(|part| what.contains(part))
+}
+
+/// The same; who waits for it is told.
 fn wanted(args: &BenchArgs, what: &str) -> bool {
-    let is_wanted = args.only.as_deref().is_none_or(|part| what.contains(part));
+    let is_wanted = is_wanted(args, what);
     if is_wanted {
         println!("measuring {what}");
     }

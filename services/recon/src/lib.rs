@@ -81,6 +81,7 @@ pub static MIGRATOR: std::sync::LazyLock<pg::Migrator> = std::sync::LazyLock::ne
         (102, "desk", include_str!("../../../migrations/recon/0102_desk.sql")),
         (103, "daily", include_str!("../../../migrations/recon/0103_daily.sql")),
         (104, "payouts", include_str!("../../../migrations/recon/0104_payouts.sql")),
+        (105, "pages", include_str!("../../../migrations/recon/0105_pages.sql")),
     ])
 });
 

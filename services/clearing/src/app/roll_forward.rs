@@ -52,7 +52,7 @@ pub struct AccountRoll {
     pub name: String,
     #[serde(flatten)]
     pub roll: Roll,
-    /// What the vouchers moved less what the trial balance says: zero, or the books are broken.
+    /// What the rules moved less what the trial balance says: zero, or the books are broken.
     pub difference_micro: Micros,
 }
 
@@ -127,11 +127,11 @@ pub async fn roll_forward(
             let key = (day, account.clone());
             let opening = holds.get(account).copied().unwrap_or_default();
             let roll = roll_of(opening, moved.get(&key).map(Vec::as_slice).unwrap_or_default())?;
-            let by_vouchers = roll.closing_micro.checked_sub(opening)?;
+            let by_rules = roll.closing_micro.checked_sub(opening)?;
             let stated = Micros::new(sums.get(&key).copied().unwrap_or_default());
             holds.insert(account.clone(), roll.closing_micro);
             total = total.plus(&roll)?;
-            let difference_micro = by_vouchers.checked_sub(stated)?;
+            let difference_micro = by_rules.checked_sub(stated)?;
             of_day.push(AccountRoll {
                 account: account.clone(),
                 name: name_of(account),

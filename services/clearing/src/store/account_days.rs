@@ -42,12 +42,13 @@ pub async fn add_in_tx(tx: &mut PgConnection, db: &Db, vouchers: &[Voucher]) -> 
     Ok(())
 }
 
+// Each account's sum first, then its name: joined first, every row of every day would carry it.
 const TRIAL_BALANCE: &str = "
-SELECT a.code, a.name, a.side, coalesce(sum(d.debit_micro), 0)::bigint, coalesce(sum(d.credit_micro), 0)::bigint
-FROM {s}.accounts a LEFT JOIN {s}.account_days d
-    ON d.account = a.code AND ($1::date IS NULL OR d.posted_day <= $1)
-WHERE a.version = (SELECT max(version) FROM {s}.policies)
-GROUP BY a.code, a.name, a.side ORDER BY a.code";
+SELECT a.code, a.name, a.side, coalesce(d.debit, 0)::bigint, coalesce(d.credit, 0)::bigint
+FROM {s}.accounts a LEFT JOIN (
+    SELECT account, sum(debit_micro) AS debit, sum(credit_micro) AS credit FROM {s}.account_days
+    WHERE $1::date IS NULL OR posted_day <= $1 GROUP BY account) d ON d.account = a.code
+WHERE a.version = (SELECT max(version) FROM {s}.policies) ORDER BY a.code";
 
 /// One account as summed: code, name, side, debit, credit.
 pub type AccountSum = (String, String, i16, i64, i64);

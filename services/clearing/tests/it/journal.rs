@@ -112,6 +112,55 @@ async fn a_voucher_opens_the_gifts_it_was_made_from_and_nothing_else() {
     desk.end().await;
 }
 
+/// Rows that either side of the sums has and the other has not.
+const SUMS_BY_RULE_DIFFER: &str = "
+WITH posted AS (
+    SELECT v.posted_day, l.account, v.rule, v.partition, sum(l.debit)::bigint AS debit, sum(l.credit)::bigint AS credit
+    FROM {s}.vouchers v, LATERAL unnest(v.accounts, v.debits, v.credits) AS l (account, debit, credit)
+    GROUP BY v.posted_day, l.account, v.rule, v.partition
+), summed AS (
+    SELECT posted_day, account, rule, partition, debit_micro, credit_micro FROM {s}.rule_days
+)
+SELECT (SELECT count(*) FROM summed),
+    (SELECT count(*) FROM (SELECT * FROM posted EXCEPT SELECT * FROM summed) d)
+        + (SELECT count(*) FROM (SELECT * FROM summed EXCEPT SELECT * FROM posted) d)";
+
+#[tokio::test]
+async fn sums_by_rule_are_those_of_the_vouchers_and_the_migration_makes_the_same_of_old_ones() {
+    let desk = Desk::open().await;
+    let days: Vec<NaiveDate> = (3..7).rev().map(past).collect();
+    fill(&desk, &days).await;
+    let (db, pool) = (&desk.bench.db, desk.bench.db.pool());
+    let kept: (i64, i64) = sqlx::query_as(db.sql(SUMS_BY_RULE_DIFFER)).fetch_one(pool).await.expect("sums");
+    assert!(kept.0 > 10 && kept.1 == 0, "{kept:?}");
+    // As if the vouchers had been posted by a program that knew of no such sums.
+    let forget = "SET search_path = {s};
+        DROP TRIGGER vouchers_are_summed_by_rule ON vouchers; DROP FUNCTION add_rule_days; DROP TABLE rule_days;
+        {migration} RESET search_path;";
+    let forget = forget
+        .replace("{s}", db.schema())
+        .replace("{migration}", include_str!("../../../../migrations/clearing/0121_rule_days.sql"));
+    sqlx::raw_sql(sqlx::AssertSqlSafe(forget)).execute(pool).await.expect("migrates");
+    let made: (i64, i64) = sqlx::query_as(db.sql(SUMS_BY_RULE_DIFFER)).fetch_one(pool).await.expect("sums");
+    assert_eq!(made, kept);
+    desk.end().await;
+}
+
+#[tokio::test]
+async fn sums_by_rule_that_somebody_changed_show_in_the_roll_forward() {
+    let desk = Desk::open().await;
+    fill(&desk, &[past(3)]).await;
+    let spoil = "UPDATE {s}.rule_days SET credit_micro = credit_micro + 7
+        WHERE account = '2205.01' AND rule = 'wallet.recharge' AND credit_micro > 0";
+    let db = &desk.bench.db;
+    let spoilt = sqlx::query(db.sql(spoil)).execute(db.pool()).await.expect("spoils").rows_affected();
+    let rolled = desk.get(&format!("/v1/finance/roll-forward?from={}&to={}", past(3), past(3))).await;
+    let paid = &rolled["days"][0]["accounts"][0];
+    assert_eq!(paid["difference_micro"].as_u64(), Some(7 * spoilt), "{rolled}");
+    assert!(spoilt > 0);
+    desk.end().await;
+}
+
 #[tokio::test]
 async fn the_coin_liability_rolls_forward_to_the_trial_balance() {
     let desk = Desk::open().await;

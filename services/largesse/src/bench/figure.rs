@@ -85,11 +85,12 @@ fn times(milli: u64) -> String {
 pub struct Report {
     path: PathBuf,
     figures: Vec<Figure>,
+    pages: Vec<PageFigure>,
 }
 
 impl Report {
     pub fn new(path: &Path) -> Report {
-        Report { path: path.to_owned(), figures: Vec::new() }
+        Report { path: path.to_owned(), figures: Vec::new(), pages: Vec::new() }
     }
 
     /// Keeps a figure, and tells it to who waits.
@@ -102,12 +103,23 @@ impl Report {
         self.save(None)
     }
 
+    /// Keeps a page's figure, and tells it to who waits.
+    ///
+    /// # Errors
+    /// [`Failure::File`].
+    pub fn add_page(&mut self, figure: PageFigure) -> Result<(), Failure> {
+        println!("{figure}");
+        self.pages.push(figure);
+        self.save(None)
+    }
+
     /// Writes everything, and what the pipeline told.
     ///
     /// # Errors
     /// [`Failure::File`].
     pub fn save(&self, pipeline: Option<&Pipeline>) -> Result<(), Failure> {
-        write(&self.path, &serde_json::json!({ "figures": self.figures, "pipeline": pipeline }))
+        let told = serde_json::json!({ "figures": self.figures, "pages": self.pages, "pipeline": pipeline });
+        write(&self.path, &told)
     }
 
     /// Prints a line a figure.
@@ -118,6 +130,21 @@ impl Report {
         );
         for figure in &self.figures {
             println!("{figure}");
+        }
+        if !self.pages.is_empty() {
+            println!(
+                "\n{:<44} {:>9} {:>9} {:>9} {:>8}   targets: {} ms, {}",
+                "page, or route",
+                "ms",
+                "worst ms",
+                "empty ms",
+                "ratio",
+                PAGE_TARGET_US / 1_000,
+                times(PAGE_TARGET_MILLI)
+            );
+        }
+        for page in &self.pages {
+            println!("{page}");
         }
     }
 }
@@ -146,5 +173,92 @@ impl fmt::Display for Figure {
             self.yardstick_per_second,
             shown(self.yardstick_p99_us),
         )
+    }
+}
+
+/// What a page may take on a long system, in microseconds, and in thousandths of the same page on an empty one.
+pub const PAGE_TARGET_US: u64 = 300_000;
+pub const PAGE_TARGET_MILLI: u64 = 5_000;
+
+/// How long one page took, until everything it asks for on opening was there.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Opening {
+    pub took: Duration,
+    /// The request that took longest, and how long.
+    pub slowest: (Duration, String),
+    /// A request that was not answered as it should be, with its status.
+    pub refused: Option<String>,
+}
+
+/// One page on a long system and on an empty one.
+#[derive(Clone, Debug, Serialize)]
+pub struct PageFigure {
+    pub page: String,
+    /// Of the wallet's log on the long system.
+    pub entries: usize,
+    pub full_us: u64,
+    /// The slowest of the runs.
+    pub full_worst_us: u64,
+    pub empty_us: u64,
+    /// How many times the empty system's, in thousandths.
+    pub ratio_milli: u64,
+    pub target_us: u64,
+    pub target_ratio_milli: u64,
+    /// The request of the page that took longest on the long system.
+    pub slowest: String,
+    pub slowest_us: u64,
+    /// A request that was not answered: then the figure is not one of the page.
+    pub refused: Option<String>,
+    pub runs: usize,
+}
+
+impl PageFigure {
+    /// The median opening of each side.
+    pub fn new(page: &str, entries: usize, mut full: Vec<Opening>, mut empty: Vec<Opening>) -> PageFigure {
+        full.sort_unstable();
+        empty.sort_unstable();
+        let took = |opening: Option<&Opening>| opening.map_or(0, |opening| micros(opening.took));
+        let median = full.get(full.len() / 2);
+        let (full_us, empty_us) = (took(median), took(empty.get(empty.len() / 2)));
+        let (slowest_for, slowest) = median.map(|opening| opening.slowest.clone()).unwrap_or_default();
+        PageFigure {
+            page: page.to_owned(),
+            entries,
+            full_us,
+            full_worst_us: took(full.last()),
+            empty_us,
+            ratio_milli: full_us.saturating_mul(1_000) / empty_us.max(1),
+            target_us: PAGE_TARGET_US,
+            target_ratio_milli: PAGE_TARGET_MILLI,
+            slowest,
+            slowest_us: micros(slowest_for),
+            refused: full.iter().find_map(|opening| opening.refused.clone()),
+            runs: full.len(),
+        }
+    }
+}
+
+/// Milliseconds with two decimals.
+fn millis(us: u64) -> String {
+    format!("{}.{:02}", us / 1_000, us % 1_000 / 10)
+}
+
+impl fmt::Display for PageFigure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{:<44} {:>9} {:>9} {:>9} {:>8}   {} {} ms",
+            self.page,
+            millis(self.full_us),
+            millis(self.full_worst_us),
+            millis(self.empty_us),
+            times(self.ratio_milli),
+            self.slowest,
+            millis(self.slowest_us),
+        )?;
+        match &self.refused {
+            Some(refused) => write!(f, "   NOT ANSWERED: {refused}"),
+            None => Ok(()),
+        }
     }
 }

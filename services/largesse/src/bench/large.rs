@@ -1,13 +1,15 @@
-//! What the wallet costs as its tables grow: the same load on a long log and on an empty one, in turns.
+//! What grows with the log: the wallet's load on a long log and on an empty one, in turns; then finance's pages.
 
 use super::figure::{Figure, Report, Sample};
-use super::prove;
+use super::pages::PageBench;
 use super::server::{Bed, migrated};
+use super::{is_wanted, prove};
 use crate::cli::BenchArgs;
 use crate::config::Config;
 use crate::failure::Failure;
 use contracts::lane::Lane;
 use pg::{Db, PoolSettings};
+use sqlx::PgPool;
 use std::time::Instant;
 use wallet::bench::{Accounts, Load, Past};
 
@@ -20,16 +22,47 @@ const IN_FLIGHT: [usize; 2] = [256, 2_048];
 /// What a long log may cost, in thousandths of the throughput on an empty one.
 const TARGET_MILLI: u64 = 850;
 
-/// Seeds, measures, and proves the books of the long log.
-pub async fn measure(args: &BenchArgs, bed: &Bed, report: &mut Report) -> Result<(), Failure> {
+/// Seeds, measures what was asked for, and proves the books of the long log where the wallet was.
+pub async fn measure(bench: &PageBench<'_>, report: &mut Report) -> Result<(), Failure> {
+    let PageBench { args, bed, .. } = *bench;
+    let loads: Vec<usize> =
+        IN_FLIGHT.into_iter().filter(|in_flight| is_wanted(args, &what(args, *in_flight))).collect();
+    if loads.is_empty() && !bench.is_any_wanted() {
+        return Ok(());
+    }
     let past =
         Past { accounts: args.large_entries / ENTRIES_PER_ACCOUNT, entries_per_account: ENTRIES_PER_ACCOUNT };
     let url = bed.named_url(DATABASE).await?;
     let slow = pg::connect(&url, crate::check::proofs()).await?;
+    seed(&slow, past).await?;
+    for in_flight in &loads {
+        report.add(beside_empty(args, (bed, &url), past, *in_flight).await?)?;
+    }
+    if !loads.is_empty() {
+        if let Some(kib) = memory_peak_kib() {
+            println!("this process, with the wallet's node in it, used at most {} MB", kib / 1_000);
+        }
+        let began = Instant::now();
+        prove(&slow).await?;
+        println!("the books of the long log were proven in {} s", began.elapsed().as_secs());
+    }
+    if bench.is_any_wanted() {
+        bench.measure((&slow, &url), past, report).await?;
+    }
+    slow.close().await;
+    bed.drop_named(DATABASE).await?;
+    Ok(())
+}
+
+fn what(args: &BenchArgs, in_flight: usize) -> String {
+    format!("wallet debits/s, {in_flight} in flight, {} entries there", args.large_entries)
+}
+
+async fn seed(pool: &PgPool, past: Past) -> Result<(), Failure> {
     let began = Instant::now();
-    wallet::bench::seed(&migrated(&slow).await?, past).await?;
+    wallet::bench::seed(&migrated(pool).await?, past).await?;
     let bytes: i64 =
-        sqlx::query_scalar("SELECT pg_database_size(current_database())").fetch_one(&slow).await?;
+        sqlx::query_scalar("SELECT pg_database_size(current_database())").fetch_one(pool).await?;
     println!(
         "{} entries of {} accounts: {} MB, seeded in {} s",
         past.accounts * past.entries_per_account,
@@ -37,28 +70,24 @@ pub async fn measure(args: &BenchArgs, bed: &Bed, report: &mut Report) -> Result
         bytes / 1_000_000,
         began.elapsed().as_secs()
     );
-    for in_flight in IN_FLIGHT {
-        let (mut long, mut empty) = (Vec::new(), Vec::new());
-        for _ in 0..args.runs {
-            empty.push(
-                debits(args, &bed.fresh_url().await?, (in_flight, Accounts::New(LOADED_ACCOUNTS))).await?,
-            );
-            let seeded = Accounts::Seeded(past, LOADED_ACCOUNTS);
-            long.push(debits(args, &url, (in_flight, seeded)).await?);
-        }
-        let what = format!("wallet debits/s, {in_flight} in flight, {} entries there", args.large_entries);
-        report
-            .add(Figure::new(&what, "the same on empty tables", &long, &empty).with_target(TARGET_MILLI))?;
-    }
-    if let Some(kib) = memory_peak_kib() {
-        println!("this process, with the wallet's node in it, used at most {} MB", kib / 1_000);
-    }
-    let began = Instant::now();
-    prove(&slow).await?;
-    println!("the books of the long log were proven in {} s", began.elapsed().as_secs());
-    slow.close().await;
-    bed.drop_named(DATABASE).await?;
     Ok(())
+}
+
+async fn beside_empty(
+    args: &BenchArgs,
+    (bed, url): (&Bed, &str),
+    past: Past,
+    in_flight: usize,
+) -> Result<Figure, Failure> {
+    let (mut long, mut empty) = (Vec::new(), Vec::new());
+    for _ in 0..args.runs {
+        let new = Accounts::New(LOADED_ACCOUNTS);
+        empty.push(debits(args, &bed.fresh_url().await?, (in_flight, new)).await?);
+        let seeded = Accounts::Seeded(past, LOADED_ACCOUNTS);
+        long.push(debits(args, url, (in_flight, seeded)).await?);
+    }
+    let what = what(args, in_flight);
+    Ok(Figure::new(&what, "the same on empty tables", &long, &empty).with_target(TARGET_MILLI))
 }
 
 async fn debits(

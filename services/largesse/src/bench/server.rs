@@ -72,7 +72,8 @@ impl Bed {
     /// # Errors
     /// [`Failure::Config`] where it does not wait; [`Failure::Database`].
     pub async fn open(url: &str) -> Result<Bed, Failure> {
-        let admin = pg::connect(url, PoolSettings::default()).await?;
+        // Dropping a long database, and the checkpoint behind it, take longer than a service's statement may.
+        let admin = pg::connect(url, crate::check::proofs()).await?;
         must_be_durable(&admin).await?;
         Ok(Bed { url: url.to_owned(), admin })
     }

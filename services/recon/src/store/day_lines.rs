@@ -164,8 +164,18 @@ pub async fn list_ours(
     list.fetch_all(db.pool()).await?.iter().map(our_line_of_row).collect()
 }
 
+// From each channel to the next one, and one look at each: a channel has millions of payments.
 const CHANNELS: &str = "
-SELECT DISTINCT channel FROM {s}.payment_lines WHERE paid_day = $1 OR day = $1 ORDER BY channel LIMIT $2";
+WITH RECURSIVE channels AS (
+    (SELECT channel FROM {s}.payment_lines ORDER BY channel LIMIT 1)
+    UNION ALL
+    SELECT (SELECT p.channel FROM {s}.payment_lines p WHERE p.channel > c.channel ORDER BY p.channel LIMIT 1)
+    FROM channels c WHERE c.channel IS NOT NULL
+)
+SELECT c.channel FROM channels c
+WHERE EXISTS (SELECT FROM {s}.payment_lines p WHERE p.channel = c.channel AND p.paid_day = $1)
+   OR EXISTS (SELECT FROM {s}.payment_lines p WHERE p.channel = c.channel AND p.day = $1)
+ORDER BY c.channel LIMIT $2";
 
 /// Channels that payments of a day came through, at most `limit`.
 ///

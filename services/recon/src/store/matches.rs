@@ -118,11 +118,12 @@ pub async fn replace(
     Ok(())
 }
 
+// Every scope that is matched, and both sides: with them the primary key finds the row.
 const OF_ROW: &str = "
 SELECT m.*, (SELECT array_agg(row_id ORDER BY row_id) FROM {s}.matched_rows WHERE match_id = m.match_id AND side = 1) AS ours,
     (SELECT array_agg(row_id ORDER BY row_id) FROM {s}.matched_rows WHERE match_id = m.match_id AND side = 2) AS theirs
 FROM {s}.matched_rows r JOIN {s}.matches m ON m.match_id = r.match_id
-WHERE r.row_id = $1 ORDER BY m.scope";
+WHERE r.scope IN (1, 2) AND r.side IN (1, 2) AND r.row_id = $1 ORDER BY m.scope";
 
 /// The matches that a payment or a bill's row is in: at most one of each scope.
 ///

@@ -204,6 +204,8 @@ pub(crate) async fn list_statements(
         .bind(filter.after.0)
         .bind(filter.after.1)
         .bind(limit)
+        // Planned for these days each time: a plan for any days expects few statements of them, and sorts them all.
+        .persistent(false)
         .fetch_all(db.pool())
         .await?;
     rows.iter()

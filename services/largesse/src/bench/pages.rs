@@ -1,0 +1,190 @@
+//! How long finance waits for each page of the desk on a long system, beside the same page on an empty one.
+//!
+//! A page's time is that of its HTML and then of everything its script asks for on opening, as a browser asks for it:
+//! all at once, and what follows from an answer behind it. Scripts and styles are not counted: browsers keep them. Both
+//! systems stand still meanwhile, and are asked one after the other. Who asks has a finance role.
+
+mod desk;
+mod past;
+
+use super::figure::{Opening, PageFigure, Report};
+use super::is_wanted;
+use super::server::Bed;
+use crate::catch_up::Who;
+use crate::cli::BenchArgs;
+use crate::compose::{Plan, Stack};
+use crate::config::Config;
+use crate::directory::Directory;
+use crate::failure::Failure;
+use crate::replay::CATCH_UP_MAX;
+use crate::secrets::Secrets;
+use desk::{Ask, Page, Subjects, Then};
+use edge::Role;
+use reqwest::StatusCode;
+use sqlx::PgPool;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::{Duration, Instant};
+use wallet::bench::Past;
+
+/// Openings before the first that counts: by then every connection has its statements planned for good.
+const WARM_UPS: u16 = 8;
+/// Openings that count, at least.
+const RUNS_MIN: u16 = 5;
+/// How long tokens are good for: longer than any run.
+const TOKEN_TTL: Duration = Duration::from_secs(24 * 3_600);
+
+/// What the pages' figures share.
+pub struct PageBench<'a> {
+    pub args: &'a BenchArgs,
+    pub bed: &'a Bed,
+    pub folder: &'a Path,
+    pub metrics: &'a telemetry::Metrics,
+}
+
+impl PageBench<'_> {
+    /// Whether any page was asked for.
+    pub fn is_any_wanted(&self) -> bool {
+        !self.wanted_of(&Subjects::strangers()).is_empty()
+    }
+
+    fn wanted_of(&self, subjects: &Subjects) -> Vec<Page> {
+        let is_wanted = |page: &Page| is_wanted(self.args, &format!("page {}", page.name));
+        desk::pages(subjects).into_iter().filter(is_wanted).collect()
+    }
+
+    /// Seeds what the wallet's log of `past` would have left, and opens every page on both systems. `slow` and `url` are
+    /// of the same database.
+    ///
+    /// # Errors
+    /// [`Failure`]; nothing fails because it is slow.
+    pub async fn measure(
+        &self,
+        (slow, url): (&PgPool, &str),
+        past: Past,
+        report: &mut Report,
+    ) -> Result<(), Failure> {
+        let (began, entries) = (Instant::now(), past.accounts * past.entries_per_account);
+        past::seed(slow, past.accounts, past.entries_per_account).await?;
+        let bytes: i64 =
+            sqlx::query_scalar("SELECT pg_database_size(current_database())").fetch_one(slow).await?;
+        println!(
+            "what finance reads of {entries} entries, {} breaks: {} MB with them, seeded in {} s",
+            past::BREAKS,
+            bytes / 1_000_000,
+            began.elapsed().as_secs()
+        );
+        let mut on_empty = BTreeMap::new();
+        let empty = self.open_system("empty", &self.bed.fresh_url().await?).await?;
+        for page in self.wanted_of(&Subjects::strangers()) {
+            on_empty.insert(page.name, self.openings(&empty, &page).await?);
+        }
+        empty.stack.shutdown().await;
+        let full = self.open_system("full", url).await?;
+        for page in self.wanted_of(&Subjects::find(slow).await?) {
+            let openings = self.openings(&full, &page).await?;
+            let beside = on_empty.remove(page.name).unwrap_or_default();
+            report.add_page(PageFigure::new(page.name, entries, openings, beside))?;
+        }
+        full.stack.shutdown().await;
+        Ok(())
+    }
+
+    /// Everything on one database, with nothing to do.
+    async fn open_system(&self, name: &str, url: &str) -> Result<System, Failure> {
+        let folder = self.folder.join(name);
+        std::fs::create_dir_all(&folder).map_err(|source| Failure::File { path: folder.clone(), source })?;
+        let (directory, secrets) = (Directory::open(&folder)?, Secrets::open(&folder)?);
+        let config = quiet(url)?;
+        let stack = Stack::start(&config, &Plan::whole(), &directory, &secrets, self.metrics).await?;
+        stack.open();
+        stack.catch_up(Who::Everybody, CATCH_UP_MAX).await?;
+        let role = Role::FinanceMaker;
+        let token =
+            stack.tokens().mint(role, role.person_named("bench"), TOKEN_TTL).map_err(Failure::Token)?;
+        let base = format!("http://{}", stack.address());
+        Ok(System { stack, client: reqwest::Client::new(), base, token })
+    }
+
+    async fn openings(&self, system: &System, page: &Page) -> Result<Vec<Opening>, Failure> {
+        let mut openings = Vec::new();
+        for run in 0..self.args.runs.max(RUNS_MIN) + WARM_UPS {
+            let opening = system.open(page).await.map_err(|error| Failure::Bench(Box::new(error)))?;
+            if run >= WARM_UPS {
+                openings.push(opening);
+            }
+        }
+        Ok(openings)
+    }
+}
+
+/// Settings under which nothing happens to seeded breaks and days by itself.
+fn quiet(url: &str) -> Result<Config, Failure> {
+    let mut config = Config::load(None)?;
+    config.http.listen = ([127, 0, 0, 1], 0).into();
+    config.database.url = url.to_owned();
+    config.recon.daily_run_at = String::new();
+    config.recon.open_after_s = u32::MAX;
+    config.recon.recheck_every_s = u32::MAX;
+    config.recon.healing.rules.clear();
+    Ok(config)
+}
+
+/// A running system, and somebody of finance.
+struct System {
+    stack: Stack,
+    client: reqwest::Client,
+    base: String,
+    token: String,
+}
+
+/// One answer.
+struct Got {
+    path: String,
+    status: StatusCode,
+    body: Vec<u8>,
+    took: Duration,
+}
+
+impl System {
+    /// Opens a page, and waits for everything it shows at first.
+    async fn open(&self, page: &Page) -> Result<Opening, reqwest::Error> {
+        let began = Instant::now();
+        let mut all = Vec::new();
+        if let Some(html) = &page.html {
+            all.push(self.get(html).await?);
+        }
+        let data = futures::future::try_join_all(page.asks.iter().map(|ask| self.read(ask))).await?;
+        let took = began.elapsed();
+        all.extend(data.into_iter().flatten());
+        let may_miss = |path: &str| page.asks.iter().any(|ask| ask.path == path && ask.then == Then::MayMiss);
+        let is_refused = |got: &&Got| {
+            !(got.status.is_success() || got.status == StatusCode::NOT_FOUND && may_miss(&got.path))
+        };
+        let refused = all.iter().find(is_refused).map(|got| format!("{} {}", got.path, got.status));
+        let slowest = all.into_iter().map(|got| (got.took, got.path)).max().unwrap_or_default();
+        Ok(Opening { took, slowest, refused })
+    }
+
+    /// One request of a page's script, and those that follow from its answer.
+    async fn read(&self, ask: &Ask) -> Result<Vec<Got>, reqwest::Error> {
+        let first = self.get(&ask.path).await?;
+        let follow = match &ask.then {
+            Then::Nothing | Then::MayMiss => Vec::new(),
+            Then::Paths(paths) if first.status.is_success() => paths.clone(),
+            Then::Paths(_) => Vec::new(),
+            Then::EachBreak => desk::breaks_in(&first.body),
+        };
+        let mut all = futures::future::try_join_all(follow.iter().map(|path| self.get(path))).await?;
+        all.push(first);
+        Ok(all)
+    }
+
+    async fn get(&self, path: &str) -> Result<Got, reqwest::Error> {
+        let began = Instant::now();
+        let answer = self.client.get(format!("{}{path}", self.base)).bearer_auth(&self.token).send().await?;
+        let status = answer.status();
+        let body = answer.bytes().await?.to_vec();
+        Ok(Got { path: path.to_owned(), status, body, took: began.elapsed() })
+    }
+}

@@ -1,0 +1,260 @@
+//! The pages of finance's desk, with what their scripts ask for on opening (`services/console/assets`): the same
+//! addresses, the same limits.
+
+use crate::failure::Failure;
+use chrono::{Days, NaiveDate, Utc};
+use serde::Deserialize;
+use sqlx::PgPool;
+
+/// One page, or a route that people ask by hand.
+pub struct Page {
+    pub name: &'static str,
+    /// Its own address; none for a route.
+    pub html: Option<String>,
+    pub asks: Vec<Ask>,
+}
+
+/// One request of a page's script.
+pub struct Ask {
+    pub path: String,
+    pub then: Then,
+}
+
+/// What follows from an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Then {
+    Nothing,
+    /// Nothing; and the page expects that it may not be there.
+    MayMiss,
+    /// These, all at once, where the first was there.
+    Paths(Vec<String>),
+    /// Each break of the list.
+    EachBreak,
+}
+
+fn ask(path: impl Into<String>) -> Ask {
+    Ask { path: path.into(), then: Then::Nothing }
+}
+
+fn asks<const N: usize>(paths: [&str; N]) -> Vec<Ask> {
+    paths.into_iter().map(ask).collect()
+}
+
+/// A page that stands at its name.
+fn page(name: &'static str, asks: Vec<Ask>) -> Page {
+    Page { name, html: Some(name.to_owned()), asks }
+}
+
+/// What the pages of one thing are opened with.
+pub struct Subjects {
+    today: NaiveDate,
+    break_id: String,
+    voucher_id: String,
+    order_id: String,
+    payment_id: String,
+    batch_id: String,
+    payee_id: String,
+    run_ids: [String; 2],
+}
+
+/// Things that every part of their page has something to say of.
+const FIND: &str = "
+SELECT
+    (SELECT break_id::text FROM recon.breaks WHERE state = 4 AND kind = 'amount_mismatch' ORDER BY break_no DESC LIMIT 1),
+    (SELECT partition || '-' || seq FROM clearing.vouchers
+     WHERE partition = 7 AND posted_day = $1 AND rule = 'wallet.spend' ORDER BY seq DESC LIMIT 1),
+    (SELECT order_id::text FROM gift.orders ORDER BY seq DESC LIMIT 1),
+    (SELECT payment_id::text FROM recon.payment_lines WHERE channel = 'one' AND paid_day = $1 LIMIT 1),
+    (SELECT batch_id::text FROM settlement.payout_batches WHERE state = 4 ORDER BY batch_id DESC LIMIT 1),
+    (SELECT payee_id::text FROM settlement.statements WHERE payee_kind = 1 AND day = $1 LIMIT 1),
+    (SELECT max(run_id::text) FROM recon.recon_runs WHERE day = $1),
+    (SELECT min(run_id::text) FROM recon.recon_runs WHERE day = $1)";
+
+/// [`FIND`]'s row.
+type Found = (
+    Option<String>,
+    Option<String>,
+    Option<String>,
+    Option<String>,
+    Option<String>,
+    Option<String>,
+    Option<String>,
+    Option<String>,
+);
+
+impl Subjects {
+    /// Of a system that knows none of them.
+    pub fn strangers() -> Subjects {
+        let id = || "0192f0a0-ffff-7000-8000-000000000000".to_owned();
+        Subjects {
+            today: Utc::now().date_naive(),
+            break_id: id(),
+            voucher_id: "7-1".to_owned(),
+            order_id: id(),
+            payment_id: id(),
+            batch_id: id(),
+            payee_id: id(),
+            run_ids: [id(), id()],
+        }
+    }
+
+    /// Of a seeded system; what is not there is a stranger, and the page will say so.
+    ///
+    /// # Errors
+    /// [`Failure::Sql`].
+    pub async fn find(pool: &PgPool) -> Result<Subjects, Failure> {
+        let none = Subjects::strangers();
+        let found: Found = sqlx::query_as(FIND).bind(none.day_back(1)).fetch_one(pool).await?;
+        let (break_id, voucher_id, order_id, payment_id, batch_id, payee_id, last_run, first_run) = found;
+        let [last, first] = none.run_ids;
+        Ok(Subjects {
+            today: none.today,
+            break_id: break_id.unwrap_or(none.break_id),
+            voucher_id: voucher_id.unwrap_or(none.voucher_id),
+            order_id: order_id.unwrap_or(none.order_id),
+            payment_id: payment_id.unwrap_or(none.payment_id),
+            batch_id: batch_id.unwrap_or(none.batch_id),
+            payee_id: payee_id.unwrap_or(none.payee_id),
+            run_ids: [last_run.unwrap_or(last), first_run.unwrap_or(first)],
+        })
+    }
+
+    fn day_back(&self, days: u64) -> NaiveDate {
+        self.today.checked_sub_days(Days::new(days)).unwrap_or(self.today)
+    }
+}
+
+/// Every page of the desk, in the order of its menu.
+pub fn pages(of: &Subjects) -> Vec<Page> {
+    let mut pages = work(of);
+    pages.extend(books(of));
+    pages.extend(payees_and_control(of));
+    pages
+}
+
+fn work(of: &Subjects) -> Vec<Page> {
+    let today = format!("/v1/finance/today?day={}", of.today);
+    let reads = ["/v1/finance/break-ages", "/v1/recon/lag", &today, "/v1/trial-balance"];
+    let of_breaks =
+        |filters: &str| asks([&format!("/v1/finance/breaks?{filters}&limit=50"), "/v1/finance/break-ages"]);
+    let narrow = "not_closed=true&severity=critical&kind=missing_voucher&overdue=true";
+    let mut approvals = asks([
+        "/v1/finance/payout-batches",
+        "/v1/finance/contract-imports",
+        "/v1/finance/payee-accounts",
+        "/v1/finance/refunds?state=waiting",
+        "/v1/finance/refund-batches?state=waiting",
+        "/v1/finance/minor-cases?state=waiting",
+        "/v1/finance/matching-rules",
+        "/v1/finance/periods",
+    ]);
+    let proposed = "/v1/finance/breaks?state=proposed&limit=25".to_owned();
+    approvals.push(Ask { path: proposed, then: Then::EachBreak });
+    let one = format!("/v1/finance/breaks/{}", of.break_id);
+    vec![
+        page("/finance", asks(reads)),
+        page("/finance/breaks", of_breaks("not_closed=true")),
+        page("/finance/breaks?severity=critical&overdue=true", of_breaks(narrow)),
+        Page {
+            name: "/finance/breaks/{break_id}",
+            html: Some(format!("/finance/breaks/{}", of.break_id)),
+            asks: asks([&one]),
+        },
+        page("/finance/approvals", approvals),
+        page("/finance/suspense", asks(["/v1/finance/break-ages", "/v1/trial-balance"])),
+        page("/finance/refunds", asks(["/v1/finance/refunds?limit=100"])),
+    ]
+}
+
+fn books(of: &Subjects) -> Vec<Page> {
+    let days = format!("day_from={}&day_to={}", of.day_back(13), of.today);
+    let ever = format!("day_from=2020-01-01&day_to={}", of.today);
+    let roll = format!("/v1/finance/roll-forward?from={}&to={}", of.day_back(13), of.today);
+    let order = &of.order_id;
+    let mut of_order =
+        asks([&format!("/v1/gift-orders/{order}"), &format!("/v1/finance/breaks?order_id={order}&limit=50")]);
+    // It tells of breaks and payments; of an order that is neither it knows nothing.
+    of_order.push(Ask { path: format!("/v1/finance/explanations/{order}"), then: Then::MayMiss });
+    let explained = format!("/v1/finance/explanations/{}", of.payment_id);
+    vec![
+        page("/finance/trial-balance", asks(["/v1/trial-balance", "/v1/finance/periods"])),
+        page("/finance/journal", asks([&format!("/v1/finance/journal?{days}&limit=100")])),
+        page(
+            "/finance/journal?account=2206",
+            asks([&format!("/v1/finance/journal?{ever}&account=2206&limit=100")]),
+        ),
+        page(
+            "/finance/journal?account=1221",
+            asks([&format!("/v1/finance/journal?{ever}&account=1221&limit=100")]),
+        ),
+        Page {
+            name: "/finance/journal/{voucher_id}",
+            html: Some(format!("/finance/journal/{}", of.voucher_id)),
+            asks: asks([&format!("/v1/finance/journal/{}", of.voucher_id)]),
+        },
+        Page {
+            name: "/finance/orders/{order_id}",
+            html: Some(format!("/finance/orders/{order}")),
+            asks: of_order,
+        },
+        Page { name: "/v1/finance/explanations/{payment_id}", html: None, asks: asks([&explained]) },
+        page("/finance/roll-forward", asks([&roll])),
+    ]
+}
+
+fn payees_and_control(of: &Subjects) -> Vec<Page> {
+    let yesterday = of.day_back(1);
+    let statements = format!("/v1/finance/statements?payee=streamer&from={}&to={}", of.day_back(6), of.today);
+    let statement = format!("{}/{yesterday}", of.payee_id);
+    let batch = format!("/v1/finance/payout-batches/{}", of.batch_id);
+    let [last, first] = &of.run_ids;
+    let diff = format!("/v1/finance/recon-runs/{first}/diff/{last}");
+    let runs = Ask {
+        path: format!("/v1/finance/recon-runs?day={yesterday}"),
+        then: Then::Paths(if first == last { Vec::new() } else { vec![diff] }),
+    };
+    let run = Ask {
+        path: format!("/v1/finance/recon-runs/{last}"),
+        then: Then::Paths(vec![format!("/v1/finance/recon-runs/{last}/report")]),
+    };
+    let checklist = format!("/v1/finance/periods/{yesterday}/checklist");
+    vec![
+        page("/finance/statements", asks([&statements])),
+        Page {
+            name: "/finance/statements/{payee_id}/{day}",
+            html: Some(format!("/finance/statements/{statement}")),
+            asks: asks([
+                &format!("/v1/statements/{statement}?payee=streamer"),
+                &format!("/v1/finance/statements/{statement}/lines?payee=streamer"),
+            ]),
+        },
+        page("/finance/payouts", asks(["/v1/finance/payout-batches", "/v1/finance/payout-requests"])),
+        Page {
+            name: "/finance/payouts/{batch_id}",
+            html: Some(format!("/finance/payouts/{}", of.batch_id)),
+            asks: asks([&batch]),
+        },
+        page("/finance/close", asks(["/v1/finance/periods", &checklist])),
+        page("/finance/runs", vec![runs, ask(format!("/v1/finance/bills?day={yesterday}"))]),
+        Page { name: "/finance/runs/{run_id}", html: Some(format!("/finance/runs/{last}")), asks: vec![run] },
+        page("/finance/rules", asks(["/v1/finance/matching-rules"])),
+        page("/finance/audit", asks(["/v1/finance/audit?limit=100"])),
+    ]
+}
+
+#[derive(Deserialize)]
+struct Listed {
+    breaks: Vec<Named>,
+}
+
+#[derive(Deserialize)]
+struct Named {
+    break_id: String,
+}
+
+/// Where each break of a page of them is told in full.
+pub fn breaks_in(page: &[u8]) -> Vec<String> {
+    let listed: Result<Listed, _> = serde_json::from_slice(page);
+    let breaks = listed.map(|listed| listed.breaks).unwrap_or_default(); // The status says that it was no page.
+    breaks.into_iter().map(|found| format!("/v1/finance/breaks/{}", found.break_id)).collect()
+}
