@@ -1,6 +1,6 @@
 // Vouchers of some days, of one account where it is named.
 
-import { asked, at, fill, keepFields, link, micros, pages, row, show, table, wholeCoins, words } from "./desk.js";
+import { asked, at, fill, keepFields, link, micros, pages, row, show, table, wholeCoins } from "./desk.js";
 import { address, read } from "./exact.js";
 import { idOf, linesOf } from "./posting-lines.js";
 import { listIn } from "./shapes.js";
@@ -25,7 +25,7 @@ function voucherRow(voucher) {
   return row(
     { head: link(`/finance/journal/${id}`, id) },
     voucher.posted_day ?? voucher.day,
-    words(voucher.rule),
+    voucher.rule,
     voucher.source ?? "—",
     { number: wholeCoins(rows) },
     { number: wholeCoins(voucher.coins ?? 0) },

@@ -1,6 +1,7 @@
 //! What a run's steps found, and the one text it comes to: the same bytes for the same books.
 
 use super::bill_line::BillScope;
+use super::break_kind::BreakKind;
 use super::canonical::canonical;
 use chrono::NaiveDate;
 use ids::OrderId;
@@ -162,7 +163,8 @@ pub fn report(day: NaiveDate, logs: &[LogsResult], bills: &BillsResult) -> Strin
     for (account, (sub, control)) in flows(logs) {
         line!(text, "control {account} sub-ledger {sub} vouchers {control} difference {}", sub - control);
     }
-    let changed = bills.findings.iter().filter(|found| found.kind == "closed_day_changed").count();
+    let changed =
+        bills.findings.iter().filter(|found| found.kind == BreakKind::ClosedDayChanged.as_str()).count();
     match bills.closed_days {
         ClosedDays::LookedAt => {
             line!(text, "closed days not as they were closed {changed}");
