@@ -75,11 +75,7 @@ async fn list(
     _reader: FinanceReader,
     Query(wanted): Query<Wanted>,
 ) -> Result<Json<TrailSteps>, Problem> {
-    let limit = wanted.limit.unwrap_or(100);
-    if !(1..=PAGE_LEN_MAX).contains(&limit) {
-        let detail = format!("limit is from 1 to {PAGE_LEN_MAX}");
-        return Err(Problem::rejected("limit-out-of-range", detail).with("field", "limit"));
-    }
+    let limit = edge::page_len(wanted.limit, 100, PAGE_LEN_MAX)?;
     let steps = list_steps(&served.db, wanted.subject.as_deref(), wanted.before, limit).await;
     Ok(Json(TrailSteps { steps: steps.map_err(away)? }))
 }

@@ -38,16 +38,6 @@ pub(crate) fn finance_router(books: Books) -> Router {
     Router::new().merge(periods::router()).merge(journal::router()).with_state(books)
 }
 
-/// How many rows a page has: what was asked for, if it is from 1 to `max`; 100 otherwise.
-fn limit_of(asked: Option<i64>, max: i64) -> Result<i64, Problem> {
-    let limit = asked.unwrap_or(100);
-    if (1..=max).contains(&limit) {
-        return Ok(limit);
-    }
-    let detail = format!("limit is from 1 to {max}.");
-    Err(Problem::rejected("limit-out-of-range", detail).with("field", "limit"))
-}
-
 /// The OpenAPI of this service.
 pub fn openapi() -> utoipa::openapi::OpenApi {
     let mut document = Document::openapi();

@@ -8,6 +8,9 @@ import { element, notice } from "./words.js";
 const id = at("batch-page").dataset.id;
 const path = `/v1/finance/payout-batches/${encodeURIComponent(id)}`;
 
+/** The lines that were read so far, by their numbers. */
+let lines = [];
+
 /** What the bank said of one line, as somebody records it. */
 async function confirm(line, outcome) {
   const reason = outcome === "rejected" ? window.prompt("What did the bank say?") : null;
@@ -15,7 +18,9 @@ async function confirm(line, outcome) {
   at("line-error").textContent = "";
   try {
     await act(`${path}/confirmations`, { lines: [{ line_id: line.line_id, outcome, ...(reason ? { reason } : {}) }] });
-    await load();
+    const { batch, lines: [now] } = await read(path, { after: String(line.line - 1), limit: "1" });
+    lines = lines.map((known) => (known.line === now.line ? now : known));
+    draw(batch);
   } catch (error) {
     at("line-error").textContent = sayWhy(error);
   }
@@ -60,7 +65,8 @@ function showButtons(batch) {
   }
 }
 
-function draw({ batch, lines }) {
+/** Draws the batch, and the lines that were read so far. */
+function draw(batch) {
   at("batch").replaceChildren(
     facts([
       ["State", stateBadge(batch.state)],
@@ -76,10 +82,19 @@ function draw({ batch, lines }) {
   );
   showButtons(batch);
   fill("lines", lines.map((line) => lineRow(line, batch.currency)), "");
-  at("lines-state").textContent = "";
+  const isWhole = lines.length >= batch.line_count;
+  at("lines-state").textContent = isWhole ? "" : `${lines.length} of ${batch.line_count} lines`;
+  at("more-lines").hidden = isWhole;
 }
 
-const load = () => show("batch", () => read(path), draw);
+function load(after = 0) {
+  return show("batch", () => read(path, { after: String(after) }), ({ batch, lines: page }) => {
+    lines = after === 0 ? page : [...lines, ...page];
+    draw(batch);
+  });
+}
+
+at("more-lines").addEventListener("click", () => load(lines.at(-1).line));
 
 onSubmit(at("batch-form"), async (_, submitter) => {
   await act(`${path}/${submitter.value}`, {});

@@ -48,6 +48,8 @@ pub enum Failure {
     TooFewConnections(#[from] pg::TooFewConnections),
     #[error("the database failed")]
     Sql(#[from] sqlx::Error),
+    #[error("no further day was retired")]
+    Retire(#[from] wallet::RetireError),
     #[error("{service} could not start")]
     Start { service: &'static str, source: Box<dyn std::error::Error + Send + Sync> },
     #[error("the disk or the database failed while running ({0}); restart once there is room")]

@@ -14,6 +14,9 @@ const ACCOUNTS: &str = "/v1/finance/payee-accounts";
 /// Lines that one question confirms; the process takes 1,000, and bodies of 64 KiB.
 const CONFIRM_LINES_MAX: usize = 200;
 
+/// Lines that one question reads.
+const LINES_PAGE_LEN: usize = 1_000;
+
 const BATCH_COLUMNS: [&str; 9] = [
     "batch_id",
     "state",
@@ -53,7 +56,7 @@ pub async fn run(command: PayoutCommand) -> Result<ExitCode, Failure> {
         }
         PayoutCommand::Show { batch, finance } => {
             let finance = Finance::open(&finance)?;
-            finance.show(&finance.get(&format!("{BATCHES}/{batch}")).await?, "lines", &LINE_COLUMNS);
+            finance.show(&whole(&finance, batch).await?, "lines", &LINE_COLUMNS);
         }
         PayoutCommand::Approve { batch, finance } => {
             step(&Finance::open(&finance)?, batch, "approve").await?
@@ -137,6 +140,23 @@ async fn of_payee(command: PayoutCommand) -> Result<(), Failure> {
         | PayoutCommand::Confirm { .. } => {} // Of batches, above.
     }
     Ok(())
+}
+
+/// A batch with all its lines, read a page at a time.
+async fn whole(finance: &Finance, batch: PayoutBatchId) -> Result<Value, Failure> {
+    let mut lines: Vec<Value> = Vec::new();
+    loop {
+        let after = lines.last().map_or(0, |line| line["line"].as_i64().unwrap_or_default());
+        let path = format!("{BATCHES}/{batch}?after={after}&limit={LINES_PAGE_LEN}");
+        let mut page = finance.get(&path).await?;
+        let some = page["lines"].as_array_mut().map(std::mem::take).unwrap_or_default();
+        let is_last = some.len() < LINES_PAGE_LEN;
+        lines.extend(some);
+        if is_last {
+            page["lines"] = lines.into();
+            return Ok(page);
+        }
+    }
 }
 
 async fn step(finance: &Finance, batch: PayoutBatchId, step: &str) -> Result<(), Failure> {

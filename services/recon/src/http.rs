@@ -152,11 +152,7 @@ async fn list_breaks(
     _reader: FinanceReader,
     Query(page): Query<Page>,
 ) -> Result<Json<Breaks>, Problem> {
-    let limit = page.limit.unwrap_or(50);
-    if !(1..=PAGE_LEN_MAX).contains(&limit) {
-        let detail = format!("limit is from 1 to {PAGE_LEN_MAX}");
-        return Err(Problem::rejected("limit-out-of-range", detail).with("field", "limit"));
-    }
+    let limit = edge::page_len(page.limit, 50, PAGE_LEN_MAX)?;
     let filter = Filter { state: page.state, ..Filter::default() };
     let db = &api.desk.db;
     let breaks = breaks::list(db, page.before, &filter, limit).await.map_err(DeskError::Db)?;

@@ -21,5 +21,5 @@ mod write;
 pub(crate) use batch::{SliceError, SliceWork};
 pub(crate) use lane::{Lane, LaneSettings, Work};
 pub use move_group::{MoveError, MoveStep, Moved, move_group};
-pub use retire_day::{OldDay, list_old_days, retire_day};
+pub use retire_day::{OldDay, RetireError, list_old_days, retire_day};
 pub(crate) use write::PAYMENTS_READER;

@@ -17,7 +17,7 @@ pub mod http;
 mod readers;
 mod store;
 
-pub use app::{MoveError, MoveStep, Moved, OldDay, list_old_days, move_group, retire_day};
+pub use app::{MoveError, MoveStep, Moved, OldDay, RetireError, list_old_days, move_group, retire_day};
 pub use config::{Config, ConfigError, Home};
 use handle::lane_of;
 pub use handle::{Pending, WalletHandle};

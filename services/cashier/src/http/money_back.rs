@@ -48,16 +48,13 @@ struct ReceivablesQuery {
 /// Coins that viewers had spent when their money was taken back: what each of them came to owe. How a debt ended, its
 /// break of kind `viewer_owes` says.
 #[utoipa::path(get, path = "/v1/finance/receivables", tag = "cashier", params(ReceivablesQuery),
-    responses((status = 200, body = Receivables), (status = 400, description = "limit-out-of-range")))]
+    responses((status = 200, body = Receivables), (status = 422, description = "limit-out-of-range")))]
 async fn list_receivables(
     State(cashier): State<Arc<Cashier>>,
     _: FinanceReader,
     Query(query): Query<ReceivablesQuery>,
 ) -> Result<Json<Receivables>, Problem> {
-    let limit = query.limit.unwrap_or(100);
-    if !(1..=PAGE_MAX).contains(&limit) {
-        return Err(Problem::malformed("limit-out-of-range", format!("A limit is 1 to {PAGE_MAX}.")));
-    }
+    let limit = edge::page_len(query.limit, 100, PAGE_MAX)?;
     let after = query.after.map_or(Uuid::nil(), ViewerId::uuid);
     let receivables = cashier.list_receivables(after, limit).await;
     let receivables = receivables.map_err(RechargeError::Unavailable)?;

@@ -90,7 +90,7 @@ async fn list_journal(
     _reader: FinanceReader,
     Query(query): Query<JournalQuery>,
 ) -> Result<Json<VoucherPage>, Problem> {
-    let limit = super::limit_of(query.limit, PAGE_LEN_MAX)?;
+    let limit = edge::page_len(query.limit, 100, PAGE_LEN_MAX)?;
     let after = match query.after.as_deref() {
         Some(place) => place_of(place)?,
         None => After::day(query.day_from),
@@ -137,7 +137,7 @@ async fn get_voucher(
     Path(voucher_id): Path<String>,
     Query(query): Query<RowsQuery>,
 ) -> Result<Json<VoucherDetail>, Problem> {
-    let limit = usize::try_from(super::limit_of(query.limit, PAGE_LEN_MAX)?).unwrap_or(1);
+    let limit = usize::try_from(edge::page_len(query.limit, 100, PAGE_LEN_MAX)?).unwrap_or(1);
     let name: VoucherName = voucher_id.parse()?;
     Ok(Json(books.reading.detail(name, query.after.unwrap_or(0), limit).await?))
 }

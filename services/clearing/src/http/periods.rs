@@ -99,7 +99,7 @@ async fn list_periods(
     _reader: FinanceReader,
     Query(page): Query<Page>,
 ) -> Result<Json<PeriodList>, Problem> {
-    let limit = super::limit_of(page.limit, PAGE_LEN_MAX)?;
+    let limit = edge::page_len(page.limit, 100, PAGE_LEN_MAX)?;
     let db = books.closing.db.reading();
     let rows = periods::list(&db, page.before, limit).await.map_err(CloseError::from)?;
     let is_full = i64::try_from(rows.len()).is_ok_and(|len| len == limit);

@@ -111,15 +111,8 @@ struct BatchQuery {
     reason: String,
 }
 
-fn limit_of(limit: Option<u16>, max: u16) -> Result<u16, Problem> {
-    match limit.unwrap_or(100) {
-        limit if (1..=max).contains(&limit) => Ok(limit),
-        _ => Err(Problem::malformed("limit-out-of-range", format!("A limit is 1 to {max}."))),
-    }
-}
-
 async fn list(desk: &RefundDesk, kind: CaseKind, query: ListQuery) -> Result<Json<Cases>, Problem> {
-    let limit = limit_of(query.limit, PAGE_MAX)?;
+    let limit = edge::page_len(query.limit, 100, PAGE_MAX)?;
     let cases = desk.list_cases(kind, query.state, (query.before, limit)).await?;
     let next = cases.last().filter(|_| cases.len() == usize::from(limit)).map(|case| case.case_id);
     Ok(Json(Cases { cases, next }))
@@ -130,7 +123,7 @@ async fn read(
     case: (CaseKind, Uuid),
     query: &LinesQuery,
 ) -> Result<Json<CaseDetail>, Problem> {
-    let limit = limit_of(query.limit, LINES_PAGE_MAX)?;
+    let limit = edge::page_len(query.limit, 100, LINES_PAGE_MAX)?;
     Ok(Json(desk.read_case(case, (query.after.unwrap_or(0), limit)).await?))
 }
 

@@ -21,7 +21,7 @@ use std::time::Duration;
 use utoipa::{IntoParams, ToSchema};
 
 /// Files and profiles one page may hold.
-const PAGE_LEN_MAX: i64 = 500;
+pub(super) const PAGE_LEN_MAX: i64 = 500;
 
 /// How long a file may pause on its way in.
 const SILENCE_MAX: Duration = Duration::from_secs(30);
@@ -158,16 +158,6 @@ pub(super) struct Wanted {
     limit: Option<i64>,
 }
 
-/// How many a page may hold, if that many can be had.
-pub(super) fn checked_limit(limit: Option<i64>) -> Result<i64, Problem> {
-    let limit = limit.unwrap_or(100);
-    if (1..=PAGE_LEN_MAX).contains(&limit) {
-        return Ok(limit);
-    }
-    let detail = format!("limit is from 1 to {PAGE_LEN_MAX}");
-    Err(Problem::rejected("limit-out-of-range", detail).with("field", "limit"))
-}
-
 /// Files, newest first.
 #[utoipa::path(
     get, path = "/v1/finance/bills", tag = "recon", params(Wanted),
@@ -179,7 +169,7 @@ pub(super) async fn list_bills(
     _reader: FinanceReader,
     Query(wanted): Query<Wanted>,
 ) -> Result<Json<BillPage>, Problem> {
-    let limit = checked_limit(wanted.limit)?;
+    let limit = edge::page_len(wanted.limit, 100, PAGE_LEN_MAX)?;
     let bills = bills::list(&api.desk.db, wanted.day, wanted.before, limit).await.map_err(DailyError::Db)?;
     let is_full = i64::try_from(bills.len()).is_ok_and(|len| len == limit);
     let next = bills.last().map(|bill| bill.bill_id).filter(|_| is_full);

@@ -74,11 +74,7 @@ pub(super) async fn list_breaks(
     _reader: FinanceReader,
     Query(wanted): Query<Wanted>,
 ) -> Result<Json<BreakPage>, Problem> {
-    let limit = wanted.limit.unwrap_or(50);
-    if !(1..=PAGE_LEN_MAX).contains(&limit) {
-        let detail = format!("limit is from 1 to {PAGE_LEN_MAX}");
-        return Err(Problem::rejected("limit-out-of-range", detail).with("field", "limit"));
-    }
+    let limit = edge::page_len(wanted.limit, 50, PAGE_LEN_MAX)?;
     let filter = Filter {
         state: wanted.state,
         kind: wanted.kind,

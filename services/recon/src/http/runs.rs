@@ -1,7 +1,7 @@
 //! Daily runs: asked for, followed, read, compared; explanations of what they did; and a day in figures.
 
 use super::Api;
-use super::bills::checked_limit;
+use super::bills::PAGE_LEN_MAX;
 use crate::app::daily_error::DailyError;
 use crate::app::explain::{Explanation, explain};
 use crate::app::read_runs::{self, RunDetail, RunView, Today};
@@ -77,7 +77,7 @@ pub(super) async fn list_runs(
     _reader: FinanceReader,
     Query(wanted): Query<Wanted>,
 ) -> Result<Json<RunPage>, Problem> {
-    let limit = checked_limit(wanted.limit)?;
+    let limit = edge::page_len(wanted.limit, 100, PAGE_LEN_MAX)?;
     let db = &api.desk.db;
     let listed = runs::list(db, wanted.day, wanted.before, limit).await.map_err(DailyError::Db)?;
     let is_full = i64::try_from(listed.len()).is_ok_and(|len| len == limit);

@@ -119,11 +119,26 @@ impl Settlement {
         Ok(PayoutFile { lines: payout_batches::list_lines_in_tx(tx, &self.db, batch_id).await?, batch })
     }
 
-    /// One batch with its lines, as it is now.
+    /// One batch as it is now, with its lines after one of them, at most `limit`.
     ///
     /// # Errors
     /// [`PayoutError::NotFound`].
-    pub(crate) async fn batch(&self, batch_id: PayoutBatchId) -> Result<PayoutFile, PayoutError> {
+    pub(crate) async fn batch_page(
+        &self,
+        batch_id: PayoutBatchId,
+        after: i32,
+        limit: i64,
+    ) -> Result<PayoutFile, PayoutError> {
+        let batch = payout_batches::find_batch(&self.db, batch_id).await?;
+        let batch = batch.ok_or(PayoutError::NotFound("batch"))?;
+        Ok(PayoutFile {
+            lines: payout_batches::list_lines_after(&self.db, batch_id, after, limit).await?,
+            batch,
+        })
+    }
+
+    /// One batch with all its lines, as it is now.
+    async fn batch(&self, batch_id: PayoutBatchId) -> Result<PayoutFile, PayoutError> {
         let mut tx = self.db.begin().await?;
         let file = self.file_in_tx(&mut tx, batch_id).await;
         let _ = tx.rollback().await; // Nothing was written.

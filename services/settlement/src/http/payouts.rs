@@ -23,6 +23,9 @@ use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use utoipa::{IntoParams, OpenApi, ToSchema};
 
+/// Lines of a batch on one page, at most.
+const LINES_PAGE_MAX: i64 = 1_000;
+
 #[derive(Clone, Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 struct PayeeQuery {
@@ -36,6 +39,15 @@ struct PayeeQuery {
 struct BatchQuery {
     /// Only batches before this one: the last of the page before.
     before: Option<PayoutBatchId>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+struct LinesQuery {
+    /// Only lines after this number: the last of the page before.
+    after: Option<i32>,
+    /// 1 to 1,000 lines; 100 where it is missing.
+    limit: Option<i64>,
 }
 
 /// Which batch to build.
@@ -284,17 +296,23 @@ async fn build_batch(
     Ok((StatusCode::CREATED, Json(settlement.build_batch(building).await?)))
 }
 
-/// One batch with its lines.
+/// One batch with some of its lines; `line_count` says how many there are.
 #[utoipa::path(
-    get, path = "/v1/finance/payout-batches/{batch_id}", tag = "settlement", params(("batch_id" = Uuid, Path)),
-    responses((status = 200, body = PayoutFile), (status = 404, description = "not-found"))
+    get, path = "/v1/finance/payout-batches/{batch_id}", tag = "settlement",
+    params(("batch_id" = Uuid, Path), LinesQuery),
+    responses(
+        (status = 200, body = PayoutFile), (status = 404, description = "not-found"),
+        (status = 422, description = "limit-out-of-range"),
+    )
 )]
 async fn get_batch(
     State(settlement): State<Arc<Settlement>>,
     _: FinanceReader,
     Path(batch_id): Path<PayoutBatchId>,
+    Query(query): Query<LinesQuery>,
 ) -> Result<Json<PayoutFile>, Problem> {
-    Ok(Json(settlement.batch(batch_id).await?))
+    let limit = edge::page_len(query.limit, 100, LINES_PAGE_MAX)?;
+    Ok(Json(settlement.batch_page(batch_id, query.after.unwrap_or(0), limit).await?))
 }
 
 /// The file of a submitted batch as CSV: the same bytes every time.

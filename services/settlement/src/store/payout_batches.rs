@@ -30,6 +30,10 @@ const LINES: &str = "
 SELECT l.*, a.holder, a.account_no, a.bank_code FROM {s}.payout_lines l JOIN {s}.payee_accounts a USING (account_id)
 WHERE l.batch_id = $1 ORDER BY l.line";
 
+const LINES_PAGE: &str = "
+SELECT l.*, a.holder, a.account_no, a.bank_code FROM {s}.payout_lines l JOIN {s}.payee_accounts a USING (account_id)
+WHERE l.batch_id = $1 AND l.line > $2 ORDER BY l.line LIMIT $3";
+
 const MOVE_TO: &str = "
 UPDATE {s}.payout_batches SET state = $3,
     approved_by = CASE WHEN $3 = 2 THEN $4 ELSE approved_by END,
@@ -123,6 +127,17 @@ pub(crate) async fn list_lines_in_tx(
 ) -> Result<Vec<Line>, sqlx::Error> {
     let rows = sqlx::query(db.sql(LINES)).bind(batch_id.uuid()).fetch_all(tx).await?;
     rows.iter().map(line_of_row).collect()
+}
+
+/// Some lines of a batch, by their numbers: those after one of them, at most `limit`.
+pub(crate) async fn list_lines_after(
+    db: &Db,
+    batch_id: PayoutBatchId,
+    after: i32,
+    limit: i64,
+) -> Result<Vec<Line>, sqlx::Error> {
+    let list = sqlx::query(db.sql(LINES_PAGE)).bind(batch_id.uuid()).bind(after).bind(limit);
+    list.fetch_all(db.pool()).await?.iter().map(line_of_row).collect()
 }
 
 /// Moves a batch from one state to another; says whether it did. `by` is kept for approvals and submissions.

@@ -103,6 +103,16 @@ async fn what_the_bank_sends_back_is_available_again_with_its_tax() {
     }
     let (batch, lines) = submit_all(&desk).await;
     assert_eq!(lines.len(), 2);
+    for (query, some) in
+        [("?limit=1", &lines[..1]), ("?after=1", &lines[1..]), ("?after=2", &lines[2..]), ("", &lines[..])]
+    {
+        let page = desk.get(&format!("{BATCHES}/{batch}{query}")).await;
+        assert_eq!((&page["lines"], &page["batch"]["line_count"]), (&json!(some), &json!(2)), "{query}");
+    }
+    for query in ["?limit=0", "?limit=1001", "?limit=many"] {
+        let (status, _) = desk.get_text(&format!("{BATCHES}/{batch}{query}")).await;
+        assert!(status.is_client_error(), "{query} gave {status}");
+    }
     let of =
         |streamer: StreamerId| lines.iter().find(|line| line["payee_id"] == json!(streamer)).expect("a line");
     // 16,000 less 5,000 taxable at 3 %.

@@ -8,6 +8,15 @@ use crate::store::{self, DayPart};
 use chrono::{DateTime, Days, NaiveDate, Utc};
 use pg::Db;
 
+/// Why a day was not retired. It is in the log or it is not, and may be asked for again.
+#[derive(Debug, thiserror::Error)]
+pub enum RetireError {
+    #[error("a database failed")]
+    Db(#[from] sqlx::Error),
+    #[error("a day is being retired already, or a retirement that was cut off still waits; wait for it")]
+    Busy,
+}
+
 /// A day table and what keeps it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OldDay {
@@ -45,7 +54,7 @@ pub async fn list_old_days(
 /// off half way is finished.
 ///
 /// # Errors
-/// Whatever the database says; the day is in the log or it is not, and may be asked for again.
-pub async fn retire_day(db: &Db, day: NaiveDate) -> Result<(), sqlx::Error> {
-    store::detach(db, day).await
+/// [`RetireError`].
+pub async fn retire_day(db: &Db, day: NaiveDate) -> Result<(), RetireError> {
+    if store::detach(db, day).await? { Ok(()) } else { Err(RetireError::Busy) }
 }

@@ -111,7 +111,7 @@ async fn list_entries(
     Viewer(viewer): Viewer,
     Query(page): Query<PageOf>,
 ) -> Result<Json<EntriesPage>, Problem> {
-    let limit = page.limit.unwrap_or(PAGE_LEN).clamp(1, PAGE_LEN_MAX);
+    let limit = edge::page_len(page.limit, PAGE_LEN, PAGE_LEN_MAX)?;
     let listed = wallet.list_entries(viewer, page.before_seq, limit).await;
     let entries = listed.map_err(|error| Problem::of(&error))?;
     let is_full = entries.len() == usize::from(limit);

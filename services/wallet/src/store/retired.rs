@@ -6,7 +6,7 @@ use chrono::NaiveDate;
 use contracts::log::{LogName, Seq};
 use ids::Partition;
 use pg::Db;
-use sqlx::{AssertSqlSafe, Row};
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Row};
 
 /// What one partition has in a day table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,24 +60,39 @@ pub(crate) async fn count_uncovered(db: &Db, parts: &[DayPart]) -> Result<i64, s
 const IS_PENDING: &str = "
 SELECT i.inhdetachpending FROM pg_inherits i WHERE i.inhrelid = to_regclass($1)";
 
+/// Held by the connection that detaches: a second one that finishes its half would wait for the first, and the first
+/// for it.
+const TAKE: &str = "SELECT pg_try_advisory_lock(hashtext('{s}.retired'))";
+
 /// Takes a day table out of the log and puts it into the schema of retired ones, however far that was before. Waits
-/// for statements that read the log, and holds nobody up.
-pub(crate) async fn detach(db: &Db, day: NaiveDate) -> Result<(), sqlx::Error> {
+/// for statements that read the log, and holds nobody up. False, with nothing done, while another does this.
+pub(crate) async fn detach(db: &Db, day: NaiveDate) -> Result<bool, sqlx::Error> {
+    // A connection of its own: where the caller gives up, the lock lasts as long as the statement.
+    let mut own = db.pool().acquire().await?.detach();
+    if !sqlx::query_scalar(db.sql(TAKE)).fetch_one(&mut own).await? {
+        return Ok(false);
+    }
+    detach_alone(&mut own, db, day).await?;
+    own.close().await?;
+    Ok(true)
+}
+
+async fn detach_alone(own: &mut PgConnection, db: &Db, day: NaiveDate) -> Result<(), sqlx::Error> {
     let (schema, table) = (db.schema(), Days::table_of(day));
     let pending: Option<bool> =
-        sqlx::query_scalar(IS_PENDING).bind(format!("{schema}.{table}")).fetch_optional(db.pool()).await?;
+        sqlx::query_scalar(IS_PENDING).bind(format!("{schema}.{table}")).fetch_optional(&mut *own).await?;
     let how = match pending {
         Some(false) => Some("CONCURRENTLY"),
         Some(true) => Some("FINALIZE"), // It was cut off half way.
         None => None,
     };
     if let Some(how) = how {
-        run(db, format!("ALTER TABLE {schema}.entries DETACH PARTITION {schema}.{table} {how}")).await?;
+        run(own, format!("ALTER TABLE {schema}.entries DETACH PARTITION {schema}.{table} {how}")).await?;
     }
-    run(db, format!("CREATE SCHEMA IF NOT EXISTS {schema}_retired")).await?;
-    run(db, format!("ALTER TABLE {schema}.{table} SET SCHEMA {schema}_retired")).await
+    run(own, format!("CREATE SCHEMA IF NOT EXISTS {schema}_retired")).await?;
+    run(own, format!("ALTER TABLE {schema}.{table} SET SCHEMA {schema}_retired")).await
 }
 
-async fn run(db: &Db, statement: String) -> Result<(), sqlx::Error> {
-    sqlx::raw_sql(AssertSqlSafe(statement)).execute(db.pool()).await.map(drop)
+async fn run(own: &mut PgConnection, statement: String) -> Result<(), sqlx::Error> {
+    sqlx::raw_sql(AssertSqlSafe(statement)).execute(own).await.map(drop)
 }

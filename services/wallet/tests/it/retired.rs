@@ -59,6 +59,10 @@ async fn sum_of(bank: &Bank, table: &str) -> i64 {
     sqlx::query_scalar(sqlx::AssertSqlSafe(sum)).fetch_one(bank.db.pool()).await.expect("a sum")
 }
 
+/// Connections to this database that are at it.
+const DETACHING: &str = "FROM pg_stat_activity WHERE datname = current_database()
+    AND query LIKE 'ALTER TABLE%DETACH PARTITION%'";
+
 #[tokio::test]
 async fn a_day_that_was_half_detached_is_finished() {
     let (bank, ann, _) = with_a_past().await;
@@ -71,10 +75,18 @@ async fn a_day_that_was_half_detached_is_finished() {
     let cut =
         tokio::time::timeout(std::time::Duration::from_secs(2), wallet::retire_day(&bank.db, day)).await;
     assert!(cut.is_err(), "it waits for the reader");
-    bank.run_sql(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-         WHERE query LIKE '%DETACH PARTITION%' AND pid <> pg_backend_pid()",
-    )
+    let second = wallet::retire_day(&bank.db, day).await;
+    assert!(matches!(second, Err(wallet::RetireError::Busy)), "the first one still waits: {second:?}");
+    let end = format!("SELECT pg_terminate_backend(pid) {DETACHING}");
+    sqlx::raw_sql(sqlx::AssertSqlSafe(end)).execute(bank.db.pool()).await.expect("it is ended");
+    wait_until("the first one is gone", async || {
+        let left = format!("SELECT count(*) {DETACHING}");
+        sqlx::query_scalar::<_, i64>(sqlx::AssertSqlSafe(left))
+            .fetch_one(bank.db.pool())
+            .await
+            .expect("a count")
+            == 0
+    })
     .await;
     reader.rollback().await.expect("it ends");
     wallet::retire_day(&bank.db, day).await.expect("it is finished");

@@ -229,6 +229,7 @@ pub(super) async fn batch(
             }
             section .card aria-label="Lines" {
                 (table("lines", "Lines of the batch", &lines))
+                div .actions.center { button .quiet type="button" #more-lines hidden { "Show more" } }
                 p .error role="alert" #line-error {}
             }
         }

@@ -206,7 +206,7 @@ fn payees_and_control(of: &Subjects) -> Vec<Page> {
     let yesterday = of.day_back(1);
     let statements = format!("/v1/finance/statements?payee=streamer&from={}&to={}", of.day_back(6), of.today);
     let statement = format!("{}/{yesterday}", of.payee_id);
-    let batch = format!("/v1/finance/payout-batches/{}", of.batch_id);
+    let batch = format!("/v1/finance/payout-batches/{}?after=0", of.batch_id);
     let [last, first] = &of.run_ids;
     let diff = format!("/v1/finance/recon-runs/{first}/diff/{last}");
     let runs = Ask {
