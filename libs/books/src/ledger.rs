@@ -17,6 +17,7 @@ pub(crate) async fn prove(snapshot: &mut Snapshot) -> Result<Vec<Invariant>, sql
     lines.push(vouchers_are_zero(snapshot).await?);
     lines.push(trial_balance_is_zero(snapshot).await?);
     lines.push(trial_balance_equals_vouchers(snapshot).await?);
+    lines.push(sums_by_rule_equal_vouchers(snapshot).await?);
     if snapshot.has(&[Schema::Wallet]) {
         lines.push(control(snapshot, &coins_account("paid", "2205.01")).await?);
         lines.push(control(snapshot, &coins_account("promo", "2205.02")).await?);
@@ -96,6 +97,27 @@ async fn trial_balance_equals_vouchers(snapshot: &mut Snapshot) -> Result<Invari
     let [rows] = snapshot.sums("SELECT count(*)::text FROM {clearing}.account_days").await?;
     let figure = format!("{rows} sums by account, day and partition");
     Ok(Invariant::without_offenders("trial-balance-equals-vouchers", figure, detail))
+}
+
+/// What the roll-forward is made of.
+async fn sums_by_rule_equal_vouchers(snapshot: &mut Snapshot) -> Result<Invariant, sqlx::Error> {
+    let wrong = format!(
+        "SELECT format('rule %s on account %s on %s, partition %s', coalesce(p.rule, d.rule),
+                       coalesce(p.account, d.account), coalesce(p.posted_day, d.posted_day),
+                       coalesce(p.partition, d.partition))
+         FROM (SELECT v.posted_day, l.account, v.rule, v.partition, sum(l.debit) AS debit, sum(l.credit) AS credit
+               FROM {{clearing}}.vouchers v,
+                    LATERAL unnest(v.accounts, v.debits, v.credits) AS l (account, debit, credit)
+               GROUP BY v.posted_day, l.account, v.rule, v.partition) p
+         FULL JOIN {{clearing}}.rule_days d ON d.posted_day = p.posted_day AND d.account = p.account
+             AND d.rule = p.rule AND d.partition = p.partition
+         WHERE p.debit IS DISTINCT FROM d.debit_micro::numeric OR p.credit IS DISTINCT FROM d.credit_micro::numeric
+         ORDER BY 1 LIMIT {OFFENDERS_MAX}"
+    );
+    let detail = snapshot.lines(&wrong).await?;
+    let [rows] = snapshot.sums("SELECT count(*)::text FROM {clearing}.rule_days").await?;
+    let figure = format!("{rows} sums by rule, account, day and partition");
+    Ok(Invariant::without_offenders("sums-by-rule-equal-vouchers", figure, detail))
 }
 
 /// A control account and the sub-ledger it stands for, both on the account's credit side, in micros.

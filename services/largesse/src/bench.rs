@@ -21,6 +21,7 @@ mod writes;
 use crate::cli::BenchArgs;
 use crate::compose::telemetry_of;
 use crate::config::Config;
+use crate::directory::Directory;
 use crate::failure::Failure;
 use contracts::lane::Lane;
 use figure::Report;
@@ -31,6 +32,7 @@ use std::process::ExitCode;
 pub async fn run(args: BenchArgs) -> Result<ExitCode, Failure> {
     let folder = args.out.parent().unwrap_or(Path::new(".")).to_owned();
     let failed = |source| Failure::File { path: folder.clone(), source };
+    let _held = Directory::open(&folder)?; // Another bench would sweep away what this one works on.
     let data = folder.join("data");
     if data.exists() {
         std::fs::remove_dir_all(&data).map_err(failed)?;

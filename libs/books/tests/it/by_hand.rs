@@ -15,6 +15,7 @@ const PAYOUTS: &str = include_str!("../../../../migrations/settlement/0104_payou
 const BOOK_DIGEST: &str = include_str!("../../../../migrations/settlement/0132_book_digest.sql");
 const CLEARING: &str = include_str!("../../../../migrations/clearing/0101_init.sql");
 const CLOSE: &str = include_str!("../../../../migrations/clearing/0120_close.sql");
+const RULE_DAYS: &str = include_str!("../../../../migrations/clearing/0121_rule_days.sql");
 
 pub struct Books {
     pub pool: PgPool,
@@ -50,7 +51,9 @@ impl Books {
                 (104, "payouts", PAYOUTS),
                 (132, "book_digest", BOOK_DIGEST),
             ]),
-            _ => pg::migrator(&[(101, "init", CLEARING), (120, "close", CLOSE)]),
+            _ => {
+                pg::migrator(&[(101, "init", CLEARING), (120, "close", CLOSE), (121, "rule_days", RULE_DAYS)])
+            }
         };
         self.database.db(service, &Lane::Live, &[&seqlog::MIGRATOR, &own]).await;
     }

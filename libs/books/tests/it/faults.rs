@@ -37,7 +37,7 @@ faults! {
         => ["no-gap-in-cashier-payments"];
     a_missing_voucher_leaves_a_gap_and_moves_its_accounts:
         "DELETE FROM clearing.vouchers WHERE seq = 8"
-        => ["no-gap-in-clearing-vouchers", "trial-balance-equals-vouchers"];
+        => ["no-gap-in-clearing-vouchers", "trial-balance-equals-vouchers", "sums-by-rule-equal-vouchers"];
     coins_from_nowhere_are_not_conserved:
         "UPDATE wallet.entries SET paid_delta_coins = paid_delta_coins + 1 WHERE seq = 1"
         => ["paid-coins-are-conserved", "every-balance-is-the-sum-of-its-entries",
@@ -107,10 +107,14 @@ faults! {
         "ALTER TABLE clearing.vouchers DROP CONSTRAINT vouchers_sum_to_zero;
          UPDATE clearing.vouchers SET debits = '{1000001,0}' WHERE seq = 8;
          UPDATE clearing.account_days SET debit_micro = debit_micro + 1 WHERE account = '2205.02'"
-        => ["every-voucher-is-zero", "trial-balance-is-zero", "promo-coins-in-wallets-equal-2205-02"];
+        => ["every-voucher-is-zero", "trial-balance-is-zero", "sums-by-rule-equal-vouchers",
+            "promo-coins-in-wallets-equal-2205-02"];
     a_trial_balance_that_is_not_zero_is_named:
         "UPDATE clearing.account_days SET debit_micro = debit_micro + 1 WHERE account = '6401.01'"
         => ["trial-balance-is-zero", "trial-balance-equals-vouchers"];
+    a_sum_by_rule_that_is_not_its_vouchers_is_named:
+        "UPDATE clearing.rule_days SET credit_micro = credit_micro + 1 WHERE rule = 'wallet.refund' AND account = '2206'"
+        => ["sums-by-rule-equal-vouchers"];
     a_payment_that_channels_do_not_owe_is_named:
         "UPDATE cashier.payments SET amount_minor = 101 WHERE seq = 1"
         => ["payments-of-channels-equal-1122"];

@@ -152,12 +152,15 @@ async fn sums_by_rule_that_somebody_changed_show_in_the_roll_forward() {
     fill(&desk, &[past(3)]).await;
     let spoil = "UPDATE {s}.rule_days SET credit_micro = credit_micro + 7
         WHERE account = '2205.01' AND rule = 'wallet.recharge' AND credit_micro > 0";
+    let mend = "UPDATE {s}.rule_days SET credit_micro = credit_micro - 7
+        WHERE account = '2205.01' AND rule = 'wallet.recharge' AND credit_micro > 0";
     let db = &desk.bench.db;
     let spoilt = sqlx::query(db.sql(spoil)).execute(db.pool()).await.expect("spoils").rows_affected();
     let rolled = desk.get(&format!("/v1/finance/roll-forward?from={}&to={}", past(3), past(3))).await;
     let paid = &rolled["days"][0]["accounts"][0];
     assert_eq!(paid["difference_micro"].as_u64(), Some(7 * spoilt), "{rolled}");
     assert!(spoilt > 0);
+    sqlx::query(db.sql(mend)).execute(db.pool()).await.expect("mends");
     desk.end().await;
 }
 

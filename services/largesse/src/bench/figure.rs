@@ -5,7 +5,7 @@ use crate::failure::Failure;
 use serde::Serialize;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// One figure and what it is measured against.
 #[derive(Clone, Debug, Serialize)]
@@ -84,13 +84,14 @@ fn times(milli: u64) -> String {
 /// What was measured so far, in a file at every moment: a run that is cut short has what it has.
 pub struct Report {
     path: PathBuf,
+    began: Instant,
     figures: Vec<Figure>,
     pages: Vec<PageFigure>,
 }
 
 impl Report {
     pub fn new(path: &Path) -> Report {
-        Report { path: path.to_owned(), figures: Vec::new(), pages: Vec::new() }
+        Report { path: path.to_owned(), began: Instant::now(), figures: Vec::new(), pages: Vec::new() }
     }
 
     /// Keeps a figure, and tells it to who waits.
@@ -98,7 +99,7 @@ impl Report {
     /// # Errors
     /// [`Failure::File`].
     pub fn add(&mut self, figure: Figure) -> Result<(), Failure> {
-        println!("{figure}");
+        println!("{figure}  after {} s", self.began.elapsed().as_secs());
         self.figures.push(figure);
         self.save(None)
     }
