@@ -9,7 +9,7 @@ use super::load::{self, CONNECTIONS, Pace, Target};
 use super::peak::{self, Peak};
 use super::server::Bed;
 use super::writes::{Counters, WriteCost};
-use super::{prove, wanted};
+use super::{is_wanted, prove, wanted};
 use crate::catch_up::Who;
 use crate::cli::{BenchArgs, ServiceName};
 use crate::compose::{Plan, Schemas, Stack};
@@ -45,7 +45,7 @@ const TOKEN_TTL: Duration = Duration::from_secs(24 * 3_600);
 const USUAL_LOAD: u64 = 70;
 const PIPELINE_LOAD: u64 = 85;
 /// How long the figure about recon loads: its work comes in turns of seconds.
-const COMPARED_SECONDS: u64 = 20;
+const COMPARED_SECONDS: u64 = 15;
 
 /// How long after its end a minute of a partition was compared, of 99 in a hundred, in milliseconds.
 const COMPARED_AFTER: &str = "
@@ -82,13 +82,10 @@ pub struct HttpBench<'a> {
 impl HttpBench<'_> {
     /// Every figure asked for; what else the pipeline told where it was among them.
     pub async fn measure(&self, report: &mut Report) -> Result<Option<Pipeline>, Failure> {
-        if wanted(self.args, ONE_PROCESS) {
+        if wanted(self.args, ONE_PROCESS) || is_wanted(self.args, CEILING) {
             for figure in self.beside_echo(ONE_PROCESS, Processes::One, 500).await? {
                 report.add(figure)?;
             }
-        }
-        if wanted(self.args, CEILING) {
-            report.add(self.beside_bare().await?)?;
         }
         if wanted(self.args, TWO_PROCESSES) {
             match &self.args.amqp {
@@ -119,37 +116,30 @@ impl HttpBench<'_> {
         u64::from(self.args.seconds)
     }
 
-    /// What is there to gain: the rate beside an echo that does nothing but insert the same rows.
-    async fn beside_bare(&self) -> Result<Figure, Failure> {
-        let (mut ours, mut ceilings) = (Vec::new(), Vec::new());
-        for _ in 0..self.args.runs {
-            let place = self.prepare(ROOMS).await?;
-            let (target, running) = self.start(&place, Processes::One).await?;
-            ours.push(load::run(&target, Pace::Closed, self.seconds()).await?);
-            running.stop().await?;
-            self.prove(&place).await?;
-            let place = self.prepare(ROOMS).await?; // Thrown away after: its rows are nobody's.
-            let lane_count = Config::load(None)?.wallet.lane_count;
-            let connections_max = u32::try_from(lane_count + 1).unwrap_or(u32::MAX);
-            let pool =
-                pg::connect(&place.database, PoolSettings { connections_max, ..PoolSettings::default() });
-            let pool = pool.await?;
-            let bare = bare::start(&pool, lane_count).await?;
-            ceilings.push(bare.load(&target, Pace::Closed, self.seconds()).await?);
-            bare.stop().await;
-            pool.close().await;
-        }
-        Ok(Figure::new(CEILING, "an echo that inserts the same two rows", &ours, &ceilings))
+    /// What there is to gain: an echo that does nothing but insert the same rows.
+    async fn bare(&self, target: &Target) -> Result<Sample, Failure> {
+        let place = self.prepare(ROOMS).await?; // Thrown away after: its rows are nobody's.
+        let lane_count = Config::load(None)?.wallet.lane_count;
+        let connections_max = u32::try_from(lane_count + 1).unwrap_or(u32::MAX);
+        let settings = PoolSettings { connections_max, ..PoolSettings::default() };
+        let pool = pg::connect(&place.database, settings).await?;
+        let bare = bare::start(&pool, lane_count).await?;
+        let sample = bare.load(target, Pace::Closed, self.seconds()).await?;
+        bare.stop().await;
+        pool.close().await;
+        Ok(sample)
     }
 
-    /// The rate beside the echo's, and the latency of each at 70 % of its own rate.
+    /// The rate beside the echo's, and the latency of each at 70 % of its own rate; for one process beside the ceiling
+    /// of its rows, too.
     async fn beside_echo(
         &self,
         what: &str,
         processes: Processes<'_>,
         target_milli: u64,
-    ) -> Result<[Figure; 2], Failure> {
+    ) -> Result<Vec<Figure>, Failure> {
         let (mut ours, mut ours_usual, mut echoes, mut echoes_usual) = (vec![], vec![], vec![], vec![]);
+        let mut ceilings = Vec::new();
         for _ in 0..self.args.runs {
             let place = self.prepare(ROOMS).await?;
             let (target, running) = self.start(&place, processes).await?;
@@ -163,13 +153,20 @@ impl HttpBench<'_> {
             echoes.push(closed);
             echoes_usual.push(echo.load(&target, at(closed, USUAL_LOAD), self.seconds()).await?);
             echo.stop().await;
+            if let Processes::One = processes {
+                ceilings.push(self.bare(&target).await?);
+            }
         }
         let yardstick = format!("an echo of the same request, {CONNECTIONS} connections");
         let usual = format!("{what}, at {USUAL_LOAD} % of that");
-        Ok([
+        let mut figures = vec![
             Figure::new(what, &yardstick, &ours, &echoes).with_target(target_milli),
             Figure::new(&usual, &yardstick, &ours_usual, &echoes_usual),
-        ])
+        ];
+        if !ceilings.is_empty() {
+            figures.push(Figure::new(CEILING, "an echo that inserts the same two rows", &ours, &ceilings));
+        }
+        Ok(figures)
     }
 
     /// Everything to one room, beside the same over 10,000 rooms.

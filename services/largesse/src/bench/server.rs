@@ -32,18 +32,28 @@ pub async fn measure(args: &BenchArgs, bed: &Bed, report: &mut Report) -> Result
             report.add(beside_naive(args, bed, world, &what).await?.with_target(target))?;
         }
     }
-    for (in_flight, target) in IN_FLIGHT {
-        let what = format!("wallet debits/s, {in_flight} in flight");
-        if wanted(args, &what) {
-            let [off, on] = beside_ceiling(args, bed, in_flight, &what).await?;
-            report.add(match target {
-                Some(target) => off.with_target(target),
-                None => off,
-            })?;
-            report.add(on)?;
-        }
+    let row = |(in_flight, target)| Row::new(in_flight, target);
+    let rows = IN_FLIGHT.into_iter().map(row).filter(|row| wanted(args, &row.what)).collect();
+    for figure in beside_ceiling(args, bed, rows).await? {
+        report.add(figure)?;
     }
     Ok(())
+}
+
+/// What so many debits in flight measured: without the relay, which is what is asked for, and with it.
+struct Row {
+    what: String,
+    in_flight: usize,
+    target: Option<u64>,
+    off: Vec<Sample>,
+    on: Vec<Sample>,
+}
+
+impl Row {
+    fn new(in_flight: usize, target: Option<u64>) -> Row {
+        let what = format!("wallet debits/s, {in_flight} in flight");
+        Row { what, in_flight, target, off: Vec::new(), on: Vec::new() }
+    }
 }
 
 async fn must_be_durable(admin: &PgPool) -> Result<(), Failure> {
@@ -138,18 +148,15 @@ async fn best_connections(bed: &Bed, world: World) -> Result<usize, Failure> {
     Ok(best.1)
 }
 
-/// Without the relay, which is what is asked for, and with it.
-async fn beside_ceiling(
-    args: &BenchArgs,
-    bed: &Bed,
-    in_flight: usize,
-    what: &str,
-) -> Result<[Figure; 2], Failure> {
-    let (mut off, mut on, mut ceiling) = (Vec::new(), Vec::new(), Vec::new());
+/// Every row once and the ceiling once, in turn: the ceiling is the same for all of them.
+async fn beside_ceiling(args: &BenchArgs, bed: &Bed, mut rows: Vec<Row>) -> Result<Vec<Figure>, Failure> {
+    let mut ceiling = Vec::new();
     let lanes = Config::load(None)?.wallet.lane_count;
-    for _ in 0..args.runs {
-        off.push(debits(args, bed, (SPREAD, in_flight, false)).await?);
-        on.push(debits(args, bed, (SPREAD, in_flight, true)).await?);
+    for _ in 0..if rows.is_empty() { 0 } else { args.runs } {
+        for row in &mut rows {
+            row.off.push(debits(args, bed, (SPREAD, row.in_flight, false)).await?);
+            row.on.push(debits(args, bed, (SPREAD, row.in_flight, true)).await?);
+        }
         let pool = bed.fresh(lanes + 2).await?;
         let db = migrated(&pool).await?;
         let per_second = wallet::bench::ceiling(db, lanes, CEILING_ROWS, u64::from(args.seconds)).await?;
@@ -157,8 +164,12 @@ async fn beside_ceiling(
         pool.close().await;
     }
     let yardstick = format!("the same rows in bulk, {CEILING_ROWS} each, {lanes} connections");
-    let relayed = format!("{what}, relay on");
-    Ok([Figure::new(what, &yardstick, &off, &ceiling), Figure::new(&relayed, &yardstick, &on, &ceiling)])
+    let figures = |row: &Row| {
+        let off = Figure::new(&row.what, &yardstick, &row.off, &ceiling);
+        let on = Figure::new(&format!("{}, relay on", row.what), &yardstick, &row.on, &ceiling);
+        [Figure { target_milli: row.target, ..off }, on]
+    };
+    Ok(rows.iter().flat_map(figures).collect())
 }
 
 pub async fn migrated(pool: &PgPool) -> Result<Db, Failure> {

@@ -2,7 +2,7 @@
 
 use crate::domain::break_state::BreakState;
 use crate::domain::severity::Severity;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use pg::Db;
 use serde::{Deserialize, Serialize};
 use sqlx::Row;
@@ -42,12 +42,13 @@ pub struct AgeGroup {
     pub coins: i64,
 }
 
+/// Whole days after which a break is of the next age.
+const AGES_BEGIN: [i64; 4] = [2, 4, 8, 31];
+
 /// One scan of what is not closed; as many rows as kinds, severities, states and ages make.
 const GROUPS: &str = "
-SELECT kind, severity, state, CASE
-        WHEN detected_at > $1 - interval '2 days' THEN 0 WHEN detected_at > $1 - interval '4 days' THEN 1
-        WHEN detected_at > $1 - interval '8 days' THEN 2 WHEN detected_at > $1 - interval '31 days' THEN 3
-        ELSE 4 END AS age,
+SELECT kind, severity, state, CASE WHEN detected_at > $2 THEN 0 WHEN detected_at > $3 THEN 1
+        WHEN detected_at > $4 THEN 2 WHEN detected_at > $5 THEN 3 ELSE 4 END AS age,
     count(*) AS count, count(*) FILTER (WHERE due_at < $1) AS overdue_count, sum(coins)::bigint AS coins
 FROM {s}.breaks WHERE state <> 7 GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4";
 
@@ -57,7 +58,11 @@ FROM {s}.breaks WHERE state <> 7 GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4";
 /// Whatever the database says, or a row that this program does not understand.
 pub async fn list_groups(db: &Db, now: DateTime<Utc>) -> Result<Vec<AgeGroup>, sqlx::Error> {
     let reading = db.reading();
-    let rows = reading.fetch_all(sqlx::query(reading.sql(GROUPS)).bind(now)).await?;
+    let mut groups = sqlx::query(reading.sql(GROUPS)).bind(now);
+    for days in AGES_BEGIN {
+        groups = groups.bind(now - TimeDelta::days(days)); // Here and not there: once, and not for each row.
+    }
+    let rows = reading.fetch_all(groups).await?;
     let one = |row: &sqlx::postgres::PgRow| {
         let age =
             usize::try_from(row.try_get::<i32, _>("age")?).ok().and_then(|at| Age::ALL.get(at).copied());

@@ -409,9 +409,13 @@ pub async fn count_overdue(db: &Db, now: DateTime<Utc>) -> Result<i64, sqlx::Err
     sqlx::query_scalar(db.sql(COUNT_OVERDUE)).bind(now).fetch_one(db.pool()).await
 }
 
+/// Found first and sorted after: the index of what evidence names has no order.
 const ABOUT_ROW: &str = select!(
-    "WHERE logs LIKE ANY(ARRAY['channel.%', 'bank.%', 'payments_entries', 'cashier.payments'])
-       AND position($1 in evidence::text) > 0 ORDER BY break_no DESC LIMIT $2"
+    r#"WHERE break_no = ANY (ARRAY(
+        SELECT b.break_no FROM {s}.breaks b
+        WHERE b.logs LIKE ANY (ARRAY['channel.%', 'bank.%', 'payments_entries', 'cashier.payments'])
+          AND jsonb_path_query_array(b.evidence, '$.** ? (@.type() == "string")') @> jsonb_build_array($1::text)))
+    ORDER BY break_no DESC LIMIT $2"#
 );
 
 /// Breaks whose evidence shows a payment or a bill's row, newest first.

@@ -238,7 +238,7 @@ fn payees_and_control(of: &Subjects) -> Vec<Page> {
         page("/finance/runs", vec![runs, ask(format!("/v1/finance/bills?day={yesterday}"))]),
         Page { name: "/finance/runs/{run_id}", html: Some(format!("/finance/runs/{last}")), asks: vec![run] },
         page("/finance/rules", asks(["/v1/finance/matching-rules"])),
-        page("/finance/audit", asks(["/v1/finance/audit?limit=100"])),
+        page("/finance/audit", asks(["/v1/finance/audit/breaks?limit=100"])),
     ]
 }
 
