@@ -83,6 +83,7 @@ pub static MIGRATOR: std::sync::LazyLock<pg::Migrator> = std::sync::LazyLock::ne
         (104, "payouts", include_str!("../../../migrations/recon/0104_payouts.sql")),
         (105, "pages", include_str!("../../../migrations/recon/0105_pages.sql")),
         (106, "named_rows", include_str!("../../../migrations/recon/0106_named_rows.sql")),
+        (107, "evidence_day", include_str!("../../../migrations/recon/0107_evidence_day.sql")),
     ])
 });
 

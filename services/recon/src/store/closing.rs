@@ -23,7 +23,7 @@ SELECT count(*) AS open, count(*) FILTER (WHERE severity = 4) AS critical,
     coalesce((array_agg(break_id ORDER BY break_no) FILTER (WHERE severity = 4))[1:10], '{}') AS named
 FROM {s}.breaks b
 WHERE state <> 7 AND CASE
-    WHEN evidence ->> 'day' ~ '^[0-9]{4}-[0-9]{2}-[0-9]{2}$' THEN evidence ->> 'day' BETWEEN $1 AND $2
+    WHEN evidence_day IS NOT NULL THEN evidence_day BETWEEN $1 AND $2
     WHEN minute IS NOT NULL THEN minute >= $3 AND minute < $4
     ELSE detected_at >= $5 AND detected_at < $6 END";
 
