@@ -5,6 +5,7 @@ mod docs;
 mod health;
 mod keys;
 mod overload_and_lanes;
+mod pages;
 mod problems;
 mod red;
 mod served;
