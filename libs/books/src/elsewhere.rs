@@ -11,7 +11,8 @@ use contracts::log::LogName;
 use sqlx::{AssertSqlSafe, PgConnection, PgPool};
 
 /// The wallet's tables that proofs read.
-const TABLES: [&str; 5] = ["entries", "accounts", "log_heads", "read_offsets", "reader_stops"];
+const TABLES: [&str; 6] =
+    ["entries", "accounts", "account_changes", "log_heads", "read_offsets", "reader_stops"];
 
 /// What one database says of one group.
 #[derive(Clone, Debug)]

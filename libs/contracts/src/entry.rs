@@ -207,13 +207,15 @@ pub struct Entry {
     /// Change of the available coins.
     pub available: FundsDelta,
     /// Change of the coins on hold.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub held: FundsDelta,
     /// Available coins after this entry.
     pub after: Funds,
     /// Coins on hold after this entry.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub held_after: Funds,
     /// What a withdrawal could not take: a receivable, in coins.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub shortfall_coins: Coins,
     /// The order refunded, the recharge withdrawn, the hold placed, captured, released or expired.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -228,8 +230,8 @@ pub struct Entry {
     pub body_hash: i64,
 }
 
-fn is_zero(coins: &Coins) -> bool {
-    coins.is_zero()
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 crate::log_row!(Entry, LogName::Entries, Entry::order);

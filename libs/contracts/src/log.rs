@@ -215,9 +215,9 @@ pub struct EpochStart {
 }
 
 /// The version of the messages below; a consumer refuses what it does not know.
-pub const SCHEMA_VERSION: u16 = 2;
+pub const SCHEMA_VERSION: u16 = 3;
 
-/// Consecutive rows of one partition, committed together.
+/// Consecutive rows of one partition, all of them committed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Stretch<R> {
     pub partition: Partition,
@@ -237,9 +237,24 @@ impl<R: LogRow> Stretch<R> {
         let (partition, first_seq, last_seq, epoch) = (first.partition, first.seq, last.seq, last.epoch);
         Some(Stretch { partition, first_seq, last_seq, epoch, epoch_start, rows })
     }
+
+    /// Appends the stretch that follows in the same epoch; gives one back that does not follow.
+    ///
+    /// # Errors
+    /// The stretch itself, unchanged, and so is this one.
+    pub fn join(&mut self, next: Stretch<R>) -> Result<(), Stretch<R>> {
+        let here = (self.partition, self.epoch, self.epoch_start, self.last_seq + 1);
+        if here != (next.partition, next.epoch, next.epoch_start, next.first_seq) {
+            return Err(next);
+        }
+        self.last_seq = next.last_seq;
+        self.rows.extend(next.rows);
+        Ok(())
+    }
 }
 
-/// One committed batch as it travels over the bus: the rows of one partition group, at most one stretch a partition.
+/// Committed rows of one partition group as they travel over the bus: those of one batch or of some that followed each
+/// other closely, at most one stretch a partition.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct BatchMessage<R> {
     /// Refuse what you do not know.
@@ -248,7 +263,7 @@ pub struct BatchMessage<R> {
     pub lane: Lane,
     /// Raised by each promotion of a database; part of the exchange's name.
     pub bus_generation: u32,
-    /// W3C trace context of the batch, where something in it is traced.
+    /// W3C trace context of the message, where something in it is traced.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub traceparent: Option<String>,
     pub stretches: Vec<Stretch<R>>,

@@ -1,4 +1,4 @@
-//! The relay: after the commit, each partition group's rows of a batch travel as one message.
+//! The relay: after the commit, what a partition group's batches bring within a moment travels as one message.
 //!
 //! Publishing never holds up the writer: a bounded queue and one task stand between. Several messages are in flight
 //! at once, in their order; what counts as relayed is the prefix that the broker confirmed. What the queue cannot
@@ -9,20 +9,29 @@ use crate::message::LogMessage;
 use crate::prefix::Prefix;
 use bus::{Bus, BusError, Confirm};
 use bytes::Bytes;
-use contracts::log::{BatchMessage, HeadMark, LogName, LogRow, MarksMessage, SCHEMA_VERSION, Seq, Stretch};
+use contracts::log::{BatchMessage, HeadMark, LogRow, MarksMessage, SCHEMA_VERSION, Seq, Stretch};
 use futures::StreamExt as _;
 use futures::stream::FuturesOrdered;
 use ids::{PARTITION_COUNT, Partition, PartitionGroup};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 
 /// Batches that wait for the broker before new ones are dropped.
 const QUEUE_BATCHES_MAX: usize = 1_024;
 
 /// Messages that wait for their confirm at once.
 const IN_FLIGHT_MAX: usize = 128;
+
+/// How long rows gather: a message costs broker and readers as much for one row as for fifty.
+const GATHER: Duration = Duration::from_millis(20);
+
+/// Rows of a group that go out without waiting for more.
+const MESSAGE_ROWS: usize = 1_000;
 
 enum Work<R> {
     Batch(Vec<Stretch<R>>),
@@ -54,7 +63,9 @@ impl<R: LogRow> Relay<R> {
         let (queue, work) = mpsc::channel(QUEUE_BATCHES_MAX);
         let prefixes = (0..PARTITION_COUNT).map(|_| Mutex::default()).collect();
         let progress = Arc::new(Progress { prefixes, is_heard: AtomicBool::new(true) });
-        let sender = Sender { bus, progress: Arc::clone(&progress), in_flight: FuturesOrdered::new() };
+        let gathered = Gathered { groups: BTreeMap::new(), due: None };
+        let sender =
+            Sender { bus, progress: Arc::clone(&progress), gathered, in_flight: FuturesOrdered::new() };
         tokio::spawn(sender.run(work));
         Relay { queue, progress }
     }
@@ -119,58 +130,109 @@ struct End {
 
 type InFlight = futures::future::BoxFuture<'static, (End, Result<(), BusError>)>;
 
+/// Rows that gather, by partition group.
+struct Gathered<R> {
+    groups: BTreeMap<PartitionGroup, Vec<Stretch<R>>>,
+    /// When all of it goes out.
+    due: Option<Instant>,
+}
+
+impl<R: LogRow> Gathered<R> {
+    fn is_due(&self) -> impl Future<Output = ()> + use<R> {
+        let due = self.due;
+        async move {
+            match due {
+                Some(due) => tokio::time::sleep_until(due).await,
+                None => std::future::pending().await,
+            }
+        }
+    }
+
+    /// Takes a stretch in, and returns what has to go out before or at once: a message has one stretch a partition.
+    fn put(&mut self, stretch: Stretch<R>) -> Option<(PartitionGroup, Vec<Stretch<R>>)> {
+        let group = stretch.partition.group();
+        let gathered = self.groups.entry(group).or_default();
+        let rest = match gathered.iter_mut().find(|known| known.partition == stretch.partition) {
+            Some(known) => known.join(stretch).err(),
+            None => {
+                gathered.push(stretch);
+                None
+            }
+        };
+        let rows: usize = gathered.iter().map(|stretch| stretch.rows.len()).sum();
+        let full = (rest.is_some() || rows >= MESSAGE_ROWS).then(|| std::mem::take(gathered));
+        gathered.extend(rest);
+        self.due.get_or_insert_with(|| Instant::now() + GATHER);
+        full.map(|stretches| (group, stretches))
+    }
+
+    fn take_all(&mut self) -> Vec<(PartitionGroup, Vec<Stretch<R>>)> {
+        self.due = None;
+        let groups = std::mem::take(&mut self.groups);
+        groups.into_iter().filter(|(_, stretches)| !stretches.is_empty()).collect()
+    }
+}
+
 /// The task between a writer and the bus.
-struct Sender {
+struct Sender<R> {
     bus: Bus,
     progress: Arc<Progress>,
+    gathered: Gathered<R>,
     in_flight: FuturesOrdered<InFlight>,
 }
 
-impl Sender {
-    async fn run<R: LogRow>(mut self, mut work: mpsc::Receiver<Work<R>>) {
+impl<R: LogRow> Sender<R> {
+    async fn run(mut self, mut work: mpsc::Receiver<Work<R>>) {
         loop {
             tokio::select! {
                 biased;
                 Some((end, outcome)) = self.in_flight.next(), if !self.in_flight.is_empty() => {
-                    self.ended(R::LOG, end, outcome);
+                    self.ended(end, outcome);
                 }
+                () = self.gathered.is_due() => self.send_gathered().await,
                 next = work.recv(), if self.in_flight.len() < IN_FLIGHT_MAX => match next {
                     Some(next) => self.take(next).await,
                     None => break,
                 },
             }
         }
-        self.finish(R::LOG).await;
+        self.finish().await;
     }
 
-    async fn take<R: LogRow>(&mut self, next: Work<R>) {
+    async fn take(&mut self, next: Work<R>) {
         match next {
             Work::Flush(done) => {
-                self.finish(R::LOG).await;
+                self.finish().await;
                 let _ = done.send(()); // Who asked may have gone.
             }
             Work::Marks(marks) => {
+                self.send_gathered().await; // Who hears of a head without its rows would pull them.
                 for group in PartitionGroup::all() {
                     let of_group: Vec<HeadMark> =
                         marks.iter().filter(|mark| mark.partition.group() == group).copied().collect();
                     if !of_group.is_empty() {
                         let message = marks_message::<R>(&self.bus, of_group);
-                        self.send(R::LOG, group, End::default(), &message).await;
+                        self.send(group, End::default(), &message).await;
                     }
                 }
             }
-            Work::Batch(mut rest) => {
-                while let Some(group) = rest.first().map(|stretch| stretch.partition.group()) {
-                    let of_group = |stretch: &Stretch<R>| stretch.partition.group() == group;
-                    let (stretches, others) = rest.into_iter().partition(of_group);
-                    self.send_batch(group, stretches).await;
-                    rest = others;
+            Work::Batch(stretches) => {
+                for stretch in stretches {
+                    if let Some((group, full)) = self.gathered.put(stretch) {
+                        self.send_batch(group, full).await;
+                    }
                 }
             }
         }
     }
 
-    async fn send_batch<R: LogRow>(&mut self, group: PartitionGroup, stretches: Vec<Stretch<R>>) {
+    async fn send_gathered(&mut self) {
+        for (group, stretches) in self.gathered.take_all() {
+            self.send_batch(group, stretches).await;
+        }
+    }
+
+    async fn send_batch(&mut self, group: PartitionGroup, stretches: Vec<Stretch<R>>) {
         let publishing = Publishing::begin(&stretches);
         let mut batch = BatchMessage::new(self.bus.lane(), self.bus.generation(), stretches);
         batch.traceparent = publishing.as_ref().map(Publishing::traceparent);
@@ -180,37 +242,32 @@ impl Sender {
             let stretches = batch.stretches.clone();
             Box::new(move || publishing.confirmed(&stretches))
         });
-        self.send(R::LOG, group, End { spans, followed }, &LogMessage::Batch(batch)).await;
+        self.send(group, End { spans, followed }, &LogMessage::Batch(batch)).await;
     }
 
-    async fn send<R: LogRow>(
-        &mut self,
-        log: LogName,
-        group: PartitionGroup,
-        end: End,
-        message: &LogMessage<R>,
-    ) {
+    async fn send(&mut self, group: PartitionGroup, end: End, message: &LogMessage<R>) {
         let Ok(payload) = serde_json::to_vec(message) else { return }; // Rows are plain structs.
-        match self.bus.send(log.as_str(), group, Bytes::from(payload)).await {
+        match self.bus.send(R::LOG.as_str(), group, Bytes::from(payload)).await {
             Ok(confirm) => self.in_flight.push_back(Box::pin(ending(end, confirm))),
-            Err(error) => self.ended(log, end, Err(error)),
+            Err(error) => self.ended(end, Err(error)),
         }
     }
 
-    async fn finish(&mut self, log: LogName) {
+    async fn finish(&mut self) {
+        self.send_gathered().await;
         while let Some((end, outcome)) = self.in_flight.next().await {
-            self.ended(log, end, outcome);
+            self.ended(end, outcome);
         }
     }
 
-    fn ended(&self, log: LogName, End { spans, followed }: End, outcome: Result<(), BusError>) {
+    fn ended(&self, End { spans, followed }: End, outcome: Result<(), BusError>) {
         if let (Ok(()), Some(followed)) = (&outcome, followed) {
             followed();
         }
         self.progress.is_heard.store(outcome.is_ok(), Ordering::Relaxed);
         if let Err(error) = &outcome {
-            metrics::counter!("largesse_relay_failed_total", "log" => log.as_str()).increment(1);
-            tracing::debug!(%log, %error, "a message was not relayed; readers will pull it");
+            metrics::counter!("largesse_relay_failed_total", "log" => R::LOG.as_str()).increment(1);
+            tracing::debug!(log = %R::LOG, %error, "a message was not relayed; readers will pull it");
         }
         for (partition, first, last) in spans {
             match &outcome {

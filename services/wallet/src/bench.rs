@@ -10,13 +10,14 @@ use crate::{Config, Deps, EntriesTable, StartError, WalletHandle, start, system_
 use bus::Bus;
 use chrono::Utc;
 use contracts::entry::{Entry, EntryKind, Funds, FundsDelta, GiftSend, Outcome};
-use contracts::log::{AccountingZone, Stamp};
+use contracts::log::{AccountingZone, Seq, Stamp};
 use contracts::wallet::{Act, Command, Verdict, Wallet, WalletError};
 use hdrhistogram::Histogram;
 use ids::{Partition, RequestId, RoomId, StreamerId, ViewerId, derive_id, partition_of};
 use money::Coins;
 use pg::Db;
 use seqlog::LogTable;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -191,7 +192,14 @@ pub async fn ceiling(
     let stop = Arc::new(AtomicBool::new(false));
     let began = Instant::now();
     let tasks: Vec<_> = (0..connections.max(1))
-        .map(|task| tokio::spawn(insert_until(db.clone(), task, rows_per_batch, Arc::clone(&stop))))
+        .map(|task| {
+            tokio::spawn(insert_until(
+                db.clone(),
+                BareRows::new(task, connections),
+                rows_per_batch,
+                Arc::clone(&stop),
+            ))
+        })
         .collect();
     tokio::time::sleep(Duration::from_secs(seconds)).await;
     stop.store(true, Ordering::Relaxed);
@@ -205,11 +213,11 @@ pub async fn ceiling(
 
 async fn insert_until(
     db: Db,
-    task: usize,
+    mut bare: BareRows,
     rows_per_batch: usize,
     stop: Arc<AtomicBool>,
 ) -> Result<u64, sqlx::Error> {
-    let (mut bare, mut rows) = (BareRows::new(task), 0_u64);
+    let mut rows = 0_u64;
     while !stop.load(Ordering::Relaxed) {
         let batch = bare.next(rows_per_batch);
         EntriesTable.insert(&db, &batch)?.execute(db.pool()).await?;
@@ -218,33 +226,53 @@ async fn insert_until(
     Ok(rows)
 }
 
-/// Rows of one partition as debits become them, decided by nobody: for what a database takes at best.
+/// Rows as debits become them, decided by nobody: for what a database takes at best. They are of the partitions of
+/// one of so many lanes, each statement's in their order, as a lane of the wallet writes them.
 #[derive(Debug)]
 pub struct BareRows {
-    stamp: Stamp,
-    account_id: ViewerId,
+    /// Accounts, of partition after partition.
+    accounts: Vec<ViewerId>,
+    turn: usize,
+    seqs: BTreeMap<Partition, Seq>,
     room_id: RoomId,
     streamer_id: StreamerId,
 }
 
+/// Accounts of a lane whose rows are bare: many more than a statement has rows.
+const BARE_ACCOUNTS: usize = 10_000;
+
 impl BareRows {
-    /// Rows of the partition with this number, from 0 to 63.
-    pub fn new(partition: usize) -> BareRows {
-        let account_id = ViewerId::now();
-        let partition = Partition::all().nth(partition).unwrap_or_else(|| partition_of(account_id.uuid()));
-        let stamp = Stamp::original(partition, Utc::now(), AccountingZone::default());
-        BareRows { stamp, account_id, room_id: RoomId::now(), streamer_id: StreamerId::now() }
+    /// Rows of one lane.
+    pub fn new(lane: usize, lanes: usize) -> BareRows {
+        let is_of_lane = |id: &ViewerId| {
+            let group = partition_of(id.uuid()).group().number();
+            usize::try_from(group).is_ok_and(|group| group % lanes.max(1) == lane % lanes.max(1))
+        };
+        let accounts = std::iter::repeat_with(ViewerId::now).filter(is_of_lane).take(BARE_ACCOUNTS).collect();
+        BareRows {
+            accounts,
+            turn: 0,
+            seqs: BTreeMap::new(),
+            room_id: RoomId::now(),
+            streamer_id: StreamerId::now(),
+        }
     }
 
-    /// The next rows.
+    /// The next rows, partition by partition.
     pub fn next(&mut self, count: usize) -> Vec<Entry> {
-        let now = Stamp::original(self.stamp.partition, Utc::now(), AccountingZone::default());
-        self.stamp = Stamp { seq: self.stamp.seq, ..now };
+        let (now, zone) = (Utc::now(), AccountingZone::default());
         let row = |_| {
-            self.stamp.seq += 1;
-            row_of(&debit(self.account_id, self.room_id, self.streamer_id), self.stamp.clone())
+            let account_id = self.accounts[self.turn % self.accounts.len()];
+            self.turn = self.turn.wrapping_add(1);
+            let partition = partition_of(account_id.uuid());
+            let seq = self.seqs.entry(partition).or_insert(0);
+            *seq += 1;
+            let stamp = Stamp { seq: *seq, ..Stamp::original(partition, now, zone) };
+            row_of(&debit(account_id, self.room_id, self.streamer_id), stamp)
         };
-        (0..count).map(row).collect()
+        let mut rows: Vec<Entry> = (0..count).map(row).collect();
+        rows.sort_by_key(|row| row.stamp.partition);
+        rows
     }
 }
 

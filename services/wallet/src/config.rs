@@ -27,6 +27,7 @@ pub struct Config {
     pub keys_window_s: u32,
     pub accounts_max: usize,
     pub snapshot_rows: usize,
+    pub snapshot_changes_max: usize,
     pub replay_rows_max: usize,
     pub tick_ms: u64,
     pub lease_ms: u64,
@@ -75,6 +76,7 @@ impl Config {
             ("keys_max", self.keys_max >= 64, "at least 64"),
             ("accounts_max", self.accounts_max > 0, "at least 1"),
             ("snapshot_rows", self.snapshot_rows > 0, "at least 1"),
+            ("snapshot_changes_max", self.snapshot_changes_max <= 64, "at most 64"),
             ("replay_rows_max", self.replay_rows_max >= self.snapshot_rows, "at least snapshot_rows"),
             ("tick_ms", self.tick_ms > 0, "at least 1"),
             ("lease_ms", self.lease_ms >= 100, "at least 100"),
@@ -102,6 +104,7 @@ impl Config {
             keys_window_ms: ms(self.keys_window_s),
             accounts_max: self.accounts_max,
             snapshot_rows: self.snapshot_rows,
+            snapshot_changes_max: self.snapshot_changes_max,
             replay_rows_max: self.replay_rows_max,
             tick: Duration::from_millis(self.tick_ms),
         }

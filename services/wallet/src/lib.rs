@@ -56,7 +56,10 @@ pub fn public_router(wallet: Arc<dyn contracts::wallet::Wallet>) -> axum::Router
 
 /// The wallet's migrations; run after seqlog's.
 pub static MIGRATOR: std::sync::LazyLock<pg::Migrator> = std::sync::LazyLock::new(|| {
-    pg::migrator(&[(101, "init", include_str!("../../../migrations/wallet/0101_init.sql"))])
+    pg::migrator(&[
+        (101, "init", include_str!("../../../migrations/wallet/0101_init.sql")),
+        (102, "changes", include_str!("../../../migrations/wallet/0102_changes.sql")),
+    ])
 });
 
 /// What time it is. A test's clock may stand still; partitions' time never runs back whatever it says.

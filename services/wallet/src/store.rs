@@ -1,6 +1,7 @@
 //! The only SQL of the wallet. Joins transactions (`*_in_tx`) and never begins one, except to make a day table.
 
 mod accounts;
+mod changes;
 mod days;
 mod entries;
 mod lookups;
@@ -11,6 +12,7 @@ mod row;
 pub(crate) use accounts::{
     SnapshotRow, list_holds, load_accounts, snapshot_heads, write_accounts, write_snapshot_heads,
 };
+pub(crate) use changes::{list_changes, write_changes};
 pub(crate) use days::Days;
 pub use entries::EntriesTable;
 pub(crate) use lookups::{

@@ -45,6 +45,11 @@ INSERT INTO wallet.accounts (account_id, partition, paid_coins, promo_coins, hel
     frozen, spent_coins, as_of_seq)
 VALUES ('01900000-0000-7000-8000-00000000aaaa', 5, 800, 0, 100, 0, '[]', false, 0, 7);
 
+INSERT INTO wallet.account_changes (partition, from_seq, as_of_seq, account_ids, paid_coins, promo_coins,
+    held_paid_coins, held_promo_coins, frozen, spend_days, spent_coins, as_of_seqs, holds)
+VALUES (5, 7, 10, '{01900000-0000-7000-8000-00000000aaaa}', '{400}', '{10}', '{100}', '{0}', '{f}', '{NULL}', '{0}', '{10}',
+    '{}');
+
 INSERT INTO gift.orders (partition, seq, epoch, decided_at, minute, day, origin_seq, order_id, kind, viewer_id, room_id,
     streamer_id, gift_id, quantity, paid_coins, promo_coins)
 SELECT 5, seq, 1, now(), 1, '2026-03-01', origin, ('01900000-0000-7000-8000-0000000000' || id)::uuid, kind,

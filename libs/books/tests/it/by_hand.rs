@@ -7,6 +7,7 @@ use sqlx::PgPool;
 const CASHIER: &str = include_str!("../../../../migrations/cashier/0101_init.sql");
 const MONEY_BACK: &str = include_str!("../../../../migrations/cashier/0110_money_back.sql");
 const WALLET: &str = include_str!("../../../../migrations/wallet/0101_init.sql");
+const CHANGES: &str = include_str!("../../../../migrations/wallet/0102_changes.sql");
 const GIFT: &str = include_str!("../../../../migrations/gift/0101_init.sql");
 const SETTLEMENT: &str = include_str!("../../../../migrations/settlement/0101_init.sql");
 const CONTRACT_IMPORTS: &str = include_str!("../../../../migrations/settlement/0102_contract_imports.sql");
@@ -42,7 +43,7 @@ impl Books {
     pub async fn migrate(&self, service: &str) {
         let own = match service {
             "cashier" => pg::migrator(&[(101, "init", CASHIER), (110, "money_back", MONEY_BACK)]),
-            "wallet" => pg::migrator(&[(101, "init", WALLET)]),
+            "wallet" => pg::migrator(&[(101, "init", WALLET), (102, "changes", CHANGES)]),
             "gift" => pg::migrator(&[(101, "init", GIFT)]),
             "settlement" => pg::migrator(&[
                 (101, "init", SETTLEMENT),

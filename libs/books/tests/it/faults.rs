@@ -52,6 +52,9 @@ faults! {
     a_saved_balance_that_differs_is_named:
         "UPDATE wallet.accounts SET paid_coins = 801"
         => ["every-saved-balance-equals-its-entries"];
+    a_saved_balance_among_kept_changes_that_differs_is_named:
+        "UPDATE wallet.account_changes SET paid_coins = '{401}'"
+        => ["every-saved-balance-equals-its-entries"];
     a_negative_balance_is_named:
         "ALTER TABLE wallet.entries DROP CONSTRAINT entries_balance_not_negative;
          UPDATE wallet.entries SET promo_after_coins = -1 WHERE seq = 9"

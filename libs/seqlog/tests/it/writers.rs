@@ -1,9 +1,11 @@
 //! Invariant under test: a partition has one writer, its rows have no gap, and a deposed writer says so.
 
 use crate::echo::{Bench, append, last_seq, partitions};
-use crate::notes::note;
+use crate::notes::{Note, note};
 use chrono::Utc;
-use seqlog::AppendError;
+use contracts::log::{BatchMessage, LogRow};
+use seqlog::{AppendError, LogMessage};
+use std::time::Duration;
 
 #[tokio::test]
 async fn a_deposed_writer_that_wakes_up_can_write_nothing_and_says_so() {
@@ -86,5 +88,63 @@ async fn a_writer_that_has_lost_count_is_stopped_and_marks_of_another_epoch_chan
     for (epoch, relayed) in [(3_i64, 7_i64), (2, 0)] {
         let saved = sqlx::query_scalar::<_, i64>(db.sql(mark)).bind(vec![epoch]).fetch_one(db.pool()).await;
         assert_eq!(saved.expect("a mark"), relayed, "epoch {epoch}; never past the last row");
+    }
+}
+
+/// What a queue of the test's groups hears until it has so many rows of the first partition.
+async fn heard(bench: &Bench, queue: &mut bus::Subscription, rows: usize) -> Vec<BatchMessage<Note>> {
+    let first = partitions()[0];
+    let mut batches: Vec<BatchMessage<Note>> = Vec::new();
+    let of_first = |batch: &BatchMessage<Note>| -> usize {
+        batch.stretches.iter().filter(|s| s.partition == first).map(|s| s.rows.len()).sum()
+    };
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
+    while batches.iter().map(of_first).sum::<usize>() < rows {
+        assert!(tokio::time::Instant::now() < deadline, "{batches:?}");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        while let Some(payload) = queue.try_recv() {
+            match LogMessage::<Note>::read(&payload, bench.notes_db.lane()).expect("readable") {
+                LogMessage::Batch(batch) => batches.push(batch),
+                LogMessage::Marks(_) => {}
+            }
+        }
+    }
+    batches
+}
+
+#[tokio::test]
+async fn batches_that_follow_closely_travel_together_and_those_of_two_epochs_apart() {
+    let bench = Bench::open().await;
+    let [first, second, _] = partitions()[..] else { panic!("three partitions") };
+    let mut queue = bench.bus.subscribe(Note::LOG.as_str(), "watch");
+    queue.follow(partitions().into_iter().map(|partition| partition.group()).collect());
+    let mut ann = bench.writer("ann").await;
+    for amount in 1..=40 {
+        append(&bench, &mut ann, vec![note(first, amount), note(second, amount)]).await.expect("ann writes");
+    }
+    let batches = heard(&bench, &mut queue, 40).await;
+    assert!(batches.len() <= 20, "{} messages of 40 batches", batches.len());
+    for partition in [first, second] {
+        let stretches: Vec<_> =
+            batches.iter().flat_map(|batch| &batch.stretches).filter(|s| s.partition == partition).collect();
+        let amounts = stretches.iter().flat_map(|stretch| &stretch.rows).map(|row| row.amount);
+        assert!(amounts.eq(1..=40), "in order, once: {stretches:?}");
+        let ends = stretches.iter().map(|stretch| (stretch.first_seq, stretch.last_seq));
+        let rows = stretches.iter().map(|s| (s.rows[0].stamp.seq, s.rows[s.rows.len() - 1].stamp.seq));
+        assert!(ends.eq(rows), "{stretches:?}");
+    }
+    for batch in &batches {
+        let mut of_batch: Vec<_> = batch.stretches.iter().map(|stretch| stretch.partition).collect();
+        of_batch.dedup();
+        assert_eq!(of_batch.len(), batch.stretches.len(), "one stretch a partition: {batch:?}");
+    }
+    append(&bench, &mut ann, vec![note(first, 41)]).await.expect("ann writes");
+    ann.recover(&[first]).await.expect("a new epoch");
+    append(&bench, &mut ann, vec![note(first, 42)]).await.expect("ann writes");
+    let later = heard(&bench, &mut queue, 2).await;
+    let stretches = later.iter().flat_map(|batch| &batch.stretches).filter(|s| s.partition == first);
+    assert!(stretches.clone().count() > 1, "{later:?}");
+    for stretch in stretches {
+        assert!(stretch.rows.iter().all(|row| row.stamp.epoch == stretch.epoch), "{stretch:?}");
     }
 }

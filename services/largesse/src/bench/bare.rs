@@ -50,7 +50,7 @@ pub async fn start(pool: &PgPool, lane_count: usize) -> Result<Echo, Failure> {
     let lane = |nth| {
         let (lane, waiting) = mpsc::channel(WAITING_MAX);
         let db = Db::new(pool.clone(), "wallet", &Lane::Live);
-        tokio::spawn(write_entries(db, BareRows::new(nth), waiting, behind.clone()));
+        tokio::spawn(write_entries(db, BareRows::new(nth, lane_count), waiting, behind.clone()));
         lane
     };
     let lanes = Lanes { lanes: (0..lane_count.max(1)).map(lane).collect(), turn: AtomicUsize::new(0) };

@@ -12,8 +12,10 @@ struct Slot {
     account: Account,
     /// The batch that last changed it: the first change of a batch saves the state before it.
     changed_in: u64,
-    /// Whether it has committed entries that no snapshot covers.
+    /// Whether it has committed entries that its row among the snapshots does not show.
     dirty: bool,
+    /// Whether it has committed entries that no kept changes show either.
+    uncovered: bool,
     /// Whether it has a row among the snapshots.
     saved: bool,
     /// Whether it was used since eviction last passed by.
@@ -34,8 +36,10 @@ pub(super) struct Accounts {
     slots: HashMap<ViewerId, Slot>,
     /// Eviction's round, oldest first.
     round: VecDeque<ViewerId>,
-    /// Accounts that became dirty since the last snapshot began.
+    /// Accounts that became dirty since the last snapshot of all began.
     dirty: Vec<ViewerId>,
+    /// Accounts that became uncovered since the last snapshot began.
+    uncovered: Vec<ViewerId>,
     /// The state before the current batch, of every account it changed.
     before: Vec<(ViewerId, Account)>,
     batch: u64,
@@ -54,9 +58,22 @@ impl Accounts {
     pub fn insert(&mut self, account_id: ViewerId, snapshot: Option<Account>) {
         let saved = snapshot.is_some();
         let account = snapshot.unwrap_or_default();
-        let slot = Slot { account, changed_in: 0, dirty: false, saved, used: true };
+        let slot = Slot { account, changed_in: 0, dirty: false, uncovered: false, saved, used: true };
         if self.slots.insert(account_id, slot).is_none() {
             self.round.push_back(account_id);
+        }
+    }
+
+    /// Takes an account in as kept changes have it: newer than its row among the snapshots.
+    pub fn insert_changed(&mut self, account_id: ViewerId, account: Account) {
+        if !self.contains(account_id) {
+            self.insert(account_id, None);
+        }
+        let Some(slot) = self.slots.get_mut(&account_id) else { return };
+        slot.account = account;
+        if !slot.dirty {
+            slot.dirty = true;
+            self.dirty.push(account_id);
         }
     }
 
@@ -94,11 +111,16 @@ impl Accounts {
                 slot.dirty = true;
                 self.dirty.push(account_id);
             }
+            if !slot.uncovered {
+                slot.uncovered = true;
+                self.uncovered.push(account_id);
+            }
         }
     }
 
-    /// The accounts to be written by a snapshot that begins now.
+    /// The accounts to be written by a snapshot that begins now, each to its row.
     pub fn take_dirty(&mut self) -> Vec<Dirty> {
+        self.take_uncovered(); // A row shows more than changes would.
         let mut dirty = std::mem::take(&mut self.dirty);
         dirty.sort_unstable(); // Neighbours in the table's index are written together.
         let of = |account_id: ViewerId| {
@@ -108,7 +130,26 @@ impl Accounts {
         dirty.into_iter().filter_map(of).collect()
     }
 
-    /// A snapshot covers the account up to `as_of_seq`; `None`: it failed. An account that has moved on, or
+    /// The accounts whose changes are to be kept by a snapshot that begins now.
+    pub fn take_uncovered(&mut self) -> Vec<Dirty> {
+        let uncovered = std::mem::take(&mut self.uncovered);
+        let of = |account_id: ViewerId| {
+            let slot = self.slots.get_mut(&account_id).filter(|slot| slot.uncovered)?;
+            slot.uncovered = false;
+            Some(Dirty { account_id, account: slot.account.clone(), saved: slot.saved })
+        };
+        uncovered.into_iter().filter_map(of).collect()
+    }
+
+    /// A snapshot failed: what it was to cover is for the next.
+    pub fn not_covered(&mut self, account_id: ViewerId) {
+        if let Some(slot) = self.slots.get_mut(&account_id).filter(|slot| slot.dirty && !slot.uncovered) {
+            slot.uncovered = true;
+            self.uncovered.push(account_id);
+        }
+    }
+
+    /// The account's row shows it up to `as_of_seq`; `None`: it was not written. An account that has moved on, or
     /// was not written, stays dirty.
     pub fn covered(&mut self, account_id: ViewerId, as_of_seq: Option<Seq>) {
         if let Some(slot) = self.slots.get_mut(&account_id) {
@@ -131,6 +172,7 @@ impl Accounts {
         self.slots.retain(|id, _| stays(id));
         self.round.retain(stays);
         self.dirty.retain(stays);
+        self.uncovered.retain(stays);
         self.before.retain(|(id, _)| stays(id));
     }
 

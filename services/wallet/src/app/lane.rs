@@ -11,7 +11,7 @@ use crate::domain::Rules;
 use crate::store::{self, Days, EntriesTable};
 use chrono::{DateTime, Utc};
 use contracts::entry::{Entry, EntryKind};
-use contracts::log::AccountingZone;
+use contracts::log::{AccountingZone, Seq};
 use contracts::wallet::{AccountView, Command, WalletError};
 use ids::{HoldId, Partition, ViewerId, partition_of};
 use pg::Db;
@@ -40,6 +40,7 @@ pub(crate) struct LaneSettings {
     pub keys_window_ms: i64,
     pub accounts_max: usize,
     pub snapshot_rows: usize,
+    pub snapshot_changes_max: usize,
     pub replay_rows_max: usize,
     pub tick: Duration,
 }
@@ -56,6 +57,8 @@ pub(super) enum ShardState {
 pub(super) struct Shard {
     pub keys: Keys,
     pub state: ShardState,
+    /// Up to which entry snapshots cover it.
+    pub covered_seq: Seq,
 }
 
 impl Shard {
@@ -73,6 +76,8 @@ pub(super) struct Memory {
     pub holds: BTreeSet<(i64, ViewerId, HoldId)>,
     /// Committed entries that no snapshot covers.
     pub uncovered_rows: usize,
+    /// Snapshots that kept changes since the last one that wrote every row.
+    pub changes_kept: usize,
 }
 
 impl Memory {
@@ -104,6 +109,8 @@ pub(crate) struct Lane {
     pub(super) memory: Memory,
     pub(super) days: Days,
     pub(super) snapshot: Option<InFlight>,
+    /// When a snapshot last wrote every account's row.
+    pub(super) rows_written: Instant,
 }
 
 impl Lane {
@@ -124,6 +131,7 @@ impl Lane {
             memory: Memory::default(),
             days: Days::default(),
             snapshot: None,
+            rows_written: Instant::now(),
         }
     }
 

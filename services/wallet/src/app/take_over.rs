@@ -5,12 +5,12 @@
 
 use super::keys::Keys;
 use super::lane::{Lane, Shard, ShardState};
-use super::snapshot::Pace;
-use crate::domain::{self, ApplyError};
+use super::snapshot::{Pace, Scope};
+use crate::domain::{self, ApplyError, Hold};
 use crate::store;
 use contracts::entry::Entry;
 use contracts::log::Seq;
-use ids::{Partition, ViewerId, partition_of};
+use ids::{HoldId, Partition, ViewerId, partition_of};
 use seqlog::TakeOver;
 use std::time::{Duration, Instant};
 
@@ -80,7 +80,7 @@ impl Lane {
         if self.snapshot.is_none() {
             leaving.covering = match leaving.covering {
                 Covering::Not if self.memory.uncovered_rows > 0 => {
-                    self.begin_snapshot(Pace::Hurried);
+                    self.begin_snapshot(Scope::Changes, Pace::Hurried);
                     Covering::Begun
                 }
                 Covering::Not | Covering::Begun | Covering::Done => Covering::Done,
@@ -109,9 +109,8 @@ impl Lane {
                 tracing::error!(error = %error, cause = ?std::error::Error::source(&error), %partition,
                     "a partition stays closed");
                 self.forget(partition);
-                self.memory
-                    .shards
-                    .insert(partition, Shard { keys: Keys::default(), state: ShardState::Recovering });
+                let closed = Shard { keys: Keys::default(), state: ShardState::Recovering, covered_seq: 0 };
+                self.memory.shards.insert(partition, closed);
             }
         }
     }
@@ -121,14 +120,34 @@ impl Lane {
         for hold in store::list_holds(&self.db, &[partition]).await? {
             self.memory.holds.insert(hold);
         }
-        let mut after = covered.get(&partition).copied().unwrap_or(0);
+        let covered_seq = self.load_changes(partition, covered.get(&partition).copied().unwrap_or(0)).await?;
+        let mut after = covered_seq;
         loop {
             let tail = store::read_tail(&self.db, partition, after, TAIL_ROWS_MAX).await?;
             let Some(last) = tail.last() else { break };
             after = last.stamp.seq;
             self.replay_tail(partition, &tail).await?;
         }
-        Ok(Shard { keys: self.load_keys(partition).await?, state: ShardState::Ready })
+        Ok(Shard { keys: self.load_keys(partition).await?, state: ShardState::Ready, covered_seq })
+    }
+
+    /// Takes in what happened to accounts since their rows were written; returns up to where that goes.
+    async fn load_changes(&mut self, partition: Partition, after: Seq) -> Result<Seq, LoadError> {
+        let (mut covered_seq, mut kept) = (after, 0);
+        for changes in store::list_changes(&self.db, partition, after).await? {
+            if changes.from_seq > covered_seq {
+                break; // What is between is in the log, and so is the rest.
+            }
+            for (account_id, account) in changes.accounts {
+                let expires = |(id, hold): (&HoldId, &Hold)| (hold.expires_at_ms, account_id, *id);
+                self.memory.holds.extend(account.holds.iter().map(expires));
+                self.memory.accounts.insert_changed(account_id, account);
+            }
+            covered_seq = changes.as_of_seq;
+            kept += 1;
+        }
+        self.memory.changes_kept = self.memory.changes_kept.max(kept);
+        Ok(covered_seq)
     }
 
     /// Applies entries that no snapshot covers: the same function that decided them moves the accounts.

@@ -14,7 +14,7 @@ use sqlx::types::Json;
 use std::collections::HashMap;
 
 /// One hold in the column `holds`.
-type StoredHold = (HoldId, Coins, Coins, i64);
+pub(super) type StoredHold = (HoldId, Coins, Coins, i64);
 
 /// One account to be written.
 #[derive(Clone, Debug)]
@@ -68,7 +68,14 @@ fn account(row: &PgRow) -> Result<(ViewerId, Account), sqlx::Error> {
     Ok((account_id, account))
 }
 
-fn hold((hold_id, paid_coins, promo_coins, expires_at_ms): StoredHold) -> (HoldId, Hold) {
+pub(super) fn stored_holds(account: &Account) -> Vec<StoredHold> {
+    let of = |(id, hold): (&HoldId, &Hold)| {
+        (*id, hold.funds.paid_coins, hold.funds.promo_coins, hold.expires_at_ms)
+    };
+    account.holds.iter().map(of).collect()
+}
+
+pub(super) fn hold((hold_id, paid_coins, promo_coins, expires_at_ms): StoredHold) -> (HoldId, Hold) {
     (hold_id, Hold { funds: Funds { paid_coins, promo_coins }, expires_at_ms })
 }
 
@@ -140,12 +147,7 @@ pub(crate) async fn write_accounts(db: &Db, rows: &[SnapshotRow]) -> Result<(), 
 /// Returns how many were written.
 async fn write_by(db: &Db, statement: &'static str, rows: &[SnapshotRow]) -> Result<usize, sqlx::Error> {
     let column = |of: fn(&SnapshotRow) -> i64| rows.iter().map(of).collect::<Vec<i64>>();
-    let holds = |row: &SnapshotRow| -> Json<Vec<StoredHold>> {
-        let of = |(id, hold): (&HoldId, &Hold)| {
-            (*id, hold.funds.paid_coins, hold.funds.promo_coins, hold.expires_at_ms)
-        };
-        Json(row.account.holds.iter().map(of).collect())
-    };
+    let holds = |row: &SnapshotRow| Json(stored_holds(&row.account));
     let written = sqlx::query(db.sql(statement))
         .bind(rows.iter().map(|row| row.account_id.uuid()).collect::<Vec<Uuid>>())
         .bind(rows.iter().map(|row| row.partition.number()).collect::<Vec<_>>())
@@ -166,13 +168,16 @@ async fn write_by(db: &Db, statement: &'static str, rows: &[SnapshotRow]) -> Res
 }
 
 const WRITE_HEADS: &str = "
-INSERT INTO {s}.snapshot_heads AS s (partition, as_of_seq)
+WITH written AS (INSERT INTO {s}.snapshot_heads AS s (partition, as_of_seq)
 SELECT n.partition, n.as_of_seq FROM unnest($1::smallint[], $2::bigint[], $3::bigint[]) AS n (partition, epoch, as_of_seq)
 JOIN {s}.log_heads h ON h.log = $4 AND h.partition = n.partition AND h.epoch = n.epoch
 ORDER BY n.partition
-ON CONFLICT (partition) DO UPDATE SET as_of_seq = greatest(s.as_of_seq, excluded.as_of_seq)";
+ON CONFLICT (partition) DO UPDATE SET as_of_seq = greatest(s.as_of_seq, excluded.as_of_seq)
+RETURNING s.partition, s.as_of_seq)
+DELETE FROM {s}.account_changes c USING written w WHERE c.partition = w.partition AND c.as_of_seq <= w.as_of_seq";
 
-/// Says that every account is covered up to these seqs; after all of their rows are written.
+/// Says that every account's row is as of these seqs or newer, after all of them are written; forgets the changes up
+/// to there.
 pub(crate) async fn write_snapshot_heads(
     db: &Db,
     heads: &[(Partition, Epoch, Seq)],

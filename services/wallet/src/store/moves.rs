@@ -77,7 +77,7 @@ pub(crate) async fn copy_accounts(from: &Db, to: &Db, partition: Partition) -> R
     let mut source = repeatable(&from.pool()).await?;
     let mut tx = to.begin().await?;
     let mut copied = 0;
-    for table in ["accounts", "snapshot_heads"] {
+    for table in ["accounts", "account_changes", "snapshot_heads"] {
         let (here, there) = (format!("{}.{table}", from.schema()), format!("{}.{table}", to.schema()));
         let forget = format!("DELETE FROM {there} WHERE partition = {partition}");
         sqlx::query(sqlx::AssertSqlSafe(forget)).execute(&mut *tx).await?;

@@ -171,53 +171,137 @@ async fn evicted_accounts_and_forgotten_keys_are_read_from_the_tables() {
     bank.assert_books_balance().await;
 }
 
+/// Entries that a takeover reads, whatever else it reads.
+const TAIL: &str = "
+SELECT sum(h.last_seq - greatest((SELECT max(c.as_of_seq) FROM {s}.account_changes c WHERE c.partition = h.partition),
+    (SELECT s.as_of_seq FROM {s}.snapshot_heads s WHERE s.partition = h.partition), 0))::bigint
+FROM {s}.log_heads h";
+
+async fn number(bank: &Bank, sql: &'static str) -> i64 {
+    sqlx::query_scalar(bank.db.sql(sql)).fetch_one(bank.db.pool()).await.expect("a number")
+}
+
 #[tokio::test]
 async fn snapshots_keep_up_and_bound_the_tail() {
+    for snapshot_changes_max in [0, 3] {
+        let mut config = crate::bank::config();
+        (config.snapshot_rows, config.replay_rows_max) = (50, 100);
+        config.snapshot_changes_max = snapshot_changes_max;
+        let mut bank = Bank::open_with(config).await;
+        let ann = bank.account_with(5_000).await;
+        for _ in 0..600 {
+            bank.debit(ann, 1).await.expect("enough");
+        }
+        bank.crash();
+        let tail = number(&bank, TAIL).await;
+        assert!(tail <= 200, "two lanes of at most 100 rows each: {tail}");
+        let kept = number(&bank, "SELECT count(*) FROM {s}.account_changes").await;
+        assert!(kept <= 3, "rows are written, and what they say is forgotten here: {kept}");
+        let saved = number(&bank, "SELECT sum(as_of_seq)::bigint FROM {s}.snapshot_heads").await;
+        assert!(saved > 300, "{saved}");
+        bank.start_again().await;
+        assert_eq!(bank.balance(ann).await, (4_400, 0));
+        assert_eq!(coins(4_400), bank.view(ann).await.available.paid_coins);
+        bank.assert_books_balance().await;
+    }
+}
+
+#[tokio::test]
+async fn a_restart_rebuilds_the_same_accounts_from_kept_changes_and_from_the_log_where_one_is_missing() {
     let mut config = crate::bank::config();
-    config.snapshot_rows = 50;
-    config.replay_rows_max = 100;
+    (config.lane_count, config.snapshot_rows, config.snapshot_changes_max) = (1, 8, 64);
     let mut bank = Bank::open_with(config).await;
-    let ann = bank.account_with(5_000).await;
-    for _ in 0..600 {
-        bank.debit(ann, 1).await.expect("enough");
+    let partition = Partition::try_new(5).expect("it exists");
+    let accounts: Vec<ViewerId> = (0..7).map(|_| account_of(partition)).collect();
+    let expires_at_ms = (bank.now() + chrono::TimeDelta::hours(1)).timestamp_millis();
+    for round in 0..12 {
+        for (at, account_id) in accounts.iter().enumerate() {
+            if at == 6 && round != 5 {
+                continue; // In one row of changes and in no later one.
+            }
+            bank.recharge(*account_id, 10, 1).await;
+            let order_id = order_of(&bank.debit(*account_id, 3).await.expect("enough"));
+            match (at, round) {
+                (1, 4) => drop(bank.refund(*account_id, order_id).await.expect("decided")),
+                (2, 11) => drop(bank.submit(*account_id, Act::Freeze).await.expect("decided")),
+                (0, 0) | (4, 8) => {
+                    let hold = Act::HoldPlace { coins: coins(2), expires_at_ms };
+                    drop(bank.submit(*account_id, hold).await.expect("decided"));
+                }
+                _ => {}
+            }
+        }
+    }
+    let mut before = Vec::new();
+    for account_id in &accounts {
+        before.push(bank.view(*account_id).await);
     }
     bank.crash();
-    let tail: i64 = sqlx::query_scalar(bank.db.sql(
-        "SELECT (SELECT sum(last_seq) FROM {s}.log_heads)::bigint - \
-         (SELECT coalesce(sum(as_of_seq), 0) FROM {s}.snapshot_heads)::bigint",
-    ))
-    .fetch_one(bank.db.pool())
-    .await
-    .expect("a tail");
-    assert!(tail <= 200, "two lanes of at most 100 rows each: {tail}");
+    assert_eq!(number(&bank, "SELECT count(*) FROM {s}.accounts").await, 0, "no account has a row");
+    assert!(number(&bank, TAIL).await < 16);
+    let kept = number(&bank, "SELECT count(*) FROM {s}.account_changes").await;
+    assert!(kept > 6, "{kept}");
+    let missing = "DELETE FROM {s}.account_changes WHERE account_ids @> ARRAY[$1::uuid]";
+    for left_out in [accounts[6], ViewerId::now()] {
+        bank.start_again().await;
+        for (account_id, view) in accounts.iter().zip(&before) {
+            assert_eq!(bank.view(*account_id).await, *view);
+        }
+        bank.assert_books_balance().await;
+        bank.crash();
+        let left_out = sqlx::query(bank.db.sql(missing)).bind(left_out.uuid());
+        left_out.execute(bank.db.pool()).await.expect("it is gone");
+    }
     bank.start_again().await;
-    assert_eq!(bank.balance(ann).await, (4_400, 0));
-    assert_eq!(coins(4_400), bank.view(ann).await.available.paid_coins);
+    bank.pass(chrono::TimeDelta::minutes(61));
+    wait_until("both holds expired", async || {
+        let held = [bank.view(accounts[0]).await.held, bank.view(accounts[4]).await.held];
+        held.iter().all(|held| held.paid_coins.is_zero() && held.promo_coins.is_zero())
+    })
+    .await;
+    bank.stop().await;
+    assert_eq!(number(&bank, "SELECT count(*) FROM {s}.account_changes").await, 0, "rows say all of it");
+    assert_eq!(number(&bank, "SELECT count(*) FROM {s}.accounts").await, 7);
+    bank.start_again().await;
+    assert_eq!(bank.balance(accounts[0]).await, (12 * 8, 0));
     bank.assert_books_balance().await;
 }
 
 #[tokio::test]
 async fn what_a_failed_snapshot_left_out_is_in_the_next() {
-    let mut config = crate::bank::config();
-    (config.lane_count, config.snapshot_rows) = (1, 16);
-    let mut bank = Bank::open_with(config).await;
-    let [ann, bob] = [5, 5].map(|number| account_of(Partition::try_new(number).expect("it exists")));
-    bank.recharge(bob, 1_000, 0).await;
-    bank.run_sql("ALTER TABLE {s}.accounts ADD CONSTRAINT refused CHECK (false) NOT VALID").await;
-    bank.recharge(ann, 100, 0).await;
-    for _ in 0..40 {
-        bank.debit(bob, 1).await.expect("enough");
+    let rows = (
+        "ALTER TABLE {s}.accounts ADD CONSTRAINT refused CHECK (false) NOT VALID",
+        "ALTER TABLE {s}.accounts DROP CONSTRAINT refused",
+    );
+    let changes = (
+        "ALTER TABLE {s}.account_changes ADD CONSTRAINT refused CHECK (false) NOT VALID",
+        "ALTER TABLE {s}.account_changes DROP CONSTRAINT refused",
+    );
+    for ((refuse, allow), snapshot_changes_max) in [(rows, 0), (changes, 64)] {
+        let mut config = crate::bank::config();
+        (config.lane_count, config.snapshot_rows) = (1, 16);
+        config.snapshot_changes_max = snapshot_changes_max;
+        let mut bank = Bank::open_with(config).await;
+        let [ann, bob] = [5, 5].map(|number| account_of(Partition::try_new(number).expect("it exists")));
+        bank.recharge(bob, 1_000, 0).await;
+        bank.run_sql(refuse).await;
+        bank.recharge(ann, 100, 0).await;
+        for _ in 0..40 {
+            bank.debit(bob, 1).await.expect("enough");
+        }
+        bank.run_sql(allow).await;
+        wait_until("a snapshot is written", async || {
+            bank.debit(bob, 1).await.expect("enough");
+            number(&bank, TAIL).await < 20
+        })
+        .await;
+        bank.crash();
+        bank.start_again().await;
+        assert_eq!(
+            bank.balance(ann).await,
+            (100, 0),
+            "nothing happened to it since the snapshot that failed"
+        );
+        bank.assert_books_balance().await;
     }
-    bank.run_sql("ALTER TABLE {s}.accounts DROP CONSTRAINT refused").await;
-    let covered = "SELECT coalesce(sum(as_of_seq), 0)::bigint FROM {s}.snapshot_heads";
-    wait_until("a snapshot is written", async || {
-        bank.debit(bob, 1).await.expect("enough");
-        sqlx::query_scalar::<_, i64>(bank.db.sql(covered)).fetch_one(bank.db.pool()).await.expect("a sum")
-            > 40
-    })
-    .await;
-    bank.crash();
-    bank.start_again().await;
-    assert_eq!(bank.balance(ann).await, (100, 0), "nothing happened to it since the snapshot that failed");
-    bank.assert_books_balance().await;
 }

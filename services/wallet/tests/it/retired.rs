@@ -6,10 +6,10 @@ use chrono::{TimeDelta, Utc};
 use contracts::wallet::Wallet;
 use ids::ViewerId;
 
-/// A wallet whose snapshots follow at once, with one account that had entries long ago and has new ones.
+/// A wallet whose snapshots write rows at once, with one account that had entries long ago and has new ones.
 async fn with_a_past() -> (Bank, ViewerId, ids::RequestId) {
     let mut config = config();
-    config.snapshot_rows = 1;
+    (config.snapshot_rows, config.snapshot_changes_max) = (1, 0);
     config.replay_rows_max = 10;
     let bank = Bank::open_with(config).await;
     let ann = bank.account_with(100).await;
