@@ -53,14 +53,14 @@ demo: ## build, start everything embedded, replay the shipped sample, report
 
 bench: setup ## figures beside their yardsticks, in target/bench/report.json: embedded, and on a durable PostgreSQL
 	mkdir -p target/bench
-	cargo build --release --workspace --bins
+	cargo build --release -p largesse -p testkit
 	target/release/testkit run --with postgres,rabbitmq -- sh -c \
 		'target/release/largesse bench --database "$$LARGESSE_TEST_DATABASE_URL" --amqp "$$LARGESSE_TEST_AMQP_URL" \
 			--runs 5 --pipeline-seconds 120 --out target/bench/report.json'
 
 bench-large: setup ## the wallet and finance's pages at 50 million entries beside empty tables; needs 60 GB of disk and an hour and a half
 	mkdir -p target/bench
-	cargo build --release --workspace --bins
+	cargo build --release -p largesse -p testkit
 	target/release/testkit run --with postgres -- sh -c \
 		'target/release/largesse bench --large --database "$$LARGESSE_TEST_DATABASE_URL" \
 			--seconds 10 --out target/bench/large.json'

@@ -249,7 +249,7 @@ impl Lane {
         self.recover().await;
         self.follow().await;
         let clock = (self.clock)();
-        if let Err(error) = self.days.ensure_around(&self.db, clock.date_naive()).await {
+        if let Err(error) = self.days.tend_around(&self.db, clock.date_naive()).await {
             tracing::warn!(%error, "tomorrow's table could not be made yet");
         }
         self.expire_holds(clock).await;

@@ -5,6 +5,7 @@ use ids::{IdTime, Uuid, lowest_id};
 use pg::Db;
 use sqlx::AssertSqlSafe;
 use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
 
 /// The day tables known to exist.
 #[derive(Debug, Default)]
@@ -15,8 +16,13 @@ pub(crate) struct Days {
 
 const DAY_MS: i64 = 86_400_000;
 
-/// Makers of day tables take turns, across processes: `IF NOT EXISTS` alone races.
-const TAKE_TURNS: &str = "SELECT pg_advisory_xact_lock(hashtext('{s}.entries'))";
+/// Whoever makes a day table or takes one out of the log does it alone, across processes: `IF NOT EXISTS` races, and a
+/// table that is taken out waits for every statement that might see it. So nobody waits inside a statement.
+const TAKE_TURN: &str = "SELECT pg_try_advisory_xact_lock(hashtext('{s}.entries'))";
+
+/// How long a maker of a table that is needed now waits for its turn, and how often it looks.
+const TURN_WITHIN: Duration = Duration::from_secs(5);
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// The lowest id of a UTC day.
 fn first_id(day: NaiveDate) -> Uuid {
@@ -34,9 +40,25 @@ impl Days {
     }
 
     /// Makes sure that `day` has a table. One transaction per new day, never inside another.
+    ///
+    /// # Errors
+    /// Whatever the database says; or somebody else was at it for too long, where trying again may help.
     pub async fn ensure(&mut self, db: &Db, day: NaiveDate) -> Result<(), sqlx::Error> {
+        let began = Instant::now();
+        while !self.try_ensure(db, day).await? {
+            if began.elapsed() > TURN_WITHIN {
+                let reason = format!("the table of {day} waits for another day's to be made or retired");
+                return Err(sqlx::Error::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, reason)));
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        Ok(())
+    }
+
+    /// The same, without waiting: false where somebody else is at it.
+    async fn try_ensure(&mut self, db: &Db, day: NaiveDate) -> Result<bool, sqlx::Error> {
         if self.known.contains(&day) {
-            return Ok(());
+            return Ok(true);
         }
         let next = day.checked_add_days(DayCount::new(1)).unwrap_or(NaiveDate::MAX);
         let schema = db.schema();
@@ -48,11 +70,14 @@ impl Days {
             first_id(next),
         );
         let mut tx = db.begin().await?;
-        sqlx::query(db.sql(TAKE_TURNS)).execute(&mut *tx).await?;
+        if !sqlx::query_scalar(db.sql(TAKE_TURN)).fetch_one(&mut *tx).await? {
+            tx.rollback().await?;
+            return Ok(false);
+        }
         sqlx::query(AssertSqlSafe(make)).execute(&mut *tx).await?;
         tx.commit().await?;
         self.known.insert(day);
-        Ok(())
+        Ok(true)
     }
 
     /// The table of a day.
@@ -66,12 +91,30 @@ impl Days {
     }
 
     /// Makes sure that the day before `today`, `today` and the day after have tables.
+    ///
+    /// # Errors
+    /// As of [`Days::ensure`].
     pub async fn ensure_around(&mut self, db: &Db, today: NaiveDate) -> Result<(), sqlx::Error> {
-        let before = today.checked_sub_days(DayCount::new(1));
-        let after = today.checked_add_days(DayCount::new(1));
-        for day in [before, Some(today), after].into_iter().flatten() {
+        for day in around(today) {
             self.ensure(db, day).await?;
         }
         Ok(())
     }
+
+    /// The same from time to time: what somebody else's turn keeps it from is for the next time.
+    ///
+    /// # Errors
+    /// Whatever the database says.
+    pub async fn tend_around(&mut self, db: &Db, today: NaiveDate) -> Result<(), sqlx::Error> {
+        for day in around(today) {
+            self.try_ensure(db, day).await?;
+        }
+        Ok(())
+    }
+}
+
+fn around(today: NaiveDate) -> impl Iterator<Item = NaiveDate> {
+    let before = today.checked_sub_days(DayCount::new(1));
+    let after = today.checked_add_days(DayCount::new(1));
+    [before, Some(today), after].into_iter().flatten()
 }

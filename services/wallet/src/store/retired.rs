@@ -64,6 +64,9 @@ SELECT i.inhdetachpending FROM pg_inherits i WHERE i.inhrelid = to_regclass($1)"
 /// for it.
 const TAKE: &str = "SELECT pg_try_advisory_lock(hashtext('{s}.retired'))";
 
+/// The turn of those who make and take out day tables, until the connection ends.
+const TAKE_TURN: &str = "SELECT pg_advisory_lock(hashtext('{s}.entries'))";
+
 /// Takes a day table out of the log and puts it into the schema of retired ones, however far that was before. Waits
 /// for statements that read the log, and holds nobody up. False, with nothing done, while another does this.
 pub(crate) async fn detach(db: &Db, day: NaiveDate) -> Result<bool, sqlx::Error> {
@@ -72,6 +75,7 @@ pub(crate) async fn detach(db: &Db, day: NaiveDate) -> Result<bool, sqlx::Error>
     if !sqlx::query_scalar(db.sql(TAKE)).fetch_one(&mut own).await? {
         return Ok(false);
     }
+    sqlx::query(db.sql(TAKE_TURN)).execute(&mut own).await?;
     detach_alone(&mut own, db, day).await?;
     own.close().await?;
     Ok(true)
