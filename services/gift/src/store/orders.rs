@@ -15,12 +15,14 @@ use std::collections::HashMap;
 #[derive(Clone, Copy, Debug, Default)]
 pub struct OrdersTable;
 
+// `unnest` in the select list streams; in FROM it would first store every column (5 µs a row against 2).
 const INSERT: &str = "
 INSERT INTO {s}.orders (partition, seq, epoch, decided_at, minute, day, origin_seq, order_id, kind, viewer_id,
     room_id, streamer_id, gift_id, quantity, paid_coins, promo_coins)
-SELECT * FROM unnest($1::smallint[], $2::bigint[], $3::bigint[], $4::timestamptz[], $5::integer[], $6::date[],
-    $7::bigint[], $8::uuid[], $9::smallint[], $10::uuid[], $11::uuid[], $12::uuid[], $13::bigint[], $14::bigint[],
-    $15::bigint[], $16::bigint[])";
+SELECT unnest($1::smallint[]), unnest($2::bigint[]), unnest($3::bigint[]), unnest($4::timestamptz[]),
+    unnest($5::integer[]), unnest($6::date[]), unnest($7::bigint[]), unnest($8::uuid[]),
+    unnest($9::smallint[]), unnest($10::uuid[]), unnest($11::uuid[]), unnest($12::uuid[]),
+    unnest($13::bigint[]), unnest($14::bigint[]), unnest($15::bigint[]), unnest($16::bigint[])";
 
 const READ_AFTER: &str = "
 SELECT * FROM {s}.orders WHERE partition = $1 AND seq > $2 ORDER BY seq LIMIT $3";
