@@ -206,12 +206,12 @@ pub struct Entry {
     pub outcome: Outcome,
     /// Change of the available coins.
     pub available: FundsDelta,
-    /// Change of the coins on hold.
+    /// Change of the coins on hold; absent where there is none.
     #[serde(default, skip_serializing_if = "is_default")]
     pub held: FundsDelta,
     /// Available coins after this entry.
     pub after: Funds,
-    /// Coins on hold after this entry.
+    /// Coins on hold after this entry; absent where there are none.
     #[serde(default, skip_serializing_if = "is_default")]
     pub held_after: Funds,
     /// What a withdrawal could not take: a receivable, in coins.

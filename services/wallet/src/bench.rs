@@ -190,17 +190,10 @@ pub async fn ceiling(
 ) -> Result<u64, sqlx::Error> {
     Days::default().ensure_around(&db, Utc::now().date_naive()).await?;
     let stop = Arc::new(AtomicBool::new(false));
+    let lanes: Vec<_> = (0..connections.max(1)).map(|lane| BareRows::new(lane, connections)).collect();
     let began = Instant::now();
-    let tasks: Vec<_> = (0..connections.max(1))
-        .map(|task| {
-            tokio::spawn(insert_until(
-                db.clone(),
-                BareRows::new(task, connections),
-                rows_per_batch,
-                Arc::clone(&stop),
-            ))
-        })
-        .collect();
+    let insert = |bare| tokio::spawn(insert_until(db.clone(), bare, rows_per_batch, Arc::clone(&stop)));
+    let tasks: Vec<_> = lanes.into_iter().map(insert).collect();
     tokio::time::sleep(Duration::from_secs(seconds)).await;
     stop.store(true, Ordering::Relaxed);
     let mut rows = 0_u64;
@@ -230,7 +223,7 @@ async fn insert_until(
 /// one of so many lanes, each statement's in their order, as a lane of the wallet writes them.
 #[derive(Debug)]
 pub struct BareRows {
-    /// Accounts, of partition after partition.
+    /// Accounts of the lane's partitions, in no order.
     accounts: Vec<ViewerId>,
     turn: usize,
     seqs: BTreeMap<Partition, Seq>,

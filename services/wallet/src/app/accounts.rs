@@ -123,6 +123,7 @@ impl Accounts {
         self.take_uncovered(); // A row shows more than changes would.
         let mut dirty = std::mem::take(&mut self.dirty);
         dirty.sort_unstable(); // Neighbours in the table's index are written together.
+        dirty.dedup(); // One that was reloaded while a snapshot was written is here twice.
         let of = |account_id: ViewerId| {
             let slot = self.slots.get(&account_id).filter(|slot| slot.dirty)?;
             Some(Dirty { account_id, account: slot.account.clone(), saved: slot.saved })
@@ -198,5 +199,25 @@ impl Accounts {
 
     pub fn len(&self) -> usize {
         self.slots.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Accounts;
+    use crate::domain::Account;
+    use ids::{ViewerId, partition_of};
+
+    #[test]
+    fn an_account_reloaded_while_its_snapshot_was_written_is_written_once() {
+        let mut accounts = Accounts::default();
+        let ann = ViewerId::now();
+        let saved = Account { as_of_seq: 7, ..Account::default() };
+        accounts.insert_changed(ann, saved.clone());
+        assert_eq!(accounts.take_dirty().len(), 1, "a snapshot begins");
+        accounts.forget(partition_of(ann.uuid()));
+        accounts.insert_changed(ann, saved);
+        accounts.covered(ann, None); // It ends, under an epoch that is over.
+        assert_eq!(accounts.take_dirty().len(), 1);
     }
 }
