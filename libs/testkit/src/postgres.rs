@@ -64,7 +64,10 @@ fn settings(fsync: Fsync) -> Vec<String> {
     ];
     let by_purpose: &[&str] = match fsync {
         Fsync::Off => &["shared_buffers=128MB", "fsync=off", "full_page_writes=off"],
-        Fsync::On => &["shared_buffers=1GB", "wal_buffers=64MB", "checkpoint_timeout=15min"],
+        // Files of the log are used again and not made anew, as on a server that has run for a day.
+        Fsync::On => {
+            &["shared_buffers=1GB", "wal_buffers=64MB", "checkpoint_timeout=15min", "min_wal_size=4GB"]
+        }
     };
     settings.extend(by_purpose.iter().map(|setting| (*setting).to_owned()));
     settings

@@ -192,8 +192,12 @@ impl HttpBench<'_> {
         let without: Vec<ServiceName> =
             everything.iter().copied().filter(|name| *name != ServiceName::Recon).collect();
         let (mut compared, mut alone) = (Vec::new(), Vec::new());
-        for _ in 0..self.args.runs {
-            for (services, samples) in [(everything, &mut compared), (without.as_slice(), &mut alone)] {
+        for run in 0..self.args.runs {
+            let mut sides = [(everything, &mut compared), (without.as_slice(), &mut alone)];
+            if run % 2 == 1 {
+                sides.reverse(); // Who goes first must not decide.
+            }
+            for (services, samples) in sides {
                 let place = self.prepare(ROOMS).await?;
                 let stack = self.stack(&place, &Plan { services, schemas: Schemas::Migrated }).await?;
                 let target = place.target(&format!("http://{}", stack.address()));

@@ -71,6 +71,15 @@ async fn must_be_durable(admin: &PgPool) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Fills the files of the write-ahead log that the server keeps, so that runs find them and make none: as where a
+/// server has run for a day. A file is one switch.
+const MAKE_LOG_FILES: &str = "
+SELECT count(pg_switch_wal()) FROM (
+    SELECT pg_logical_emit_message(false, 'largesse bench', '')
+    FROM generate_series(1, (SELECT sum(CASE name WHEN 'min_wal_size' THEN setting::bigint * 1048576 END)
+        / sum(CASE name WHEN 'wal_segment_size' THEN setting::bigint END) FROM pg_settings)::integer)
+) said";
+
 /// A server on which every run gets a database of its own.
 pub struct Bed {
     url: String,
@@ -88,6 +97,9 @@ impl Bed {
         // Dropping a long database, and the checkpoint behind it, take longer than a service's statement may.
         let admin = pg::connect(url, crate::check::proofs()).await?;
         must_be_durable(&admin).await?;
+        if let Err(error) = sqlx::query(MAKE_LOG_FILES).execute(&admin).await {
+            println!("the first runs make files of the write-ahead log, and pay for it: {error}");
+        }
         Ok(Bed { url: url.to_owned(), admin })
     }
 
