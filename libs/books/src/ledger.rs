@@ -81,43 +81,48 @@ async fn trial_balance_is_zero(snapshot: &mut Snapshot) -> Result<Invariant, sql
 }
 
 async fn trial_balance_equals_vouchers(snapshot: &mut Snapshot) -> Result<Invariant, sqlx::Error> {
-    let wrong = format!(
-        "SELECT format('account %s on %s, partition %s', coalesce(p.account, d.account),
-                       coalesce(p.posted_day, d.posted_day), coalesce(p.partition, d.partition))
-         FROM (SELECT v.posted_day, l.account, v.partition, sum(l.debit) AS debit, sum(l.credit) AS credit
-               FROM {{clearing}}.vouchers v,
-                    LATERAL unnest(v.accounts, v.debits, v.credits) AS l (account, debit, credit)
-               GROUP BY v.posted_day, l.account, v.partition) p
-         FULL JOIN {{clearing}}.account_days d
-             ON d.posted_day = p.posted_day AND d.account = p.account AND d.partition = p.partition
-         WHERE p.debit IS DISTINCT FROM d.debit_micro::numeric OR p.credit IS DISTINCT FROM d.credit_micro::numeric
-         ORDER BY 1 LIMIT {OFFENDERS_MAX}"
-    );
-    let detail = snapshot.lines(&wrong).await?;
-    let [rows] = snapshot.sums("SELECT count(*)::text FROM {clearing}.account_days").await?;
-    let figure = format!("{rows} sums by account, day and partition");
-    Ok(Invariant::without_offenders("trial-balance-equals-vouchers", figure, detail))
+    let sums = Sums { table: "account_days", of: &["account"] };
+    sums.equal_vouchers(snapshot, "trial-balance-equals-vouchers").await
 }
 
 /// What the roll-forward is made of.
 async fn sums_by_rule_equal_vouchers(snapshot: &mut Snapshot) -> Result<Invariant, sqlx::Error> {
-    let wrong = format!(
-        "SELECT format('rule %s on account %s on %s, partition %s', coalesce(p.rule, d.rule),
-                       coalesce(p.account, d.account), coalesce(p.posted_day, d.posted_day),
-                       coalesce(p.partition, d.partition))
-         FROM (SELECT v.posted_day, l.account, v.rule, v.partition, sum(l.debit) AS debit, sum(l.credit) AS credit
-               FROM {{clearing}}.vouchers v,
-                    LATERAL unnest(v.accounts, v.debits, v.credits) AS l (account, debit, credit)
-               GROUP BY v.posted_day, l.account, v.rule, v.partition) p
-         FULL JOIN {{clearing}}.rule_days d ON d.posted_day = p.posted_day AND d.account = p.account
-             AND d.rule = p.rule AND d.partition = p.partition
-         WHERE p.debit IS DISTINCT FROM d.debit_micro::numeric OR p.credit IS DISTINCT FROM d.credit_micro::numeric
-         ORDER BY 1 LIMIT {OFFENDERS_MAX}"
-    );
-    let detail = snapshot.lines(&wrong).await?;
-    let [rows] = snapshot.sums("SELECT count(*)::text FROM {clearing}.rule_days").await?;
-    let figure = format!("{rows} sums by rule, account, day and partition");
-    Ok(Invariant::without_offenders("sums-by-rule-equal-vouchers", figure, detail))
+    let sums = Sums { table: "rule_days", of: &["rule", "account"] };
+    sums.equal_vouchers(snapshot, "sums-by-rule-equal-vouchers").await
+}
+
+/// Sums of vouchers that a table keeps by day and partition group, and by more columns.
+struct Sums {
+    table: &'static str,
+    of: &'static [&'static str],
+}
+
+impl Sums {
+    async fn equal_vouchers(&self, snapshot: &mut Snapshot, name: &str) -> Result<Invariant, sqlx::Error> {
+        let (table, columns) = (self.table, self.of.join(", "));
+        let same: String = self.of.iter().map(|column| format!(" AND d.{column} = p.{column}")).collect();
+        let named: Vec<String> = self.of.iter().map(|column| format!("{column} %s")).collect();
+        let found: String =
+            self.of.iter().map(|column| format!("coalesce(p.{column}, d.{column}), ")).collect();
+        let wrong = format!(
+            "SELECT format('{} on %s, group %s', {found}coalesce(p.posted_day, d.posted_day),
+                           coalesce(p.part_group, d.part_group))
+             FROM (SELECT posted_day, {columns}, part_group, sum(debit) AS debit, sum(credit) AS credit
+                   FROM (SELECT v.posted_day, v.rule, v.partition / 8 AS part_group, l.*
+                         FROM {{clearing}}.vouchers v,
+                              LATERAL unnest(v.accounts, v.debits, v.credits) AS l (account, debit, credit)) line
+                   GROUP BY posted_day, {columns}, part_group) p
+             FULL JOIN {{clearing}}.{table} d
+                 ON d.posted_day = p.posted_day AND d.part_group = p.part_group{same}
+             WHERE p.debit IS DISTINCT FROM d.debit_micro::numeric OR p.credit IS DISTINCT FROM d.credit_micro::numeric
+             ORDER BY 1 LIMIT {OFFENDERS_MAX}",
+            named.join(" on "),
+        );
+        let detail = snapshot.lines(&wrong).await?;
+        let [rows] = snapshot.sums(&format!("SELECT count(*)::text FROM {{clearing}}.{table}")).await?;
+        let figure = format!("{rows} sums by {columns}, day and group");
+        Ok(Invariant::without_offenders(name, figure, detail))
+    }
 }
 
 /// A control account and the sub-ledger it stands for, both on the account's credit side, in micros.

@@ -3,8 +3,7 @@
 import { asked, at, fill, keepFields, link, micros, minor, pages, row, shortId, show, wholeCoins } from "./desk.js";
 import { address, read } from "./exact.js";
 
-/** The most that the API gives at once. */
-const PAGE_LEN = 500;
+const PAGE_LEN = 100;
 const { from, to } = at("span").dataset;
 
 const query = {
@@ -33,7 +32,7 @@ keepFields(at("span"));
 for (const format of ["csv", "xlsx"]) at(format).href = address(`/v1/finance/statements.${format}`, query);
 show(
   "statements",
-  () => read("/v1/finance/statements", { ...query, after_day: asked.get("after_day"), after_payee_id: asked.get("after_payee_id") }),
+  () => read("/v1/finance/statements", { ...query, after_day: asked.get("after_day"), after_payee_id: asked.get("after_payee_id"), limit: PAGE_LEN }),
   ({ statements }) => {
     const last = statements.length === PAGE_LEN ? statements.at(-1) : null;
     pages({ after_day: null, after_payee_id: null }, last && { after_day: last.day, after_payee_id: last.payee_id });

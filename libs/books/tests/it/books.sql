@@ -115,10 +115,10 @@ FROM (VALUES
 ) AS v (seq, rule, source, upto, accounts, debits, credits);
 UPDATE clearing.log_head_groups SET last_seqs[6] = 10;
 
-INSERT INTO clearing.account_days (posted_day, account, partition, debit_micro, credit_micro)
-SELECT v.posted_day, l.account, v.partition, sum(l.debit), sum(l.credit)
+INSERT INTO clearing.account_days (posted_day, account, part_group, debit_micro, credit_micro)
+SELECT v.posted_day, l.account, v.partition / 8, sum(l.debit), sum(l.credit)
 FROM clearing.vouchers v, LATERAL unnest(v.accounts, v.debits, v.credits) AS l (account, debit, credit)
-GROUP BY v.posted_day, l.account, v.partition;
+GROUP BY v.posted_day, l.account, v.partition / 8;
 
 -- The streamer's statement is out of its hold: of 4 minor units 2 were asked for and are at the bank, 1 of them tax.
 SELECT pg_temp.put_head('settlement', 'settlement.payouts', 3);
@@ -144,10 +144,10 @@ VALUES
     (5, 12, 1, now(), 1, '2026-03-01', 3, 'settlement.payout', 'settlement.payouts', 1, 3, '2026-03-01', 1, 0,
         '{2241.03,1012,2221.12}', '{2000000,0,0}', '{0,1000000,1000000}');
 UPDATE clearing.log_head_groups SET last_seqs[6] = 12;
-INSERT INTO clearing.account_days (posted_day, account, partition, debit_micro, credit_micro)
-SELECT v.posted_day, l.account, v.partition, sum(l.debit), sum(l.credit)
+INSERT INTO clearing.account_days (posted_day, account, part_group, debit_micro, credit_micro)
+SELECT v.posted_day, l.account, v.partition / 8, sum(l.debit), sum(l.credit)
 FROM clearing.vouchers v, LATERAL unnest(v.accounts, v.debits, v.credits) AS l (account, debit, credit)
-WHERE v.seq > 10 GROUP BY v.posted_day, l.account, v.partition
-ON CONFLICT (posted_day, account, partition) DO UPDATE SET
+WHERE v.seq > 10 GROUP BY v.posted_day, l.account, v.partition / 8
+ON CONFLICT (posted_day, account, part_group) DO UPDATE SET
     debit_micro = clearing.account_days.debit_micro + excluded.debit_micro,
     credit_micro = clearing.account_days.credit_micro + excluded.credit_micro;

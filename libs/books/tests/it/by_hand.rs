@@ -17,6 +17,7 @@ const BOOK_DIGEST: &str = include_str!("../../../../migrations/settlement/0132_b
 const CLEARING: &str = include_str!("../../../../migrations/clearing/0101_init.sql");
 const CLOSE: &str = include_str!("../../../../migrations/clearing/0120_close.sql");
 const RULE_DAYS: &str = include_str!("../../../../migrations/clearing/0121_rule_days.sql");
+const SUMS_BY_GROUP: &str = include_str!("../../../../migrations/clearing/0122_sums_by_group.sql");
 
 pub struct Books {
     pub pool: PgPool,
@@ -52,9 +53,12 @@ impl Books {
                 (104, "payouts", PAYOUTS),
                 (132, "book_digest", BOOK_DIGEST),
             ]),
-            _ => {
-                pg::migrator(&[(101, "init", CLEARING), (120, "close", CLOSE), (121, "rule_days", RULE_DAYS)])
-            }
+            _ => pg::migrator(&[
+                (101, "init", CLEARING),
+                (120, "close", CLOSE),
+                (121, "rule_days", RULE_DAYS),
+                (122, "sums_by_group", SUMS_BY_GROUP),
+            ]),
         };
         self.database.db(service, &Lane::Live, &[&seqlog::MIGRATOR, &own]).await;
     }

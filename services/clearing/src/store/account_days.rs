@@ -7,9 +7,9 @@ use sqlx::PgConnection;
 use std::collections::BTreeMap;
 
 const ADD: &str = "
-INSERT INTO {s}.account_days AS a (posted_day, account, partition, debit_micro, credit_micro)
+INSERT INTO {s}.account_days AS a (posted_day, account, part_group, debit_micro, credit_micro)
 SELECT * FROM unnest($1::date[], $2::text[], $3::smallint[], $4::bigint[], $5::bigint[])
-ON CONFLICT (posted_day, account, partition) DO UPDATE SET
+ON CONFLICT (posted_day, account, part_group) DO UPDATE SET
     debit_micro = a.debit_micro + excluded.debit_micro, credit_micro = a.credit_micro + excluded.credit_micro";
 
 /// Adds the postings of new vouchers, in the transaction that appends them.
@@ -19,8 +19,9 @@ ON CONFLICT (posted_day, account, partition) DO UPDATE SET
 pub async fn add_in_tx(tx: &mut PgConnection, db: &Db, vouchers: &[Voucher]) -> Result<(), sqlx::Error> {
     let mut sums: BTreeMap<(NaiveDate, &str, i16), (i64, i64)> = BTreeMap::new();
     for voucher in vouchers {
+        let group = voucher.stamp.partition.group().number();
         for line in &voucher.postings {
-            let key = (voucher.posted_day, line.account.as_str(), voucher.stamp.partition.number());
+            let key = (voucher.posted_day, line.account.as_str(), group);
             let sum = sums.entry(key).or_default();
             let add = |sum: i64, more: i64| {
                 sum.checked_add(more).ok_or_else(|| sqlx::Error::Encode("a day's sum does not fit".into()))

@@ -11,11 +11,11 @@ use std::time::Duration;
 
 const SUMS_DIFFER: &str = "
 SELECT coalesce(p.account, d.account) AS account
-FROM (SELECT l.account, v.partition, sum(l.debit) AS debit, sum(l.credit) AS credit
+FROM (SELECT l.account, v.partition / 8 AS part_group, sum(l.debit) AS debit, sum(l.credit) AS credit
       FROM {s}.vouchers v, LATERAL unnest(v.accounts, v.debits, v.credits) AS l (account, debit, credit)
-      WHERE v.posted_day = $1 GROUP BY l.account, v.partition) p
+      WHERE v.posted_day = $1 GROUP BY l.account, v.partition / 8) p
 FULL JOIN (SELECT * FROM {s}.account_days WHERE posted_day = $1) d
-    ON d.account = p.account AND d.partition = p.partition
+    ON d.account = p.account AND d.part_group = p.part_group
 WHERE p.debit IS DISTINCT FROM d.debit_micro::numeric OR p.credit IS DISTINCT FROM d.credit_micro::numeric
 ORDER BY 1 LIMIT 1";
 

@@ -29,20 +29,20 @@ SELECT v.* FROM {s}.vouchers v
 WHERE v.posted_day BETWEEN $1 AND $2 AND (v.posted_day, v.partition, v.seq) > ($3, $4, $5)
 ORDER BY v.posted_day, v.partition, v.seq LIMIT $6";
 
-// Sums by account, day and partition say where the account moved at all: one day's partition after another until the page
-// is full, so that neither an account of every voucher nor one of hardly any makes it read them all.
+// Sums by account, day and group say where the account moved at all: one day's group after another until the page is full, so that neither an account of every voucher nor one of hardly any makes it read them all.
 const LIST_OF_ACCOUNT: &str = "
 SELECT v.* FROM (
-    SELECT d.posted_day, d.partition FROM {s}.account_days d
+    SELECT d.posted_day, d.part_group FROM {s}.account_days d
     WHERE d.account = $7 AND d.posted_day BETWEEN $1 AND $2 AND d.posted_day >= $3
-    ORDER BY d.posted_day, d.partition
+    ORDER BY d.posted_day, d.part_group
 ) d, LATERAL (
     SELECT v.* FROM {s}.vouchers v
-    WHERE v.posted_day = d.posted_day AND v.partition = d.partition AND v.accounts @> ARRAY[$7::text]
+    WHERE v.posted_day = d.posted_day AND v.partition BETWEEN d.part_group * 8 AND d.part_group * 8 + 7
+      AND v.accounts @> ARRAY[$7::text]
       AND (v.posted_day, v.partition, v.seq) > ($3, $4, $5)
-    ORDER BY v.seq LIMIT $6
+    ORDER BY v.partition, v.seq LIMIT $6
 ) v
-ORDER BY d.posted_day, d.partition, v.seq LIMIT $6";
+ORDER BY d.posted_day, v.partition, v.seq LIMIT $6";
 
 /// Vouchers of some days after a place, in the journal's order; of one account where one is named.
 ///

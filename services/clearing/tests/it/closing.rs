@@ -372,9 +372,17 @@ async fn a_day_is_not_closed_behind_one_that_is_not_as_it_was_closed() {
     assert_eq!(looked(past(6)).await, closed(past(7), false));
     assert_eq!(looked(past(5)).await, closed(past(6), true), "only its own vouchers and balances count");
     change("UPDATE {s}.vouchers SET coins = coins - 1 WHERE partition = 3").await;
-    change("UPDATE {s}.account_days SET debit_micro = debit_micro + 1 WHERE partition = 3").await;
+    change(
+        "UPDATE {s}.account_days SET debit_micro = debit_micro + 1
+         WHERE posted_day = (SELECT min(posted_day) FROM {s}.account_days)",
+    )
+    .await;
     assert!(refused().await.contains(&named), "a balance: {}", refused().await);
-    change("UPDATE {s}.account_days SET debit_micro = debit_micro - 1 WHERE partition = 3").await;
+    change(
+        "UPDATE {s}.account_days SET debit_micro = debit_micro - 1
+         WHERE posted_day = (SELECT min(posted_day) FROM {s}.account_days)",
+    )
+    .await;
     let (_, waiting) = desk.ask(maker(), &past(5).to_string(), "close", PeriodRequestId::now()).await;
     assert_eq!(waiting["state"], "waiting", "{waiting}");
     desk.running.shutdown().await;

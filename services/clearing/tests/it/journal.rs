@@ -112,36 +112,50 @@ async fn a_voucher_opens_the_gifts_it_was_made_from_and_nothing_else() {
     desk.end().await;
 }
 
-/// Rows that either side of the sums has and the other has not.
-const SUMS_BY_RULE_DIFFER: &str = "
-WITH posted AS (
-    SELECT v.posted_day, l.account, v.rule, v.partition, sum(l.debit)::bigint AS debit, sum(l.credit)::bigint AS credit
+/// Rows that either side of the sums has and the other has not: by rule, and of the trial balance.
+const SUMS_DIFFER: &str = "
+WITH lines AS (
+    SELECT v.posted_day, v.rule, v.partition / 8 AS part_group, l.account, l.debit, l.credit
     FROM {s}.vouchers v, LATERAL unnest(v.accounts, v.debits, v.credits) AS l (account, debit, credit)
-    GROUP BY v.posted_day, l.account, v.rule, v.partition
+), posted AS (
+    SELECT posted_day, account, rule, part_group, sum(debit)::bigint AS debit, sum(credit)::bigint AS credit
+    FROM lines GROUP BY posted_day, account, rule, part_group
+    UNION ALL
+    SELECT posted_day, account, NULL, part_group, sum(debit)::bigint, sum(credit)::bigint
+    FROM lines GROUP BY posted_day, account, part_group
 ), summed AS (
-    SELECT posted_day, account, rule, partition, debit_micro, credit_micro FROM {s}.rule_days
+    SELECT posted_day, account, rule, part_group, debit_micro, credit_micro FROM {s}.rule_days
+    UNION ALL
+    SELECT posted_day, account, NULL, part_group, debit_micro, credit_micro FROM {s}.account_days
 )
 SELECT (SELECT count(*) FROM summed),
     (SELECT count(*) FROM (SELECT * FROM posted EXCEPT SELECT * FROM summed) d)
         + (SELECT count(*) FROM (SELECT * FROM summed EXCEPT SELECT * FROM posted) d)";
 
+/// As if the vouchers had been posted by a program that knew of no sums by rule, and kept the others by partition.
+const FORGET: &str = "SET search_path = {s};
+DROP TRIGGER vouchers_are_summed_by_rule ON vouchers; DROP FUNCTION add_rule_days; DROP TABLE rule_days;
+ALTER TABLE account_days DROP CONSTRAINT account_days_group_exists;
+ALTER TABLE account_days RENAME COLUMN part_group TO partition;
+TRUNCATE account_days;
+INSERT INTO account_days (posted_day, account, partition, debit_micro, credit_micro)
+SELECT v.posted_day, l.account, v.partition, sum(l.debit), sum(l.credit)
+FROM vouchers v, LATERAL unnest(v.accounts, v.debits, v.credits) AS l (account, debit, credit)
+GROUP BY v.posted_day, l.account, v.partition;";
+
 #[tokio::test]
-async fn sums_by_rule_are_those_of_the_vouchers_and_the_migration_makes_the_same_of_old_ones() {
+async fn sums_are_those_of_the_vouchers_and_migrations_make_the_same_of_old_ones() {
     let desk = Desk::open().await;
     let days: Vec<NaiveDate> = (3..7).rev().map(past).collect();
     fill(&desk, &days).await;
     let (db, pool) = (&desk.bench.db, desk.bench.db.pool());
-    let kept: (i64, i64) = sqlx::query_as(db.sql(SUMS_BY_RULE_DIFFER)).fetch_one(pool).await.expect("sums");
-    assert!(kept.0 > 10 && kept.1 == 0, "{kept:?}");
-    // As if the vouchers had been posted by a program that knew of no such sums.
-    let forget = "SET search_path = {s};
-        DROP TRIGGER vouchers_are_summed_by_rule ON vouchers; DROP FUNCTION add_rule_days; DROP TABLE rule_days;
-        {migration} RESET search_path;";
-    let forget = forget
-        .replace("{s}", db.schema())
-        .replace("{migration}", include_str!("../../../../migrations/clearing/0121_rule_days.sql"));
-    sqlx::raw_sql(sqlx::AssertSqlSafe(forget)).execute(pool).await.expect("migrates");
-    let made: (i64, i64) = sqlx::query_as(db.sql(SUMS_BY_RULE_DIFFER)).fetch_one(pool).await.expect("sums");
+    let kept: (i64, i64) = sqlx::query_as(db.sql(SUMS_DIFFER)).fetch_one(pool).await.expect("sums");
+    assert!(kept.0 > 20 && kept.1 == 0, "{kept:?}");
+    let by_rule = include_str!("../../../../migrations/clearing/0121_rule_days.sql");
+    let by_group = include_str!("../../../../migrations/clearing/0122_sums_by_group.sql");
+    let again = format!("{FORGET} {by_rule} {by_group} RESET search_path;").replace("{s}", db.schema());
+    sqlx::raw_sql(sqlx::AssertSqlSafe(again)).execute(pool).await.expect("migrates");
+    let made: (i64, i64) = sqlx::query_as(db.sql(SUMS_DIFFER)).fetch_one(pool).await.expect("sums");
     assert_eq!(made, kept);
     desk.end().await;
 }

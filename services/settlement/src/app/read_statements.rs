@@ -17,15 +17,16 @@ pub const STATEMENT_PAGE_MAX: i64 = 500;
 pub const STATEMENT_CSV_MAX: i64 = 20_000;
 
 impl Settlement {
-    /// Final statements by day and payee.
+    /// Final statements by day and payee, so many of them.
     ///
     /// # Errors
     /// [`StatementError`].
     pub(crate) async fn list_statements(
         &self,
         filter: StatementFilter,
+        limit: i64,
     ) -> Result<Vec<StatementRow>, StatementError> {
-        Ok(statement_lines::list_statements(&self.db, filter, STATEMENT_PAGE_MAX).await?)
+        Ok(statement_lines::list_statements(&self.db, filter, limit).await?)
     }
 
     /// The same, all at once, as CSV.

@@ -3,6 +3,7 @@
 use super::csv;
 use crate::app::Settlement;
 use crate::app::make_statement::{StatementStatus, StatementView};
+use crate::app::read_statements::STATEMENT_PAGE_MAX;
 use crate::domain::earning::Payee;
 use crate::store::statement_lines::{LineKey, LineOrder, StatementFilter, StatementLine, StatementRow};
 use axum::Router;
@@ -38,20 +39,37 @@ pub(super) struct StatementsQuery {
     /// From this day to that one, both included.
     pub from: NaiveDate,
     pub to: NaiveDate,
-    /// Only statements after this day and payee: the last of the page before.
-    after_day: Option<NaiveDate>,
-    after_payee_id: Option<Uuid>,
 }
 
 impl StatementsQuery {
     pub fn filter(&self) -> StatementFilter {
-        StatementFilter {
-            class: self.payee,
-            payee_id: self.payee_id,
-            from: self.from,
-            to: self.to,
-            after: (self.after_day.unwrap_or_default(), self.after_payee_id.unwrap_or_default()),
-        }
+        let after = (NaiveDate::default(), Uuid::nil());
+        StatementFilter { class: self.payee, payee_id: self.payee_id, from: self.from, to: self.to, after }
+    }
+}
+
+#[derive(Clone, Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+struct StatementPageQuery {
+    /// Streamers' statements (the default) or agencies'.
+    #[serde(default)]
+    payee: PayeeClass,
+    /// Only this payee's.
+    payee_id: Option<Uuid>,
+    /// From this day to that one, both included.
+    from: NaiveDate,
+    to: NaiveDate,
+    /// Only statements after this day and payee: the last of the page before.
+    after_day: Option<NaiveDate>,
+    after_payee_id: Option<Uuid>,
+    /// How many, 500 unless told and at most.
+    limit: Option<i64>,
+}
+
+impl StatementPageQuery {
+    fn filter(&self) -> StatementFilter {
+        let after = (self.after_day.unwrap_or_default(), self.after_payee_id.unwrap_or_default());
+        StatementFilter { class: self.payee, payee_id: self.payee_id, from: self.from, to: self.to, after }
     }
 }
 
@@ -142,17 +160,21 @@ async fn get_statement(
     Ok(Json(StatementView::new((query.payee, payee_id), day, statement)))
 }
 
-/// Final statements by day and payee, at most 500.
+/// Final statements by day and payee, a page of them.
 #[utoipa::path(
-    get, path = "/v1/finance/statements", tag = "settlement", params(StatementsQuery),
-    responses((status = 200, body = StatementList))
+    get, path = "/v1/finance/statements", tag = "settlement", params(StatementPageQuery),
+    responses(
+        (status = 200, body = StatementList),
+        (status = 422, description = "limit-out-of-range"),
+    )
 )]
 async fn list_statements(
     State(settlement): State<Arc<Settlement>>,
     _: FinanceReader,
-    Query(query): Query<StatementsQuery>,
+    Query(query): Query<StatementPageQuery>,
 ) -> Result<Json<StatementList>, Problem> {
-    Ok(Json(StatementList { statements: settlement.list_statements(query.filter()).await? }))
+    let limit = edge::page_len(query.limit, STATEMENT_PAGE_MAX, STATEMENT_PAGE_MAX)?;
+    Ok(Json(StatementList { statements: settlement.list_statements(query.filter(), limit).await? }))
 }
 
 /// The same as CSV, all at once, at most 20,000.

@@ -111,6 +111,12 @@ async fn statements_are_listed_by_day_and_payee_and_come_as_csv() {
     let (day, payee) = (all[0]["day"].as_str().expect("a day"), all[0]["payee_id"].as_str().expect("an id"));
     let rest = format!("/v1/finance/statements?{range}&after_day={day}&after_payee_id={payee}");
     assert_eq!(desk.get(&rest).await["statements"].as_array().map(Vec::len), Some(3));
+    let two = desk.get(&format!("/v1/finance/statements?{range}&limit=2")).await["statements"].clone();
+    assert_eq!(two.as_array().map(Vec::as_slice), all.as_array().map(|all| &all[..2]));
+    for limit in [0, 501] {
+        let (status, problem) = desk.get_text(&format!("/v1/finance/statements?{range}&limit={limit}")).await;
+        assert!(status == 422 && problem.contains("limit-out-of-range"), "{limit}: {status} {problem}");
+    }
     let one = format!("{range}&payee_id={}", streamers[1]);
     let (status, csv) = desk.get_text(&format!("/v1/finance/statements.csv?{one}")).await;
     assert!(status.is_success());

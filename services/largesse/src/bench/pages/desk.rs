@@ -204,7 +204,8 @@ fn books(of: &Subjects) -> Vec<Page> {
 
 fn payees_and_control(of: &Subjects) -> Vec<Page> {
     let yesterday = of.day_back(1);
-    let statements = format!("/v1/finance/statements?payee=streamer&from={}&to={}", of.day_back(6), of.today);
+    let days = format!("from={}&to={}", of.day_back(6), of.today);
+    let statements = format!("/v1/finance/statements?payee=streamer&{days}&limit=100");
     let statement = format!("{}/{yesterday}", of.payee_id);
     let batch = format!("/v1/finance/payout-batches/{}?after=0", of.batch_id);
     let [last, first] = &of.run_ids;
