@@ -72,9 +72,17 @@ async fn a_day_that_was_half_detached_is_finished() {
     // Cut off while it waits for a reader: the server marks the table, and the second half never comes.
     let mut reader = bank.db.begin().await.expect("a transaction");
     sqlx::query(bank.db.sql("SELECT count(*) FROM {s}.entries")).execute(&mut *reader).await.expect("read");
-    let cut =
-        tokio::time::timeout(std::time::Duration::from_secs(2), wallet::retire_day(&bank.db, day)).await;
-    assert!(cut.is_err(), "it waits for the reader");
+    let db = bank.db.clone();
+    let cut = tokio::spawn(async move { wallet::retire_day(&db, day).await });
+    wait_until("the table is marked", async || {
+        sqlx::query_scalar::<_, bool>("SELECT EXISTS (SELECT FROM pg_inherits WHERE inhdetachpending)")
+            .fetch_one(bank.db.pool())
+            .await
+            .expect("an answer")
+    })
+    .await;
+    assert!(!cut.is_finished(), "it waits for the reader");
+    cut.abort();
     let second = wallet::retire_day(&bank.db, day).await;
     assert!(matches!(second, Err(wallet::RetireError::Busy)), "the first one still waits: {second:?}");
     let end = format!("SELECT pg_terminate_backend(pid) {DETACHING}");
