@@ -38,10 +38,10 @@ SELECT m.partition, row_number() OVER (PARTITION BY m.partition ORDER BY m.day, 
     ARRAY(SELECT credit * a.amount * 1000000 FROM unnest(l.credits) WITH ORDINALITY AS c (credit, at) ORDER BY at)
 FROM made m JOIN lines l USING (rule), LATERAL (SELECT 2 + (m.k + m.from_seq * 7919 + m.partition) % 9973) AS a (amount);
 
-INSERT INTO clearing.account_days (posted_day, account, partition, debit_micro, credit_micro)
-SELECT v.posted_day, l.account, v.partition, sum(l.debit), sum(l.credit)
+INSERT INTO clearing.account_days (posted_day, account, part_group, debit_micro, credit_micro)
+SELECT v.posted_day, l.account, v.partition / 8, sum(l.debit), sum(l.credit)
 FROM clearing.vouchers v, LATERAL unnest(v.accounts, v.debits, v.credits) AS l (account, debit, credit)
-GROUP BY v.posted_day, l.account, v.partition;
+GROUP BY v.posted_day, l.account, v.partition / 8;
 
 -- Two people closed every day but yesterday, which is locked softly and waits.
 WITH asked AS (
