@@ -43,7 +43,7 @@ pub(super) struct StatementsQuery {
 
 impl StatementsQuery {
     pub fn filter(&self) -> StatementFilter {
-        let after = (NaiveDate::default(), Uuid::nil());
+        let after = (self.from, Uuid::nil());
         StatementFilter { class: self.payee, payee_id: self.payee_id, from: self.from, to: self.to, after }
     }
 }
@@ -68,7 +68,8 @@ struct StatementPageQuery {
 
 impl StatementPageQuery {
     fn filter(&self) -> StatementFilter {
-        let after = (self.after_day.unwrap_or_default(), self.after_payee_id.unwrap_or_default());
+        // Not from before the first day: the index would be read from there.
+        let after = (self.after_day.unwrap_or(self.from), self.after_payee_id.unwrap_or_default());
         StatementFilter { class: self.payee, payee_id: self.payee_id, from: self.from, to: self.to, after }
     }
 }
