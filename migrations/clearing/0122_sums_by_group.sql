@@ -1,6 +1,8 @@
 -- What accounts and rules moved is summed by partition group and no longer by partition: whatever is read of all days reads
 -- an eighth of the rows, and a turn of a reader writes as many. A group has one writer, which its heads see to.
-LOCK TABLE vouchers IN SHARE ROW EXCLUSIVE MODE; -- From here on nobody posts until this is done.
+-- From here on nobody posts until this is done. Locked in the order in which posting takes them, or both would wait.
+LOCK TABLE account_days IN ACCESS EXCLUSIVE MODE;
+LOCK TABLE vouchers IN SHARE ROW EXCLUSIVE MODE;
 
 CREATE TEMPORARY TABLE account_sums ON COMMIT DROP AS
 SELECT posted_day, account, partition / 8 AS part_group, sum(debit_micro) AS debit, sum(credit_micro) AS credit
