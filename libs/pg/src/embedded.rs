@@ -36,7 +36,7 @@ impl Embedded {
         let server = started.map_err(|error| failed(format!("{error:#}")))?;
         let options = PgConnectOptions::from_str(&server.database_url())
             .map_err(|_| PgError::BadUrl(server.database_url()))?
-            .options([Plans::ByIndex.setting()]);
+            .options(Plans::ByIndex.settings().iter().copied());
         let pool = PgPoolOptions::new()
             .max_connections(1)
             .min_connections(1)

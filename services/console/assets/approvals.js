@@ -7,7 +7,7 @@ import { factsOf, listIn } from "./shapes.js";
 import { sub } from "./session.js";
 import { element, notice } from "./words.js";
 
-/** Breaks whose proposals are read at the same time; the rest has its own page of the inbox. */
+/** Proposals read at the same time; the rest has its own page of the inbox. */
 const PROPOSALS_MAX = 25;
 
 let rejecting = null;
@@ -48,15 +48,7 @@ function askReason(reject) {
   at("reject-dialog").showModal();
 }
 
-async function proposals() {
-  const page = await read("/v1/finance/breaks", { state: "proposed", limit: PROPOSALS_MAX });
-  const details = await Promise.all(page.breaks.map((found) => read(`/v1/finance/breaks/${found.break_id}`).catch(() => null)));
-  return details.filter(Boolean);
-}
-
-function proposalRow({ break: found, proposals: of }) {
-  const proposal = of.find((one) => one.decision === undefined);
-  if (!proposal) return null;
+function proposalRow({ break: found, proposal }) {
   const path = `/v1/finance/breaks/${found.break_id}`;
   const { proposal_id, digest } = proposal;
   const buttons = decision({
@@ -76,7 +68,12 @@ function proposalRow({ break: found, proposals: of }) {
 }
 
 const loadProposals = () =>
-  show("proposals", proposals, (details) => fill("proposals", details.map(proposalRow).filter(Boolean), "No proposal waits."));
+  show("proposals", () => read("/v1/finance/proposals", { limit: PROPOSALS_MAX }), ({ proposals, waiting_count }) => {
+    const rest = waiting_count - proposals.length;
+    at("proposals-rest").hidden = rest <= 0;
+    at("proposals-rest").textContent = `${wholeCoins(rest)} more wait in the inbox`;
+    return fill("proposals", proposals.map(proposalRow), "No proposal waits.");
+  });
 
 function batchRow(batch) {
   const path = `/v1/finance/payout-batches/${batch.batch_id}`;
@@ -92,7 +89,7 @@ function batchRow(batch) {
 }
 
 const loadBatches = () =>
-  show("batches", () => read("/v1/finance/payout-batches"), ({ batches }) => fill("batches", batches.filter((batch) => batch.state === "built").map(batchRow), "No batch waits."));
+  show("batches", () => read("/v1/finance/payout-batches", { state: "built" }), ({ batches }) => fill("batches", batches.map(batchRow), "No batch waits."));
 
 function importRow(of) {
   const path = `/v1/finance/contract-imports/${of.import_id}`;
@@ -108,7 +105,7 @@ function importRow(of) {
 }
 
 const loadImports = () =>
-  show("imports", () => read("/v1/finance/contract-imports"), ({ imports }) => fill("imports", imports.filter((of) => of.state === "waiting").map(importRow), "No contract waits."));
+  show("imports", () => read("/v1/finance/contract-imports", { state: "waiting" }), ({ imports }) => fill("imports", imports.map(importRow), "No contract waits."));
 
 function accountRow(account) {
   const buttons = decision({

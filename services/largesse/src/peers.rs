@@ -93,6 +93,7 @@ const PATHS: [(ServiceName, &[&str]); 4] = [
             "/v1/finance/recon-runs/{a}/diff/{b}",
             "/v1/finance/explanations/{id}",
             "/v1/finance/today",
+            "/v1/finance/proposals",
             "/v1/finance/matching-rules",
             "/v1/finance/matching-rules/{version}/{act}",
         ],

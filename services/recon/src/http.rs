@@ -67,6 +67,7 @@ pub(crate) fn router(api: Api) -> Router {
         .route("/v1/finance/matching-rules/{version}/approve", post(rules::approve_rules))
         .route("/v1/finance/matching-rules/{version}/reject", post(rules::reject_rules))
         .route("/v1/finance/break-ages", get(ageing::list_ages))
+        .route("/v1/finance/proposals", get(desk::list_proposals))
         .with_state(api)
         .merge(trail::routes(served))
 }
@@ -85,6 +86,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
     ageing::list_ages,
     desk::list_breaks,
     desk::get_break,
+    desk::list_proposals,
     desk::assign,
     desk::comment,
     desk::propose,
@@ -155,8 +157,9 @@ async fn list_breaks(
     let limit = edge::page_len(page.limit, 50, PAGE_LEN_MAX)?;
     let filter = Filter { state: page.state, ..Filter::default() };
     let db = &api.desk.db;
-    let breaks = breaks::list(db, page.before, &filter, limit).await.map_err(DeskError::Db)?;
-    let not_closed_count = breaks::count_not_closed(db).await.map_err(DeskError::Db)?;
+    let list = breaks::list(db, page.before, &filter, limit);
+    let (breaks, not_closed_count) =
+        tokio::try_join!(list, breaks::count_not_closed(db)).map_err(DeskError::Db)?;
     Ok(Json(Breaks { breaks, not_closed_count }))
 }
 

@@ -1,5 +1,5 @@
-//! Invariants under test: a plan made while a table was new does not read all of it once it has grown; no plan is
-//! compiled.
+//! Invariants under test: a plan made while a table was new does not read all of it once it has grown; an index
+//! that suffices is read alone; no plan is compiled.
 
 use pg::{Plans, PoolSettings};
 use sqlx::{Executor, Row};
@@ -41,6 +41,32 @@ async fn a_services_statement_goes_by_the_index_from_the_first_row_on() {
     assert!(by_index.contains("Index") && !by_index.contains("Seq Scan"), "{by_index}");
     let any = explained(Plans::Any).await;
     assert!(any.contains("Seq Scan"), "the setting is not what makes the difference any more:\n{any}");
+}
+
+#[tokio::test]
+async fn an_index_that_has_every_column_is_read_alone_however_wide_it_is() {
+    let database = testkit::postgres().await.fresh_database().await;
+    let settings = PoolSettings { connections_max: 1, ..PoolSettings::default() };
+    let pool = pg::connect(database.url(), settings).await.expect("connected");
+    let make = "CREATE TABLE found (no bigint PRIMARY KEY, kind text, state smallint, coins bigint, evidence text);
+        INSERT INTO found SELECT n, 'difference-of-a-kind-with-a-long-name-' || n % 7, 1 + n % 2, n, repeat('x', 20) FROM generate_series(1, 20000) n;
+        CREATE INDEX found_open ON found (no) WHERE state = 1;
+        CREATE INDEX found_open_by_kind ON found (kind) INCLUDE (state, coins) WHERE state = 1";
+    pool.execute(make).await.expect("it is there");
+    pool.execute("VACUUM ANALYZE found").await.expect("it is looked at");
+    let counted = "EXPLAIN SELECT kind, coins % 3, count(*) FROM found WHERE state = 1 GROUP BY 1, 2";
+    let explained = async || {
+        let lines = pool.fetch_all(counted).await.expect("it runs");
+        lines.iter().map(|line| line.get::<String, _>(0) + "\n").collect::<String>()
+    };
+    let plan = explained().await;
+    assert!(plan.contains("Index Only Scan using found_open_by_kind"), "{plan}");
+    pool.execute("SET random_page_cost = 4").await.expect("it is set");
+    let plan = explained().await;
+    assert!(
+        !plan.contains("Index Only Scan"),
+        "the setting is not what makes the difference any more:\n{plan}"
+    );
 }
 
 #[tokio::test]

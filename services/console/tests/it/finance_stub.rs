@@ -108,7 +108,7 @@ fn detail() -> Value {
 fn work(path: &str) -> Option<Value> {
     let group = |kind, severity, age, count, overdue, coins| {
         json!({ "kind": kind, "severity": severity, "state": "open", "age": age, "count": count,
-            "overdue_count": overdue, "coins": coins })
+            "overdue_count": overdue, "coins": coins, "amount_minor": 0 })
     };
     if path.strip_prefix("/v1/finance/breaks/").is_some() {
         return Some(detail());
@@ -119,6 +119,10 @@ fn work(path: &str) -> Option<Value> {
                 a_break(1, "proposed", "low")],
             "next_before": 4_201, "not_closed_count": 10_000,
         }),
+        "/v1/finance/proposals" => {
+            json!({ "proposals": [{ "break": a_break(1, "proposed", "high"), "proposal": detail()["proposals"][0] }],
+                "waiting_count": 41 })
+        }
         "/v1/finance/break-ages" => json!({ "as_of": AT, "groups": [
             group("amount_mismatch", "critical", "over-30", 12, 12, 9_400_000),
             group("amount_mismatch", "low", "0-1", 7_310, 0, 731_000),

@@ -93,7 +93,9 @@ async fn about_row(
     (mut ours, mut theirs): (Vec<OurLine>, Vec<TheirLine>),
     row_id: &str,
 ) -> Result<Explanation, DailyError> {
-    let matches = matches::list_of_row(db, row_id).await?;
+    let shown_max = i64::try_from(SHOWN_MAX).unwrap_or(i64::MAX);
+    let (matches, breaks) =
+        tokio::try_join!(matches::list_of_row(db, row_id), breaks::list_about_row(db, row_id, shown_max))?;
     for other in matches.iter().flat_map(|of| &of.ours).take(SHOWN_MAX) {
         if other != row_id
             && let Some(line) = our_line(db, other).await?
@@ -108,7 +110,6 @@ async fn about_row(
             theirs.push(line);
         }
     }
-    let breaks = breaks::list_about_row(db, row_id, i64::try_from(SHOWN_MAX).unwrap_or(i64::MAX)).await?;
     let why = match (matches.first(), breaks.first()) {
         (Some(of), _) => {
             let (ours, theirs) = (of.ours.len(), of.theirs.len());

@@ -65,10 +65,14 @@ pub async fn read_break(
     break_id: BreakId,
 ) -> Result<Option<BreakDetail>, sqlx::Error> {
     let Some(found) = breaks::find(db, break_id).await? else { return Ok(None) };
-    let comments = desk::list_comments(db, break_id, SHOWN_MAX).await?;
-    let proposals = proposals::list(db, break_id, SHOWN_MAX).await?;
-    let history = audit::list_steps(db, Some(&break_id.to_string()), None, SHOWN_MAX).await?;
-    let (before, after) = sides_of(sources, &found).await;
+    let subject = break_id.to_string();
+    // All at once: each is a way to the database and back, and none asks what another found.
+    let (comments, proposals, history, (before, after)) = tokio::try_join!(
+        desk::list_comments(db, break_id, SHOWN_MAX),
+        proposals::list(db, break_id, SHOWN_MAX),
+        audit::list_steps(db, Some(&subject), None, SHOWN_MAX),
+        async { Ok(sides_of(sources, &found).await) },
+    )?;
     let may_propose = MayPropose::default();
     Ok(Some(BreakDetail { found, before, after, comments, proposals, history, may_propose }))
 }
@@ -78,10 +82,10 @@ async fn sides_of(sources: &Sources, found: &BreakView) -> (SideView, SideView) 
     let at = |side: &'static str| (found, side);
     match pair {
         Some(Pair::EntriesOrders) => {
-            (side_of(&*sources.entries, at("before")).await, side_of(&*sources.orders, at("after")).await)
+            tokio::join!(side_of(&*sources.entries, at("before")), side_of(&*sources.orders, at("after")))
         }
         Some(Pair::OrdersItems) => {
-            (side_of(&*sources.orders, at("before")).await, side_of(&*sources.items, at("after")).await)
+            tokio::join!(side_of(&*sources.orders, at("before")), side_of(&*sources.items, at("after")))
         }
         None => {
             // A break about money outside shows our payments and the channel's rows.

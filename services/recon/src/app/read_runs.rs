@@ -6,7 +6,7 @@ use super::run_day::read_results;
 use crate::domain::bill_line::BillScope;
 use crate::domain::canonical::hex;
 use crate::domain::report::{BillsResult, ChannelResult, LogsResult, ReportDiff, diff};
-use crate::store::found_breaks;
+use crate::store::ageing::{self, AgeGroup};
 use crate::store::runs::{self, Run, RunState};
 use chrono::{DateTime, NaiveDate, Utc};
 use ids::Uuid;
@@ -98,8 +98,11 @@ pub async fn view(db: &Db, run: Run) -> Result<RunView, DailyError> {
 /// [`DailyError::NoSuchRun`], and whatever the database says.
 pub async fn detail(db: &Db, run_id: Uuid) -> Result<RunDetail, DailyError> {
     let run = runs::find(db, run_id).await?.ok_or(DailyError::NoSuchRun(run_id))?;
-    let logs: Vec<LogsResult> = read_results(db, run_id, "logs").await?;
-    let bills: Vec<BillsResult> = read_results(db, run_id, "bills").await?;
+    let (run, logs, bills) = tokio::try_join!(
+        view(db, run),
+        read_results::<LogsResult>(db, run_id, "logs"),
+        read_results::<BillsResult>(db, run_id, "bills"),
+    )?;
     let bills = bills.into_iter().next().unwrap_or_default();
     let findings = logs.iter().map(|part| part.findings.len()).sum::<usize>() + bills.findings.len();
     let of_channels = bills.channels.iter().filter(|channel| channel.scope == BillScope::Channel);
@@ -110,7 +113,7 @@ pub async fn detail(db: &Db, run_id: Uuid) -> Result<RunDetail, DailyError> {
         unmatched_ours: sum(|channel| channel.unmatched_ours),
         unmatched_theirs: sum(|channel| channel.unmatched_theirs),
         differences: i64::try_from(findings).unwrap_or(i64::MAX),
-        run: view(db, run).await?,
+        run,
         channels: bills.channels,
     })
 }
@@ -173,10 +176,7 @@ pub struct Today {
 /// Whatever the database says.
 pub async fn today(matching: &BillMatching<'_>) -> Result<Today, DailyError> {
     let (db, day) = (matching.db, matching.day);
-    let run = match runs::find_newest_done(db, day).await? {
-        Some(run) => Some(detail(db, run.run_id).await?),
-        None => None,
-    };
+    let (run, places, open) = tokio::try_join!(newest_done(db, day), matching.places(), open_now(db))?;
     let channels = run.as_ref().map(|run| run.channels.as_slice()).unwrap_or_default();
     let of_channels = || channels.iter().filter(|channel| channel.scope == BillScope::Channel);
     let rate = |part: fn(&ChannelResult) -> i64, whole: fn(&ChannelResult) -> i64| {
@@ -187,7 +187,7 @@ pub async fn today(matching: &BillMatching<'_>) -> Result<Today, DailyError> {
     let match_rate_count_ppm = rate(|channel| channel.matched_count, |channel| channel.ours_count);
     let match_rate_amount_ppm = rate(|channel| channel.matched_minor, |channel| channel.ours_minor);
     let mut files = Vec::new();
-    for ((scope, channel), bills) in matching.places().await? {
+    for ((scope, channel), bills) in places {
         let expected = scope == BillScope::Channel;
         let state = match (bills.is_empty(), expected) {
             (false, _) => "arrived",
@@ -197,16 +197,27 @@ pub async fn today(matching: &BillMatching<'_>) -> Result<Today, DailyError> {
         let arrived = i64::try_from(bills.len()).unwrap_or(i64::MAX);
         files.push(FileOfDay { scope, channel, expected, arrived, state: state.to_owned() });
     }
-    let risk = found_breaks::at_risk(db, Utc::now()).await?;
+    let sum = |of: fn(&AgeGroup) -> i64| open.iter().map(of).fold(0_i64, i64::saturating_add);
     Ok(Today {
         day,
         run,
         files,
         match_rate_count_ppm,
         match_rate_amount_ppm,
-        open_breaks: risk.breaks,
-        overdue_breaks: risk.overdue,
-        cash_at_risk_minor: risk.minor,
-        at_risk_coins: risk.coins,
+        open_breaks: sum(|group| group.count),
+        overdue_breaks: sum(|group| group.overdue_count),
+        cash_at_risk_minor: sum(|group| group.amount_minor),
+        at_risk_coins: sum(|group| group.coins),
     })
+}
+
+async fn newest_done(db: &Db, day: NaiveDate) -> Result<Option<RunDetail>, DailyError> {
+    match runs::find_newest_done(db, day).await? {
+        Some(run) => detail(db, run.run_id).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+async fn open_now(db: &Db) -> Result<Vec<AgeGroup>, DailyError> {
+    Ok(ageing::list_groups(db, Utc::now()).await?)
 }

@@ -9,6 +9,7 @@ use crate::domain::break_kind::BreakKind;
 use crate::domain::break_state::{BreakState, Hand};
 use crate::domain::severity::Severity;
 use crate::store::breaks::{self, BreakView, Closed, Filter};
+use crate::store::proposals::{self, WaitingProposal};
 use axum::extract::State;
 use chrono::{DateTime, Utc};
 use edge::{FinanceReader, FinanceWorker, IdempotencyKey, Json, Path, Problem, ProblemDocument, Query, Role};
@@ -86,11 +87,48 @@ pub(super) async fn list_breaks(
         closed: if wanted.not_closed.unwrap_or_default() { Closed::Left } else { Closed::Listed },
     };
     let db = &api.desk.db;
-    let breaks = breaks::list(db, wanted.before, &filter, limit).await.map_err(DeskError::Db)?;
-    let not_closed_count = breaks::count_not_closed(db).await.map_err(DeskError::Db)?;
+    let list = breaks::list(db, wanted.before, &filter, limit);
+    let (breaks, not_closed_count) =
+        tokio::try_join!(list, breaks::count_not_closed(db)).map_err(DeskError::Db)?;
     let is_full = i64::try_from(breaks.len()).is_ok_and(|len| len == limit);
     let next_before = breaks.last().map(|found| found.break_no).filter(|_| is_full);
     Ok(Json(BreakPage { breaks, next_before, not_closed_count }))
+}
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Queue {
+    /// At most so many, from 1 to 200; 50 where it is missing.
+    limit: Option<i64>,
+}
+
+/// What waits for a checker.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub(super) struct ProposalQueue {
+    /// Oldest first.
+    proposals: Vec<WaitingProposal>,
+    /// All that wait, on every page.
+    waiting_count: i64,
+}
+
+/// Proposals that nobody has decided, each with its break, the oldest first.
+#[utoipa::path(
+    get, path = "/v1/finance/proposals", tag = "recon", params(Queue),
+    responses((status = 200, body = ProposalQueue), (status = 422, body = ProblemDocument)),
+    security(("bearer" = []))
+)]
+pub(super) async fn list_proposals(
+    State(api): State<Api>,
+    _reader: FinanceReader,
+    Query(queue): Query<Queue>,
+) -> Result<Json<ProposalQueue>, Problem> {
+    let limit = edge::page_len(queue.limit, 50, PAGE_LEN_MAX)?;
+    let db = &api.desk.db;
+    let (proposals, waiting_count) =
+        tokio::try_join!(proposals::list_waiting(db, limit), proposals::count_waiting(db))
+            .map_err(DeskError::Db)?;
+    Ok(Json(ProposalQueue { proposals, waiting_count }))
 }
 
 /// One break: both sides' evidence, comments, proposals, and its history.

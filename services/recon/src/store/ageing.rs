@@ -24,8 +24,8 @@ pub enum Age {
 }
 
 impl Age {
-    /// In whole days since the break was found: the number that [`GROUPS`] gives it.
-    const ALL: [Age; 5] = [Age::Days0To1, Age::Days2To3, Age::Days4To7, Age::Days8To30, Age::Over30Days];
+    /// The oldest first: by the number of instants of [`AGES_BEGIN`] that the break was found after.
+    const ALL: [Age; 5] = [Age::Over30Days, Age::Days8To30, Age::Days4To7, Age::Days2To3, Age::Days0To1];
 }
 
 /// Open breaks that are alike.
@@ -40,41 +40,47 @@ pub struct AgeGroup {
     pub overdue_count: i64,
     /// Coins in question, of all of them.
     pub coins: i64,
+    /// Of those about money outside, in minor units.
+    pub amount_minor: i64,
 }
 
-/// Whole days after which a break is of the next age.
-const AGES_BEGIN: [i64; 4] = [2, 4, 8, 31];
+/// Whole days after which a break is of an age, the oldest first.
+const AGES_BEGIN: [i64; 4] = [31, 8, 4, 2];
 
-/// One scan of what is not closed; as many rows as kinds, severities, states and ages make.
+/// One scan of what is not closed; as many rows as kinds, severities, states and ages make. In no order: PostgreSQL
+/// thinks that there are as many groups as breaks, and would sort the breaks.
 const GROUPS: &str = "
-SELECT kind, severity, state, CASE WHEN detected_at > $2 THEN 0 WHEN detected_at > $3 THEN 1
-        WHEN detected_at > $4 THEN 2 WHEN detected_at > $5 THEN 3 ELSE 4 END AS age,
-    count(*) AS count, count(*) FILTER (WHERE due_at < $1) AS overdue_count, sum(coins)::bigint AS coins
-FROM {s}.breaks WHERE state <> 7 GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4";
+SELECT kind, severity, state, width_bucket(detected_at, $2::timestamptz[]) AS bucket, count(*) AS count,
+    count(*) FILTER (WHERE due_at < $1) AS overdue_count, sum(coins)::bigint AS coins,
+    coalesce(sum(amount_minor), 0)::bigint AS amount_minor
+FROM {s}.breaks WHERE state <> 7 GROUP BY 1, 2, 3, 4";
 
 /// What is open at `now`, in groups.
 ///
 /// # Errors
 /// Whatever the database says, or a row that this program does not understand.
 pub async fn list_groups(db: &Db, now: DateTime<Utc>) -> Result<Vec<AgeGroup>, sqlx::Error> {
+    let begins: Vec<_> = AGES_BEGIN.iter().map(|days| now - TimeDelta::days(*days)).collect();
     let reading = db.reading();
-    let mut groups = sqlx::query(reading.sql(GROUPS)).bind(now);
-    for days in AGES_BEGIN {
-        groups = groups.bind(now - TimeDelta::days(days)); // Here and not there: once, and not for each row.
-    }
-    let rows = reading.fetch_all(groups).await?;
+    let list = sqlx::query(reading.sql(GROUPS)).bind(now).bind(begins);
+    let rows = reading.fetch_all(list).await?;
     let one = |row: &sqlx::postgres::PgRow| {
-        let age =
-            usize::try_from(row.try_get::<i32, _>("age")?).ok().and_then(|at| Age::ALL.get(at).copied());
+        let bucket = usize::try_from(row.try_get::<i32, _>("bucket")?).ok();
         Ok(AgeGroup {
             kind: row.try_get("kind")?,
             severity: Severity::of_code(row.try_get("severity")?).ok_or(sqlx::Error::RowNotFound)?,
             state: BreakState::of_code(row.try_get("state")?).ok_or(sqlx::Error::RowNotFound)?,
-            age: age.ok_or(sqlx::Error::RowNotFound)?,
+            age: bucket.and_then(|at| Age::ALL.get(at).copied()).ok_or(sqlx::Error::RowNotFound)?,
             count: row.try_get("count")?,
             overdue_count: row.try_get("overdue_count")?,
             coins: row.try_get("coins")?,
+            amount_minor: row.try_get("amount_minor")?,
         })
     };
-    rows.iter().map(one).collect()
+    let mut groups: Vec<AgeGroup> = rows.iter().map(one).collect::<Result<_, sqlx::Error>>()?;
+    groups.sort_by(|a, b| {
+        let place = |of: &AgeGroup| (of.severity.code(), of.state.code(), of.age);
+        a.kind.cmp(&b.kind).then_with(|| place(a).cmp(&place(b)))
+    });
+    Ok(groups)
 }

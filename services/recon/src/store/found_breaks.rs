@@ -105,34 +105,3 @@ pub async fn list_open(
     let rows = list.fetch_all(db.pool()).await?;
     rows.iter().map(|row| Ok((row.try_get("root")?, break_of_row(row)?))).collect()
 }
-
-const AT_RISK: &str = "
-SELECT count(*) AS breaks, count(*) FILTER (WHERE due_at < $1) AS overdue,
-    coalesce(sum((evidence ->> 'amount_minor')::bigint) FILTER (WHERE evidence ? 'amount_minor'), 0)::bigint AS minor,
-    coalesce(sum(coins), 0)::bigint AS coins
-FROM {s}.breaks WHERE state <> 7";
-
-/// What is open now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct AtRisk {
-    pub breaks: i64,
-    pub overdue: i64,
-    /// Of breaks about money outside, in minor units.
-    pub minor: i64,
-    /// Of all breaks, in coins.
-    pub coins: i64,
-}
-
-/// What is open now.
-///
-/// # Errors
-/// Whatever the database says.
-pub async fn at_risk(db: &Db, now: DateTime<Utc>) -> Result<AtRisk, sqlx::Error> {
-    let row = sqlx::query(db.sql(AT_RISK)).bind(now).fetch_one(db.pool()).await?;
-    Ok(AtRisk {
-        breaks: row.try_get("breaks")?,
-        overdue: row.try_get("overdue")?,
-        minor: row.try_get("minor")?,
-        coins: row.try_get("coins")?,
-    })
-}

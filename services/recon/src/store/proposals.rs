@@ -1,6 +1,6 @@
 //! Proposals, decided once, and the one effect of each that is approved.
 
-use super::breaks::kind_named;
+use super::breaks::{BreakView, break_of_row, kind_named};
 use super::desk::Moved;
 use crate::domain::action::{Action, Agreed};
 use crate::domain::canonical::{Hash, hex};
@@ -193,6 +193,41 @@ WHERE p.break_id = $1 ORDER BY p.proposed_at DESC, p.proposal_id LIMIT $2";
 pub async fn list(db: &Db, break_id: BreakId, limit: i64) -> Result<Vec<ProposalView>, sqlx::Error> {
     let list = sqlx::query(db.sql(LIST)).bind(break_id.uuid()).bind(limit);
     list.fetch_all(db.pool()).await?.iter().map(proposal_of_row).collect()
+}
+
+/// Those to show first, and then their breaks: evidence is wide.
+const WAITING: &str = "
+SELECT b.*, p.proposal_id, p.maker_id, p.parameters, p.reason, p.digest, p.proposed_at, p.decision, p.checker_id, p.rule,
+    p.decision_reason, p.decided_at, NULL::uuid AS request_id
+FROM (SELECT * FROM {s}.proposals WHERE decision IS NULL ORDER BY proposed_at, proposal_id LIMIT $1) AS p
+JOIN {s}.breaks b USING (break_id) ORDER BY p.proposed_at, p.proposal_id";
+
+/// What waits for a checker: a break and what is proposed about it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct WaitingProposal {
+    #[serde(rename = "break")]
+    pub found: BreakView,
+    pub proposal: ProposalView,
+}
+
+/// Proposals that nobody has decided, the oldest first, at most `limit`.
+///
+/// # Errors
+/// Whatever the database says, or a row that this program does not understand.
+pub async fn list_waiting(db: &Db, limit: i64) -> Result<Vec<WaitingProposal>, sqlx::Error> {
+    let rows = sqlx::query(db.sql(WAITING)).bind(limit).fetch_all(db.pool()).await?;
+    let one = |row| Ok(WaitingProposal { found: break_of_row(row)?, proposal: proposal_of_row(row)? });
+    rows.iter().map(one).collect()
+}
+
+const COUNT_WAITING: &str = "SELECT count(*) FROM {s}.proposals WHERE decision IS NULL";
+
+/// How many proposals nobody has decided.
+///
+/// # Errors
+/// Whatever the database says.
+pub async fn count_waiting(db: &Db) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar(db.sql(COUNT_WAITING)).fetch_one(db.pool()).await
 }
 
 fn proposal_of_row(row: &sqlx::postgres::PgRow) -> Result<ProposalView, sqlx::Error> {

@@ -52,6 +52,13 @@ impl Floor {
         self.api.detail(&self.maker, &self.break_id).await
     }
 
+    /// What waits for a checker.
+    pub async fn waiting(&self) -> Value {
+        let (status, queue) = self.api.get(&self.checker, "/v1/finance/proposals").await;
+        assert_eq!(status, StatusCode::OK, "{queue}");
+        queue
+    }
+
     pub async fn until_state(&self, state: &str) {
         let is_there = || async { self.detail().await["break"]["state"] == state };
         self.bench.until(&format!("the break is {state}"), is_there).await;
@@ -168,7 +175,12 @@ async fn the_maker_cannot_check_by_the_api_nor_by_the_table() {
 #[tokio::test]
 async fn a_decision_is_bound_to_what_was_looked_at_and_a_rejected_one_may_be_proposed_anew() {
     let floor = Floor::open().await;
+    let nothing = floor.waiting().await;
+    assert_eq!(nothing, json!({ "proposals": [], "waiting_count": 0 }));
     let approval = floor.api.propose(&floor.maker, &floor.break_id, grant()).await;
+    let (queue, detail) = (floor.waiting().await, floor.detail().await);
+    let expected = json!({ "break": detail["break"], "proposal": detail["proposals"][0] });
+    assert_eq!(queue, json!({ "proposals": [expected], "waiting_count": 1 }));
     let other = json!({ "proposal_id": approval["proposal_id"], "digest": "00".repeat(32) });
     assert_eq!(floor.refused(&floor.checker, "approvals", other).await, "proposal-changed");
     let unknown = json!({ "proposal_id": Uuid::now_v7(), "digest": approval["digest"] });
@@ -177,6 +189,7 @@ async fn a_decision_is_bound_to_what_was_looked_at_and_a_rejected_one_may_be_pro
     rejection["reason"] = json!("it was delivered");
     let (status, deed) = floor.act(&floor.checker, "rejections", rejection).await;
     assert_eq!((status, &deed["break"]["state"]), (StatusCode::OK, &json!("assigned")));
+    assert_eq!(floor.waiting().await, nothing, "what is decided waits no longer");
     assert_eq!(floor.refused(&floor.checker, "approvals", approval).await, "step-not-now");
     let off = json!({ "action": { "action": "write_off", "coins": 70 }, "reason": "small" });
     let (_, proposed) = floor.act(&floor.maker, "proposals", off).await;

@@ -53,7 +53,7 @@ async fn closed_and_young_breaks_are_left_out_where_that_is_asked_and_the_rest_i
     assert_eq!(status, StatusCode::OK, "{ages}");
     let group = |kind, age, overdue: i64, coins: i64| {
         json!({ "kind": kind, "severity": "low", "state": "open", "age": age, "count": 1, "overdue_count": overdue,
-            "coins": coins })
+            "coins": coins, "amount_minor": 0 })
     };
     let said = [group("extra_item", "8-30", 1, 7), group("missing_item", "0-1", 0, 5)];
     // The desk's own timer may have made the old one worse by now: that is its to do.

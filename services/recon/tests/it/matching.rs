@@ -90,6 +90,13 @@ async fn a_bill_with_planted_faults_gives_exactly_these_differences_and_the_same
         (&json!(5), &json!(600 + 999 + 5 + 602 + 603))
     );
     assert_eq!(today["files"][0]["state"], "arrived");
+    let ages = office.get("/v1/finance/break-ages").await;
+    let groups = ages["groups"].as_array().expect("groups");
+    let sum = |name: &str| groups.iter().map(|group| group[name].as_i64().expect("a number")).sum::<i64>();
+    assert_eq!(
+        (json!(sum("count")), json!(sum("amount_minor"))),
+        (json!(5), today["cash_at_risk_minor"].clone())
+    );
     office.running.shutdown().await;
 }
 

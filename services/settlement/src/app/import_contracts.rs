@@ -133,15 +133,16 @@ impl Settlement {
         contract_imports::find_import(&self.db, import_id).await?.ok_or(ContractError::NoSuchImport)
     }
 
-    /// Imports, newest first, before one of them.
+    /// Imports in one state, or in any, newest first, before one of them.
     ///
     /// # Errors
     /// [`ContractError::Unavailable`].
     pub(crate) async fn list_imports(
         &self,
+        state: Option<ImportState>,
         before: Option<ContractImportId>,
     ) -> Result<Vec<ContractImport>, ContractError> {
-        Ok(contract_imports::list_imports(&self.db, before, i64::from(IMPORTS_PAGE_MAX)).await?)
+        Ok(contract_imports::list_imports(&self.db, state, before, i64::from(IMPORTS_PAGE_MAX)).await?)
     }
 }
 

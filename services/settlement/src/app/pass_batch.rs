@@ -159,15 +159,16 @@ impl Settlement {
         }
     }
 
-    /// Batches, newest first, before one of them.
+    /// Batches in one state, or in any, newest first, before one of them.
     ///
     /// # Errors
     /// [`PayoutError`].
     pub(crate) async fn list_batches(
         &self,
+        state: Option<BatchState>,
         before: Option<PayoutBatchId>,
     ) -> Result<Vec<Batch>, PayoutError> {
-        Ok(payout_batches::list_batches(&self.db, before, i64::from(BATCHES_PAGE_MAX)).await?)
+        Ok(payout_batches::list_batches(&self.db, state, before, i64::from(BATCHES_PAGE_MAX)).await?)
     }
 
     /// Records what the bank says of some lines: all of it, or nothing where one cannot be.

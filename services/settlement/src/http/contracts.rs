@@ -51,6 +51,8 @@ struct ExportQuery {
 #[derive(Clone, Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 struct ImportQuery {
+    /// Only imports in this state.
+    state: Option<ImportState>,
     /// Only imports before this one: the last of the page before.
     before: Option<ContractImportId>,
 }
@@ -151,7 +153,7 @@ async fn list_imports(
     _: FinanceReader,
     Query(query): Query<ImportQuery>,
 ) -> Result<Json<ImportList>, Problem> {
-    Ok(Json(ImportList { imports: settlement.list_imports(query.before).await? }))
+    Ok(Json(ImportList { imports: settlement.list_imports(query.state, query.before).await? }))
 }
 
 /// Reads contracts from CSV (`streamer_id, valid_from, agency_id, streamer_ppm, agency_ppm, platform_ppm, tax_ppm,

@@ -37,6 +37,8 @@ struct PayeeQuery {
 #[derive(Clone, Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 struct BatchQuery {
+    /// Only batches in this state.
+    state: Option<BatchState>,
     /// Only batches before this one: the last of the page before.
     before: Option<PayoutBatchId>,
 }
@@ -276,7 +278,7 @@ async fn list_batches(
     _: FinanceReader,
     Query(query): Query<BatchQuery>,
 ) -> Result<Json<BatchList>, Problem> {
-    Ok(Json(BatchList { batches: settlement.list_batches(query.before).await? }))
+    Ok(Json(BatchList { batches: settlement.list_batches(query.state, query.before).await? }))
 }
 
 /// Makes a batch of what was asked for, once per id: a line a payee, tax withheld by the rule of the day.

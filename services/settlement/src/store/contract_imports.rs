@@ -63,7 +63,9 @@ const LOCK: &str = "SELECT created_by, state FROM {s}.contract_imports WHERE imp
 
 const PAGE: &str = "
 SELECT i.*, (SELECT count(*) FROM {s}.contract_drafts d WHERE d.import_id = i.import_id) AS contract_count
-FROM {s}.contract_imports i WHERE $1::uuid IS NULL OR i.import_id < $1 ORDER BY i.import_id DESC LIMIT $2";
+FROM {s}.contract_imports i
+WHERE ($1::uuid IS NULL OR i.import_id < $1) AND ($3::smallint IS NULL OR i.state = $3)
+ORDER BY i.import_id DESC LIMIT $2";
 
 const DECIDE: &str = "
 UPDATE {s}.contract_imports SET state = $2, decided_by = $3, decided_at = now()
@@ -154,14 +156,16 @@ pub(crate) async fn find_import(
     row.as_ref().map(import_of_row).transpose()
 }
 
-/// Imports, newest first, before one of them.
+/// Imports in one state, or in any, newest first, before one of them.
 pub(crate) async fn list_imports(
     db: &Db,
+    state: Option<ImportState>,
     before: Option<ContractImportId>,
     limit: i64,
 ) -> Result<Vec<ContractImport>, sqlx::Error> {
     let before = before.map(ContractImportId::uuid);
-    let rows = sqlx::query(db.sql(PAGE)).bind(before).bind(limit).fetch_all(db.pool()).await?;
+    let list = sqlx::query(db.sql(PAGE)).bind(before).bind(limit).bind(state.map(ImportState::code));
+    let rows = list.fetch_all(db.pool()).await?;
     rows.iter().map(import_of_row).collect()
 }
 

@@ -24,7 +24,8 @@ const LOCK: &str = "SELECT * FROM {s}.payout_batches WHERE batch_id = $1 FOR UPD
 const FIND: &str = "SELECT * FROM {s}.payout_batches WHERE batch_id = $1";
 
 const PAGE: &str = "
-SELECT * FROM {s}.payout_batches WHERE $1::uuid IS NULL OR batch_id < $1 ORDER BY batch_id DESC LIMIT $2";
+SELECT * FROM {s}.payout_batches
+WHERE ($1::uuid IS NULL OR batch_id < $1) AND ($3::smallint IS NULL OR state = $3) ORDER BY batch_id DESC LIMIT $2";
 
 const LINES: &str = "
 SELECT l.*, a.holder, a.account_no, a.bank_code FROM {s}.payout_lines l JOIN {s}.payee_accounts a USING (account_id)
@@ -108,14 +109,16 @@ pub(crate) async fn find_batch(db: &Db, batch_id: PayoutBatchId) -> Result<Optio
     row.as_ref().map(batch_of_row).transpose()
 }
 
-/// Batches, newest first, before one of them.
+/// Batches in one state, or in any, newest first, before one of them.
 pub(crate) async fn list_batches(
     db: &Db,
+    state: Option<BatchState>,
     before: Option<PayoutBatchId>,
     limit: i64,
 ) -> Result<Vec<Batch>, sqlx::Error> {
     let before = before.map(PayoutBatchId::uuid);
-    let rows = sqlx::query(db.sql(PAGE)).bind(before).bind(limit).fetch_all(db.pool()).await?;
+    let list = sqlx::query(db.sql(PAGE)).bind(before).bind(limit).bind(state.map(BatchState::code));
+    let rows = list.fetch_all(db.pool()).await?;
     rows.iter().map(batch_of_row).collect()
 }
 

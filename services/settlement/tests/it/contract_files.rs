@@ -28,6 +28,11 @@ async fn decide(desk: &Desk, who: Uuid, import: &Value, how: &str) -> (StatusCod
     )
 }
 
+async fn in_state(desk: &Desk, state: &str) -> Vec<Value> {
+    let listed = desk.get(&format!("{IMPORTS}?state={state}")).await;
+    listed["imports"].as_array().expect("a list").iter().map(|import| import["import_id"].clone()).collect()
+}
+
 #[tokio::test]
 async fn a_file_waits_for_another_person_and_the_same_file_again_is_no_second_version() {
     let mut desk = Desk::open().await;
@@ -40,6 +45,8 @@ async fn a_file_waits_for_another_person_and_the_same_file_again_is_no_second_ve
     assert_eq!((again.body["new"].as_i64(), again.body["unchanged"].as_i64()), (Some(0), Some(2)));
     assert_eq!(again.body["import_id"], Value::Null);
     assert_eq!(desk.get_text(EXPORT).await.1, HEADER, "nothing is in force before it is approved");
+    assert_eq!(in_state(&desk, "waiting").await, [made.body["import_id"].clone()]);
+    assert_eq!(in_state(&desk, "approved").await, Vec::<Value>::new());
     // Until then the default contract settles.
     desk.orders.append(delivered(streamer, 100, 0, number_of(today())));
     desk.settle_all(noon(0)).await;
@@ -53,6 +60,8 @@ async fn a_file_waits_for_another_person_and_the_same_file_again_is_no_second_ve
             (StatusCode::OK, "\"approved\"".to_owned())
         );
     }
+    assert_eq!(in_state(&desk, "waiting").await, Vec::<Value>::new());
+    assert_eq!(in_state(&desk, "approved").await, [made.body["import_id"].clone()]);
     assert_eq!(
         decide(&desk, ann, &made.body, "refuse").await,
         (StatusCode::CONFLICT, "import-decided".to_owned())

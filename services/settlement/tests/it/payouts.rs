@@ -25,6 +25,12 @@ async fn places(desk: &Desk, streamer: StreamerId) -> [i64; 6] {
         .map(|field| minor(&money, field))
 }
 
+/// Batches that wait for approval.
+async fn built(desk: &Desk) -> Vec<Value> {
+    let page = desk.get(&format!("{BATCHES}?state=built")).await;
+    page["batches"].as_array().expect("a list").iter().map(|of| of["batch_id"].clone()).collect()
+}
+
 #[tokio::test]
 async fn money_goes_from_its_hold_to_the_bank_and_every_step_again_changes_nothing() {
     let mut desk = Desk::open().await;
@@ -55,12 +61,14 @@ async fn money_goes_from_its_hold_to_the_bank_and_every_step_again_changes_nothi
         desk.post(maker, BATCHES, &json!({ "batch_id": Uuid::now_v7() })).await.slug(),
         "nothing-to-pay-out"
     );
+    assert_eq!(built(&desk).await, [json!(batch)]);
     assert_eq!(step(&desk, maker, &batch, "submit").await.slug(), "batch-state");
     assert_eq!(step(&desk, maker, &batch, "approve").await.slug(), "approver-is-the-maker");
     assert_eq!(desk.get_text(&format!("{BATCHES}/{batch}/file.csv")).await.0, StatusCode::CONFLICT);
     for _ in 0..2 {
         assert_eq!(step(&desk, Uuid::now_v7(), &batch, "approve").await.status, StatusCode::OK);
     }
+    assert!(built(&desk).await.is_empty(), "an approved one waits for nobody");
     assert_eq!(
         places(&desk, streamer).await,
         [0, 1_000_000, 0, 0, 0, 0],

@@ -71,6 +71,7 @@ pub(super) async fn approvals(State(deps): State<Deps>, session: Session) -> Mar
     let content = html! {
         p .muted #approvals-say role="status" {}
         (table_card("proposals", "Proposals about breaks", &waiting))
+        p { a #proposals-rest href="/finance/breaks?state=proposed" hidden {} }
         (table_card("batches", "Payout batches", &waiting))
         (table_card("accounts", "Accounts of payees", &waiting))
         (table_card("imports", "Contracts", &waiting))

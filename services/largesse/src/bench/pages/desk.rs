@@ -3,7 +3,6 @@
 
 use crate::failure::Failure;
 use chrono::{Days, NaiveDate, Utc};
-use serde::Deserialize;
 use sqlx::PgPool;
 
 /// One page, or a route that people ask by hand.
@@ -28,8 +27,6 @@ pub enum Then {
     MayMiss,
     /// These, all at once, where the first was there.
     Paths(Vec<String>),
-    /// Each break of the list.
-    EachBreak,
 }
 
 fn ask(path: impl Into<String>) -> Ask {
@@ -138,9 +135,10 @@ fn work(of: &Subjects) -> Vec<Page> {
     let of_breaks =
         |filters: &str| asks([&format!("/v1/finance/breaks?{filters}&limit=50"), "/v1/finance/break-ages"]);
     let narrow = "not_closed=true&severity=critical&kind=missing_voucher&overdue=true";
-    let mut approvals = asks([
-        "/v1/finance/payout-batches",
-        "/v1/finance/contract-imports",
+    let approvals = asks([
+        "/v1/finance/proposals?limit=25",
+        "/v1/finance/payout-batches?state=built",
+        "/v1/finance/contract-imports?state=waiting",
         "/v1/finance/payee-accounts",
         "/v1/finance/refunds?state=waiting",
         "/v1/finance/refund-batches?state=waiting",
@@ -148,8 +146,6 @@ fn work(of: &Subjects) -> Vec<Page> {
         "/v1/finance/matching-rules",
         "/v1/finance/periods",
     ]);
-    let proposed = "/v1/finance/breaks?state=proposed&limit=25".to_owned();
-    approvals.push(Ask { path: proposed, then: Then::EachBreak });
     let one = format!("/v1/finance/breaks/{}", of.break_id);
     vec![
         page("/finance", asks(reads)),
@@ -241,21 +237,4 @@ fn payees_and_control(of: &Subjects) -> Vec<Page> {
         page("/finance/rules", asks(["/v1/finance/matching-rules"])),
         page("/finance/audit", asks(["/v1/finance/audit/breaks?limit=100"])),
     ]
-}
-
-#[derive(Deserialize)]
-struct Listed {
-    breaks: Vec<Named>,
-}
-
-#[derive(Deserialize)]
-struct Named {
-    break_id: String,
-}
-
-/// Where each break of a page of them is told in full.
-pub fn breaks_in(page: &[u8]) -> Vec<String> {
-    let listed: Result<Listed, _> = serde_json::from_slice(page);
-    let breaks = listed.map(|listed| listed.breaks).unwrap_or_default(); // The status says that it was no page.
-    breaks.into_iter().map(|found| format!("/v1/finance/breaks/{}", found.break_id)).collect()
 }
