@@ -32,6 +32,8 @@ use std::time::{Duration, Instant};
 
 /// Viewers who send, each rich enough for any run.
 const VIEWERS: usize = 1_000;
+/// What each of them has. A day's books of a group of partitions hold CNY 92,000 million; theirs is a thousandth of it.
+const RICH_COINS: i64 = 1_000_000_000;
 /// A gift of the default catalogue that costs coins.
 const GIFT: u32 = 1_101;
 /// Rooms of the figures that are not about rooms, and of the one that is.
@@ -385,7 +387,7 @@ impl Place {
     /// Gives every viewer coins that no run can spend. Given, not bought: no payment channel is part of this.
     async fn enrich(&self, stack: &Stack) -> Result<(), Failure> {
         let Some(wallet) = &stack.running().wallet else { return Ok(()) };
-        let coins = Coins::try_new(1_000_000_000_000).map_err(|error| Failure::Bench(Box::new(error)))?;
+        let coins = Coins::try_new(RICH_COINS).map_err(|error| Failure::Bench(Box::new(error)))?;
         let bonus = |account_id: &ViewerId| Command {
             request_id: RequestId::now(),
             account_id: *account_id,
