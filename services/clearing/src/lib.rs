@@ -55,6 +55,7 @@ pub static MIGRATOR: std::sync::LazyLock<pg::Migrator> = std::sync::LazyLock::ne
         (120, "close", include_str!("../../../migrations/clearing/0120_close.sql")),
         (121, "rule_days", include_str!("../../../migrations/clearing/0121_rule_days.sql")),
         (122, "sums_by_group", include_str!("../../../migrations/clearing/0122_sums_by_group.sql")),
+        (123, "vouchers_by_rule", include_str!("../../../migrations/clearing/0123_vouchers_by_rule.sql")),
     ]);
     pg::Migrator::with_migrations(own.iter().chain(trail::MIGRATOR.iter()).cloned().collect())
 });

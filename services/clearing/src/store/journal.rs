@@ -29,17 +29,24 @@ SELECT v.* FROM {s}.vouchers v
 WHERE v.posted_day BETWEEN $1 AND $2 AND (v.posted_day, v.partition, v.seq) > ($3, $4, $5)
 ORDER BY v.posted_day, v.partition, v.seq LIMIT $6";
 
-// Sums by account, day and group say where the account moved at all: one day's group after another until the page is full, so that neither an account of every voucher nor one of hardly any makes it read them all.
+// Sums say on which days, in which groups and by which rules the account moved at all: one day's group after another
+// until the page is full, and of a group only those rules' vouchers. So neither an account of every voucher nor one of
+// hardly any makes it read them all.
 const LIST_OF_ACCOUNT: &str = "
 SELECT v.* FROM (
     SELECT d.posted_day, d.part_group FROM {s}.account_days d
     WHERE d.account = $7 AND d.posted_day BETWEEN $1 AND $2 AND d.posted_day >= $3
     ORDER BY d.posted_day, d.part_group
 ) d, LATERAL (
-    SELECT v.* FROM {s}.vouchers v
-    WHERE v.posted_day = d.posted_day AND v.partition BETWEEN d.part_group * 8 AND d.part_group * 8 + 7
-      AND v.accounts @> ARRAY[$7::text]
-      AND (v.posted_day, v.partition, v.seq) > ($3, $4, $5)
+    SELECT v.* FROM {s}.rule_days r, LATERAL (
+        SELECT v.* FROM {s}.vouchers v
+        WHERE v.posted_day = d.posted_day AND v.rule = r.rule
+          AND v.partition BETWEEN d.part_group * 8 AND d.part_group * 8 + 7
+          AND v.accounts @> ARRAY[$7::text]
+          AND (v.posted_day, v.partition, v.seq) > ($3, $4, $5)
+        ORDER BY v.partition, v.seq LIMIT $6
+    ) v
+    WHERE r.posted_day = d.posted_day AND r.account = $7 AND r.part_group = d.part_group
     ORDER BY v.partition, v.seq LIMIT $6
 ) v
 ORDER BY d.posted_day, v.partition, v.seq LIMIT $6";
