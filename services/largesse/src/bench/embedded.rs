@@ -22,8 +22,8 @@ use std::path::Path;
 /// Debits in flight of each wallet figure.
 const IN_FLIGHT: [usize; 4] = [1, 16, 256, 1_024];
 
-/// Runs of a figure at most: durable figures come from a real server, and the time is theirs.
-const RUNS_MAX: u16 = 3;
+/// Runs of a figure at most: durable figures come from a real server, and the time is theirs. Nothing is asked of these.
+const RUNS_MAX: u16 = 1;
 
 /// The world: as many as the demo has.
 const WORLD: World = World { accounts: 20_000, streamers: 80, hot_percent: 0 };
