@@ -9,7 +9,7 @@ use ids::PartitionGroup;
 
 /// Why a message was refused, in words.
 pub const REASON_HEADER: &str = "x-largesse-reason";
-/// The queue it was refused from.
+/// Whose queues it was refused from: their name without the group.
 pub const QUEUE_HEADER: &str = "x-largesse-queue";
 
 /// The exchange of one log in one lane and one bus generation.

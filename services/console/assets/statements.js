@@ -30,6 +30,7 @@ function statementRow(statement) {
 
 keepFields(at("span"));
 for (const format of ["csv", "xlsx"]) at(format).href = address(`/v1/finance/statements.${format}`, query);
+at("lines-csv").href = address("/v1/finance/statement-lines.csv", query);
 show(
   "statements",
   () => read("/v1/finance/statements", { ...query, after_day: asked.get("after_day"), after_payee_id: asked.get("after_payee_id"), limit: PAGE_LEN }),

@@ -579,7 +579,7 @@ pub struct BenchArgs {
     /// How long each wallet figure is measured, in seconds
     #[arg(long, default_value_t = 3, value_name = "SECONDS")]
     pub seconds: u16,
-    /// Only what grows with the log, the wallet and finance's pages: needs --database, and 60 GB of its disk
+    /// Only what grows with the log, the wallet and finance's pages: needs --database, and 40 GB of its disk
     #[arg(long)]
     pub large: bool,
     /// Entries of the long log, five an account

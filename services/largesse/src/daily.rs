@@ -124,6 +124,9 @@ async fn hand_in(args: &FileArgs, path: &str, role: Role) -> Result<(), Failure>
         ("format", args.format.clone()),
         ("profile", args.profile.clone()),
         ("scope", args.scope.map(|scope| scope.as_str().to_owned())),
+        ("sha1", args.sha1.clone()),
+        ("sha256", args.sha256.clone()),
+        ("rows", args.rows.map(|rows| rows.to_string())),
     ]);
     let file = read(&args.file)?;
     let answer: Value = question(&args.desk, BILLS, role)?.post_file(&format!("{path}{query}"), file).await?;
@@ -264,11 +267,18 @@ async fn rerun(desk: &DeskArgs, run: Uuid) -> Result<ExitCode, Failure> {
     let before: RunDetail = question(desk, RUNS, Role::Auditor)?.get(&format!("/{run}")).await?;
     let again = ask_for(desk, before.run.day).await?;
     let after = wait_for(desk, again).await?;
-    say(desk, &after);
-    if after.run.state != RunState::Done || desk.json {
+    let is_done = after.run.state == RunState::Done;
+    let is_same = is_done && before.run.report_sha256 == after.run.report_sha256;
+    if desk.json {
+        let mut answer = as_json(&after);
+        answer["report_is_the_same"] = json!(is_done.then_some(is_same));
+        println!("{}", serde_json::to_string_pretty(&answer).unwrap_or_default()); // Plain values always print.
         return Ok(exit_of(&after));
     }
-    let is_same = before.run.report_sha256 == after.run.report_sha256;
+    say(desk, &after);
+    if !is_done {
+        return Ok(exit_of(&after));
+    }
     if is_same {
         println!("The report is the same, byte by byte.");
     } else {

@@ -10,6 +10,7 @@ use clearing::{CloseFacts, DayRange, ReconFacts, UnknownFact};
 use edge::{Edge, Role, TokenKeys};
 use ids::named_id;
 use peer::{Nodes, PeerUrl};
+use recon::{BillScope, BillState};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -110,13 +111,25 @@ struct Said {
     critical_breaks: i64,
     critical: Vec<String>,
     compared_until: Option<DateTime<Utc>>,
+    days_not_run: Vec<NaiveDate>,
 }
 
 /// A list of bills, as far as it matters here.
 #[derive(Deserialize)]
 struct Bills {
-    bills: Vec<Value>,
+    bills: Vec<Bill>,
+    next: Option<Value>,
 }
+
+#[derive(Deserialize)]
+struct Bill {
+    channel: String,
+    scope: BillScope,
+    state: BillState,
+}
+
+/// Bills of one day in one answer; a day has a few.
+const BILLS_OF_DAY_MAX: u16 = 500;
 
 #[async_trait::async_trait]
 impl CloseFacts for AskRecon {
@@ -126,14 +139,18 @@ impl CloseFacts for AskRecon {
         let (begins_at, ends_at) = (instant(begins_at), instant(ends_at));
         let days = format!("first={first}&last={last}&begins_at={begins_at}&ends_at={ends_at}");
         let said: Said = self.get(&format!("/internal/recon/closing?{days}"), Role::Internal).await?;
-        let Said { open_breaks, critical_breaks, critical, compared_until } = said;
-        Ok(ReconFacts { open_breaks, critical_breaks, critical, compared_until })
+        let Said { open_breaks, critical_breaks, critical, compared_until, days_not_run } = said;
+        Ok(ReconFacts { open_breaks, critical_breaks, critical, compared_until, days_not_run })
     }
 
     async fn channels_with_bills(&self, day: NaiveDate) -> Result<Vec<String>, UnknownFact> {
-        let said: Bills = self.get(&format!("/v1/finance/bills?day={day}"), Role::Auditor).await?;
-        let channel = |bill: &Value| bill["channel"].as_str().map(str::to_owned);
-        let channels: Option<Vec<String>> = said.bills.iter().map(channel).collect();
-        channels.ok_or_else(|| UnknownFact("a bill of recon's names no channel".to_owned()))
+        let path = format!("/v1/finance/bills?day={day}&limit={BILLS_OF_DAY_MAX}");
+        let said: Bills = self.get(&path, Role::Auditor).await?;
+        if said.next.is_some() {
+            return Err(UnknownFact(format!("{day} has more than {BILLS_OF_DAY_MAX} bills")));
+        }
+        // What a bank says, a balance's movements, and a file that is still coming in are not the channel's bill.
+        let is_there = |bill: &Bill| bill.scope == BillScope::Channel && bill.state == BillState::Imported;
+        Ok(said.bills.into_iter().filter(is_there).map(|bill| bill.channel).collect())
     }
 }

@@ -40,6 +40,7 @@ const PATHS: [(ServiceName, &[&str]); 4] = [
             "/v1/finance/statements",
             "/v1/finance/statements.csv",
             "/v1/finance/statements.xlsx",
+            "/v1/finance/statement-lines.csv",
             "/v1/finance/statements/{payee_id}/{day}/{part}",
             "/v1/finance/payees/{payee_id}",
             "/v1/finance/audit/payouts",

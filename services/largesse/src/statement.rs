@@ -40,11 +40,12 @@ pub async fn run(command: StatementCommand) -> Result<ExitCode, Failure> {
             let one = payee_id.map(|id| format!("&payee_id={id}")).unwrap_or_default();
             let query = format!("from={from}&to={to}&payee={}{one}", payee.as_str());
             if let (Some(format), Some(out)) = (format, &out) {
-                let ending = match format {
-                    StatementFormat::Csv => "csv",
-                    StatementFormat::Xlsx => "xlsx",
+                let name = match format {
+                    StatementFormat::Csv => "statements.csv",
+                    StatementFormat::Xlsx => "statements.xlsx",
+                    StatementFormat::LinesCsv => "statement-lines.csv",
                 };
-                finance.download(&format!("/v1/finance/statements.{ending}?{query}"), out).await?;
+                finance.download(&format!("/v1/finance/{name}?{query}"), out).await?;
             } else if csv.is_some() {
                 let (text, _) = finance.get_file(&format!("/v1/finance/statements.csv?{query}")).await?;
                 write(csv.as_deref(), &text)?;

@@ -36,7 +36,7 @@ pub use domain::report::{ChannelResult, FileLine, ReportDiff};
 pub use domain::severity::{Severity, SeverityRule};
 pub use http::openapi;
 pub use store::audit::UNEXPLAINED;
-pub use store::bills::{BillState, BillView, ProfileView};
+pub use store::bills::BillState;
 pub use store::breaks::{BreakView, ClosedWhy};
 pub use store::desk::CommentView;
 pub use store::matches::MatchView;

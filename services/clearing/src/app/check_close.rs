@@ -39,6 +39,7 @@ impl Closing {
             self.earlier_are_closed(span).await?,
             self.books_are_past(&range).await?,
             are_compared(&recon, &range),
+            are_run(&recon, span),
             no_critical_break(&recon),
             self.channel_files(span).await,
             self.trial_balance(span).await?,
@@ -150,6 +151,19 @@ fn are_compared(recon: &Result<ReconFacts, UnknownFact>, range: &DayRange) -> Ch
             CheckLine::without_offenders(name, figure, detail.into_iter().collect())
         }
     }
+}
+
+fn are_run(recon: &Result<ReconFacts, UnknownFact>, span: &Span) -> CheckLine {
+    let name = "daily-runs-are-done";
+    let facts = match recon {
+        Err(UnknownFact(why)) => return CheckLine::unknown(name, why.clone()),
+        Ok(facts) => facts,
+    };
+    let (days, left) = (span.days().count(), facts.days_not_run.len());
+    let not_run = |day: &NaiveDate| format!("no run of {day} is done since its last file came in");
+    let detail = facts.days_not_run.iter().map(not_run).collect();
+    let figure = format!("{} of {days} days have a run", days.saturating_sub(left));
+    CheckLine::without_offenders(name, figure, detail)
 }
 
 fn no_critical_break(recon: &Result<ReconFacts, UnknownFact>) -> CheckLine {

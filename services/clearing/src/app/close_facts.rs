@@ -13,6 +13,8 @@ pub struct ReconFacts {
     pub critical: Vec<String>,
     /// Everything before this instant is compared, between all pairs of logs; `None` until all have been.
     pub compared_until: Option<DateTime<Utc>>,
+    /// Days of those that no daily run has finished since their last file came in.
+    pub days_not_run: Vec<NaiveDate>,
 }
 
 /// Some days, and the instants they begin and end at.
@@ -33,7 +35,7 @@ pub struct UnknownFact(pub String);
 /// Asks recon, wherever it runs.
 #[async_trait::async_trait]
 pub trait CloseFacts: Send + Sync {
-    /// Open breaks of some days, and how far minutes are compared.
+    /// Open breaks of some days, how far minutes are compared, and which days no run has been through.
     async fn recon(&self, range: DayRange) -> Result<ReconFacts, UnknownFact>;
 
     /// The channels whose bill of a day was imported.

@@ -115,6 +115,9 @@ async fn each_condition_of_closing_blocks_and_what_nobody_knows_blocks_too() {
     assert_eq!(desk.refused(maker(), &period, "close").await, "checklist-blocks");
     desk.recon.say(|said| said.recon.as_mut().expect("it knows").critical_breaks = 0);
     desk.recon.say(|said| said.recon.as_mut().expect("it knows").critical.clear());
+    desk.recon.say(|said| said.recon.as_mut().expect("it knows").days_not_run = vec![day]);
+    assert_eq!(desk.blocking(&period).await, ["daily-runs-are-done"]);
+    desk.recon.say(|said| said.recon.as_mut().expect("it knows").days_not_run.clear());
     desk.recon.say(|said| said.channels = Ok(vec!["other".to_owned()]));
     assert_eq!(desk.blocking(&period).await, ["every-channel-file-is-there"]);
     let unknown = UnknownFact("recon has no /v1/finance/bills".to_owned());
@@ -122,7 +125,7 @@ async fn each_condition_of_closing_blocks_and_what_nobody_knows_blocks_too() {
     let lines = desk.lines(&period).await;
     assert!(lines.contains(&("every-channel-file-is-there".to_owned(), "unknown".to_owned())), "{lines:?}");
     desk.recon.say(|said| said.recon = Err(unknown));
-    assert_eq!(desk.blocking(&period).await.len(), 3);
+    assert_eq!(desk.blocking(&period).await.len(), 4);
     assert_eq!(desk.refused(maker(), &period, "close").await, "checklist-blocks");
     assert_eq!(desk.refused(maker(), &past(0).to_string(), "soft-lock").await, "day-not-over");
     desk.end().await;

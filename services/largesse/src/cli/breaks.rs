@@ -66,7 +66,7 @@ pub enum BreakCommand {
   largesse break propose BREAK --sub mia --action write-off --coins 70 --reason \"less than it costs\"
   largesse break propose BREAK --sub mia --action settle-receivable --end paid --reason \"the viewer paid\"
   largesse break propose BREAK --sub mia --action wait --days 3 --reason \"the channel answers on Monday\"
-  largesse break propose BREAK --sub mia --action adjust-voucher --line 6711:5000:0 --line 1901:0:5000 --reason \"…\"")]
+  largesse break propose BREAK --sub mia --action adjust-voucher --line 6711:5000:0 --line 6601:0:5000 --reason \"…\"")]
     Propose(ProposeArgs),
     /// Approve exactly what was proposed (as finance-checker, another person)
     #[command(after_help = "Example:

@@ -45,6 +45,15 @@ pub struct FileArgs {
     /// What the file is about, where its format does not say
     #[arg(long, value_enum)]
     pub scope: Option<ScopeName>,
+    /// SHA-1 of the unpacked file, as WeChat Pay tells it beside the download: refused where it is another
+    #[arg(long, value_name = "HEX")]
+    pub sha1: Option<String>,
+    /// SHA-256 of the unpacked file: refused where it is another
+    #[arg(long, value_name = "HEX")]
+    pub sha256: Option<String>,
+    /// How many rows the file has: refused where it has others
+    #[arg(long, value_name = "N")]
+    pub rows: Option<u64>,
     #[command(flatten)]
     pub desk: DeskArgs,
 }
@@ -54,6 +63,7 @@ pub enum BillCommand {
     /// Import a file, whole or not at all; the same file twice is refused
     #[command(after_help = "Examples:
   largesse bill import 1900000001_20261120.csv --channel wechat
+  largesse bill import 1900000001_20261120.csv --channel wechat --sha1 b8b8b8… --rows 4211
   largesse bill import statement.xml --channel wechat --format camt-053
   largesse bill import november.xlsx --channel icbc --profile icbc --scope bank")]
     Import(FileArgs),

@@ -43,6 +43,8 @@ impl PayeeName {
 pub enum StatementFormat {
     Csv,
     Xlsx,
+    /// The lines under them: a streamer and version of a contract each
+    LinesCsv,
 }
 
 /// A file of payouts.
@@ -113,7 +115,7 @@ pub enum StatementCommand {
         /// Write CSV there instead
         #[arg(long, value_name = "FILE", conflicts_with = "format")]
         csv: Option<PathBuf>,
-        /// Write a file of this format to --out instead; a workbook also has the lines, which open their orders
+        /// Write a file of this format to --out instead; a workbook also has the lines, which open their orders, and lines-csv has them alone
         #[arg(long, value_enum, requires = "out")]
         format: Option<StatementFormat>,
         #[arg(long, value_name = "FILE", requires = "format")]

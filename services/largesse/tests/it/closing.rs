@@ -208,6 +208,11 @@ async fn two_people_close_a_day_from_the_command_line_and_one_cannot() {
     let early = house.run(&["period", "close", &day, "--sub", "ann"]).await;
     assert!(early.stderr.contains("[period-state]"), "{}", early.stderr);
     house.done(&["period", "soft-lock", &day, "--sub", "ann"]).await;
+    let list = house.run(&["period", "checklist", &day]).await;
+    assert!(
+        list.stdout.lines().any(|line| line.starts_with("BLOCKS") && line.contains("daily-runs-are-done"))
+    );
+    house.done(&["recon", "run", "--day", &day]).await;
     let began = Instant::now();
     loop {
         let list = house.run(&["period", "checklist", &day]).await;

@@ -319,7 +319,7 @@ impl Desk {
                 Ok(Taken { proposal: Some(decided), ..taken(body) })
             }
             Addition::Reopening(reason) => {
-                let judged = self.severities.judge_new(found.coins, now);
+                let judged = self.severities.judge_new(found.kind, found.coins, now);
                 let reopened = desk::reopen_in_tx(tx, db, break_id, judged, now).await?;
                 let new = reopened.ok_or(DeskError::OpenAlready)?;
                 let first = found.reopens_id.unwrap_or(break_id);

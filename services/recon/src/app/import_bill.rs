@@ -7,7 +7,7 @@
 use crate::domain::bill_line::BillScope;
 use crate::domain::canonical::hex;
 use crate::store::bills::{self as store, BillState, BillView, NewRow};
-use ::bills::{Bill, BillError, BillRow, ColumnProfile, Intake, Limits, Proof, Totals};
+use ::bills::{Bill, BillError, BillRow, ColumnProfile, Expect, Intake, Limits, Proof, Totals};
 use chrono::Utc;
 use contracts::class::{Classed, ErrorClass};
 use ids::{Uuid, named_id};
@@ -105,6 +105,8 @@ pub struct Upload {
     pub format: Option<String>,
     /// A saved profile's name.
     pub profile: Option<String>,
+    /// What was told of it beforehand: it is that, or it is refused.
+    pub expect: Expect,
     pub by: Uuid,
 }
 
@@ -142,7 +144,7 @@ impl Imports {
         }
         let (profile, profile_name) = self.profile(upload.profile.as_deref()).await?;
         let limits = Limits { rows_max: self.rows_max, ..Limits::default() };
-        let intake = Intake { profile, limits, ..Intake::default() };
+        let intake = Intake { profile, limits, expect: upload.expect.clone(), ..Intake::default() };
         let (file, reader) = (Arc::clone(&upload.file), intake.clone());
         let read = tokio::task::spawn_blocking(move || read_through(&file, &reader));
         let bill = read.await.map_err(|_| ImportError::Lost)??;

@@ -87,6 +87,17 @@ pub enum Difference {
 }
 
 impl BreakKind {
+    /// Whether something was changed, or taken away, after it was written: nothing of ours does that.
+    pub const fn is_tampering(self) -> bool {
+        matches!(
+            self,
+            BreakKind::DigestMismatch
+                | BreakKind::MissingRow
+                | BreakKind::PaymentChanged
+                | BreakKind::ClosedDayChanged
+        )
+    }
+
     /// The kind of a difference in facts of a kind.
     pub const fn of(fact: FactKind, difference: Difference) -> BreakKind {
         match (fact, difference) {

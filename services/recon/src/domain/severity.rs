@@ -1,5 +1,6 @@
 //! How bad a break is, by its coins and its age, and by when it should be closed.
 
+use crate::domain::break_kind::BreakKind;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -116,9 +117,14 @@ impl Severities {
         self.0.iter().find(|rule| rule.severity == Severity::Low || fits(rule))
     }
 
-    /// How bad a break of `coins` is when it is detected.
-    pub fn judge_new(&self, coins: i64, now: DateTime<Utc>) -> Judged {
-        match self.rule(coins, TimeDelta::zero()) {
+    /// How bad a break of `coins` is when it is detected: what changed after it was written is critical, however little
+    /// it is about.
+    pub fn judge_new(&self, kind: BreakKind, coins: i64, now: DateTime<Utc>) -> Judged {
+        let rule = match kind.is_tampering() {
+            true => self.0.iter().find(|rule| rule.severity == Severity::Critical),
+            false => self.rule(coins, TimeDelta::zero()),
+        };
+        match rule {
             Some(rule) => {
                 let due_at = now + TimeDelta::hours(i64::from(rule.due_h));
                 Judged { severity: rule.severity, due_at }
@@ -157,16 +163,19 @@ mod tests {
 
     #[test]
     fn coins_or_age_make_a_break_bad_and_its_due_time_only_comes_nearer() {
+        const SMALL: BreakKind = BreakKind::AmountMismatch;
         let severities = Severities::try_new(&rules()).expect("good");
         let found = DateTime::UNIX_EPOCH;
         let hours = TimeDelta::hours;
         assert_eq!(
-            severities.judge_new(9, found),
+            severities.judge_new(SMALL, 9, found),
             Judged { severity: Severity::Low, due_at: found + hours(168) }
         );
-        assert_eq!(severities.judge_new(100, found).severity, Severity::High);
-        assert_eq!(severities.judge_new(i64::MAX, found).severity, Severity::Critical);
-        let low = severities.judge_new(9, found);
+        assert_eq!(severities.judge_new(SMALL, 100, found).severity, Severity::High);
+        assert_eq!(severities.judge_new(SMALL, i64::MAX, found).severity, Severity::Critical);
+        let changed = severities.judge_new(BreakKind::ClosedDayChanged, 0, found);
+        assert_eq!(changed, Judged { severity: Severity::Critical, due_at: found + hours(24) });
+        let low = severities.judge_new(SMALL, 9, found);
         assert_eq!(severities.judge_again((9, found), low, found + hours(23)), None);
         let later = severities.judge_again((9, found), low, found + hours(24)).expect("a day is medium");
         assert_eq!(later, Judged { severity: Severity::Medium, due_at: found + hours(144) });

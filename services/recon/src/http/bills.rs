@@ -5,7 +5,7 @@ use crate::app::daily_error::DailyError;
 use crate::app::import_bill::{ImportError, Upload};
 use crate::domain::bill_line::BillScope;
 use crate::store::bills::{self, BillView, ProfileView};
-use ::bills::{BillError, ColumnProfile};
+use ::bills::{BillError, ColumnProfile, Expect};
 use axum::body::Body;
 use axum::extract::State;
 use chrono::NaiveDate;
@@ -38,6 +38,25 @@ pub(super) struct Handed {
     profile: Option<String>,
     /// What it is about, where its format does not say.
     scope: Option<BillScope>,
+    /// SHA-1 of the unpacked file in hexadecimal, as WeChat Pay tells it: refused where it is another.
+    sha1: Option<String>,
+    /// SHA-256 of the unpacked file in hexadecimal: refused where it is another.
+    sha256: Option<String>,
+    /// How many rows it has: refused where it has others.
+    rows: Option<u64>,
+}
+
+/// The digest that hexadecimal digits spell, two a byte.
+fn digest_of<const N: usize>(name: &str, text: Option<&str>) -> Result<Option<[u8; N]>, Problem> {
+    let Some(text) = text else { return Ok(None) };
+    let byte = |at: usize| text.get(2 * at..2 * at + 2).and_then(|pair| u8::from_str_radix(pair, 16).ok());
+    let bytes: Option<Vec<u8>> = (0..N).map(byte).collect();
+    let is_plain = text.len() == 2 * N && text.bytes().all(|digit| digit.is_ascii_hexdigit());
+    let digest = bytes.filter(|_| is_plain).and_then(|bytes| bytes.try_into().ok());
+    digest.map(Some).ok_or_else(|| {
+        let detail = format!("{name} has {} hexadecimal digits.", 2 * N);
+        Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "digest-malformed", detail)
+    })
 }
 
 /// What a file is, without having been imported.
@@ -98,9 +117,11 @@ async fn spool(mut body: Body, bytes_max: u64) -> Result<File, Problem> {
 }
 
 async fn upload(api: &Api, handed: Handed, by: Uuid, body: Body) -> Result<Upload, Problem> {
+    let Handed { channel, format, profile, scope, sha1, sha256, rows } = handed;
+    let (sha1, sha256) = (digest_of("sha1", sha1.as_deref())?, digest_of("sha256", sha256.as_deref())?);
+    let expect = Expect { sha1, sha256, rows };
     let file = Arc::new(spool(body, api.bill_bytes_max).await?);
-    let Handed { channel, format, profile, scope } = handed;
-    Ok(Upload { file, channel, scope, format, profile, by })
+    Ok(Upload { file, channel, scope, format, profile, expect, by })
 }
 
 /// Imports a file, whole or not at all. The body is the file's bytes.

@@ -2,7 +2,7 @@
 
 use super::Api;
 use crate::app::desk_error::DeskError;
-use crate::store::closing::{Range, compared_until, count_open};
+use crate::store::closing::{Range, compared_until, count_open, list_not_run};
 use axum::extract::State;
 use chrono::{DateTime, NaiveDate, Utc};
 use edge::{Internal, Json, Problem, Query};
@@ -28,9 +28,11 @@ pub(super) struct Closing {
     critical: Vec<Uuid>,
     /// Everything before this instant is compared; null until every pair of logs has been.
     compared_until: Option<DateTime<Utc>>,
+    /// Days that no daily run has finished since their last file came in.
+    days_not_run: Vec<NaiveDate>,
 }
 
-/// Open breaks of some days, and how far minutes are compared.
+/// Open breaks of some days, how far minutes are compared, and which days no run has been through.
 pub(super) async fn get_closing(
     State(api): State<Api>,
     _asker: Internal,
@@ -38,8 +40,9 @@ pub(super) async fn get_closing(
 ) -> Result<Json<Closing>, Problem> {
     let Days { first, last, begins_at, ends_at } = days;
     let db = &api.desk.db;
-    let open = count_open(db, Range { first, last, begins_at, ends_at }).await;
-    let (open_breaks, critical_breaks, critical) = open.map_err(DeskError::Db)?;
-    let compared_until = compared_until(db).await.map_err(DeskError::Db)?;
-    Ok(Json(Closing { open_breaks, critical_breaks, critical, compared_until }))
+    let range = Range { first, last, begins_at, ends_at };
+    let said = tokio::try_join!(count_open(db, range), compared_until(db), list_not_run(db, range));
+    let ((open_breaks, critical_breaks, critical), compared_until, days_not_run) =
+        said.map_err(DeskError::Db)?;
+    Ok(Json(Closing { open_breaks, critical_breaks, critical, compared_until, days_not_run }))
 }

@@ -58,7 +58,8 @@ pub async fn insert_in_tx(
         return Ok(Vec::new());
     }
     let now = Utc::now();
-    let judged: Vec<Judged> = breaks.iter().map(|found| severities.judge_new(found.coins, now)).collect();
+    let judge = |found: &NewBreak| severities.judge_new(found.kind, found.coins, now);
+    let judged: Vec<Judged> = breaks.iter().map(judge).collect();
     let new: Vec<Uuid> = sqlx::query_scalar(db.sql(INSERT))
         .bind(breaks.iter().map(NewBreak::id).collect::<Vec<_>>())
         .bind(breaks.iter().map(|found| found.fact_key.as_str()).collect::<Vec<_>>())

@@ -1,4 +1,5 @@
-//! What closing an accounting period asks: the open breaks of some days, and how far minutes are compared.
+//! What closing an accounting period asks: the open breaks of some days, how far minutes are compared, and which days no
+//! run has been through.
 //!
 //! A break is of the day its evidence names, or of its minute, or of the moment it was found.
 
@@ -42,6 +43,25 @@ pub async fn count_open(db: &Db, range: Range) -> Result<(i64, i64, Vec<Uuid>), 
         .fetch_one(db.pool())
         .await?;
     Ok((row.try_get("open")?, row.try_get("critical")?, row.try_get("named")?))
+}
+
+/// What a bill brought after a day's run began, that run has not matched. A balance's movements are matched with nothing.
+const NOT_RUN: &str = "
+SELECT d.day::date FROM generate_series($1::date, $2::date, interval '1 day') AS d (day)
+WHERE NOT EXISTS (
+    SELECT FROM {s}.recon_runs r
+    WHERE r.day = d.day::date AND r.state = 3 AND r.requested_at >= coalesce((
+        SELECT max(b.imported_at) FROM {s}.bills b
+        WHERE b.state = 2 AND b.scope <> 3 AND b.period_from <= d.day::date AND b.period_to >= d.day::date),
+        '-infinity'))
+ORDER BY 1";
+
+/// Days that no daily run has finished since their last file came in.
+///
+/// # Errors
+/// Whatever the database says.
+pub async fn list_not_run(db: &Db, range: Range) -> Result<Vec<NaiveDate>, sqlx::Error> {
+    sqlx::query_scalar(db.sql(NOT_RUN)).bind(range.first).bind(range.last).fetch_all(db.pool()).await
 }
 
 const COMPARED: &str = "SELECT count(*) AS places, min(before_minute) AS before FROM {s}.progress";

@@ -14,7 +14,7 @@ use serde_json::json;
 use sqlx::{PgConnection, Row};
 
 const CAME_BACK: &str = "
-SELECT DISTINCT ON (r.break_id) b.break_id, b.version, b.state, b.closed_why, b.coins, r.break_id AS first
+SELECT DISTINCT ON (r.break_id) b.break_id, b.version, b.state, b.closed_why, b.kind, b.coins, r.break_id AS first
 FROM {s}.breaks r JOIN {s}.breaks b ON b.break_id = r.break_id OR b.reopens_id = r.break_id
 WHERE r.fact_key = ANY($1) AND r.reopens_id IS NULL ORDER BY r.break_id, b.break_no DESC";
 
@@ -50,7 +50,8 @@ pub async fn record_in_tx(
         if desk::move_in_tx(tx, db, &change).await? == Moved::No {
             continue; // Somebody opens it again at this moment.
         }
-        let judged = severities.judge_new(row.try_get("coins")?, now);
+        let kind = breaks::kind_named(row.try_get("kind")?).ok_or(sqlx::Error::RowNotFound)?;
+        let judged = severities.judge_new(kind, row.try_get("coins")?, now);
         let Some(new) = desk::reopen_in_tx(tx, db, break_id, judged, now).await? else { continue };
         let first = row.try_get::<Uuid, _>("first")?;
         let reason = "a daily run found it again";

@@ -33,6 +33,20 @@ async fn a_bill_comes_in_whole_and_the_same_file_is_refused_by_name() {
         "{seen}"
     );
     assert_eq!(counts(&books).await, (0, 0), "verifying changes nothing");
+    for (told, slug_of_it) in [
+        ("sha1=00", "digest-malformed"),
+        ("sha256=zz", "digest-malformed"),
+        (&format!("sha1={}", "0".repeat(40)), "bill-hash-mismatch"),
+        (&format!("sha256={}", "0".repeat(64)), "bill-hash-mismatch"),
+        ("rows=13", "bill-totals-mismatch"),
+    ] {
+        let (status, refused) = office.api.post_file(&office.maker, &format!("{PATH}&{told}"), &file).await;
+        assert_eq!((status, slug(&refused)), (StatusCode::UNPROCESSABLE_ENTITY, slug_of_it), "{refused}");
+    }
+    assert_eq!(counts(&books).await, (0, 0), "what is another file than was told leaves nothing");
+    let is_it = format!("{verify}&rows=12&sha256={}", seen["sha256"].as_str().expect("a digest"));
+    let (status, seen) = office.api.post_file(&office.maker, &is_it, &file).await;
+    assert_eq!(status, StatusCode::OK, "{seen}");
     let bill = office.import(&file).await;
     assert_eq!((&bill["state"], &bill["format"]), (&json!("imported"), &json!("wechat-trade")));
     assert_eq!((&bill["period_from"], &bill["period_to"]), (&json!(day()), &json!(day())));

@@ -1,7 +1,8 @@
-//! Invariant under test: whoever closes a day is told of the breaks of that day and no other, and a voucher that stands
-//! in a later day than its own is compared by its own.
+//! Invariant under test: whoever closes a day is told of the breaks of that day and no other, and whether a run saw
+//! all its files; a voucher that stands in a later day than its own is compared by its own.
 
 use crate::database::{Bench, debit, item, noon, order, stamp};
+use crate::small_day::{SmallDay, day};
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode};
 use chrono::{DateTime, Days, TimeDelta, Utc};
@@ -12,7 +13,7 @@ use contracts::voucher::Voucher;
 use edge::{Edge, Role, TokenKeys};
 use ids::{OrderId, Uuid};
 use recon::{BreakKind, Running};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::time::Duration;
 use tower::ServiceExt;
 
@@ -86,21 +87,21 @@ async fn breaks_are_told_by_their_own_day_and_the_critical_ones_by_name() {
     let running = bench.start().await;
     bench.until_applied().await;
     bench.close_and_compare(&running, noon()).await;
-    let day = TimeDelta::days(1);
+    let one_day = TimeDelta::days(1);
     // Breaks of vouchers may come a turn later than those of minutes.
     let told = || async {
-        let (status, said) = closing(&running, [noon() - day, noon() + day]).await;
+        let (status, said) = closing(&running, [noon() - one_day, noon() + one_day]).await;
         assert_eq!((status, &said["critical_breaks"]), (StatusCode::OK, &0.into()), "{said}");
         assert!(said["compared_until"].is_string(), "{said}");
         let all = bench.count("SELECT count(*) FROM {s}.breaks").await;
         all > 0 && said["open_breaks"] == all
     };
     bench.until("every break is told", told).await;
-    let (_, said) = closing(&running, [noon() + day * 2, noon() + day * 3]).await;
+    let (_, said) = closing(&running, [noon() + one_day * 2, noon() + one_day * 3]).await;
     assert_eq!(said["open_breaks"], 0, "{said}");
     let worst = bench.db.sql("UPDATE {s}.breaks SET severity = 4 WHERE minute IS NOT NULL");
     sqlx::query(worst).execute(bench.db.pool()).await.expect("sets");
-    let (_, said) = closing(&running, [noon() - day, noon() + day]).await;
+    let (_, said) = closing(&running, [noon() - one_day, noon() + one_day]).await;
     let worst = bench.count("SELECT count(*) FROM {s}.breaks WHERE severity = 4").await;
     assert!(worst > 0 && said["critical_breaks"] == worst, "{said}");
     assert_eq!(
@@ -108,4 +109,23 @@ async fn breaks_are_told_by_their_own_day_and_the_critical_ones_by_name() {
         Some(worst)
     );
     running.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_day_has_been_run_once_a_run_is_done_that_saw_its_last_file() {
+    let books = SmallDay::usual().await;
+    let office = books.reconcile_minutes().await;
+    let not_run = async || {
+        let (status, said) = closing(&office.running, [noon(), noon()]).await;
+        assert_eq!(status, StatusCode::OK, "{said}");
+        said["days_not_run"].clone()
+    };
+    assert_eq!(not_run().await, json!([day()]));
+    office.run(day()).await;
+    assert_eq!(not_run().await, json!([]));
+    office.import(&books.bill(&[])).await;
+    assert_eq!(not_run().await, json!([day()]), "the run has not seen the file");
+    office.run(day()).await;
+    assert_eq!(not_run().await, json!([]));
+    office.running.shutdown().await;
 }

@@ -13,9 +13,9 @@ use chrono::NaiveDate;
 use contracts::class::{Classed, ErrorClass};
 use contracts::payout::PayeeClass;
 use exports::{
-    About, AccountNumber, Bank, Booking, Charset, Commodity, Earned, ExportError, PainVersion, Party, Payee,
-    Payment, PaymentFile, PaymentOrder, PaymentTotals, Workbook, earned_columns, push_earned,
-    push_statement_line, statement_columns,
+    About, AccountNumber, Bank, Booking, Charset, Commodity, CsvTable, Earned, ExportError, PainVersion,
+    Party, Payee, Payment, PaymentFile, PaymentOrder, PaymentTotals, TableWriter, Workbook, earned_columns,
+    push_earned, push_statement_line, statement_columns,
 };
 use ids::{PayoutBatchId, Uuid};
 use std::io::Cursor;
@@ -77,6 +77,26 @@ impl Settlement {
         if i64::try_from(rows.len()).is_ok_and(|count| count > STATEMENT_CSV_MAX) {
             return Err(StatementError::TooMany(STATEMENT_CSV_MAX).into());
         }
+        let file = self.statement_file(filter, rows).await?;
+        let written = tokio::task::spawn_blocking(move || file.write()).await;
+        Ok(written.map_err(|_| FileError::Writer)??)
+    }
+
+    /// The lines of final statements of some days as CSV: each names its contract version and opens its orders.
+    ///
+    /// # Errors
+    /// [`FileError`]; ask for fewer days where there are too many.
+    pub(crate) async fn statement_lines_csv(&self, filter: StatementFilter) -> Result<Vec<u8>, FileError> {
+        let file = self.statement_file(filter, Vec::new()).await?;
+        let written = tokio::task::spawn_blocking(move || file.write_lines()).await;
+        Ok(written.map_err(|_| FileError::Writer)??)
+    }
+
+    async fn statement_file(
+        &self,
+        filter: StatementFilter,
+        rows: Vec<StatementRow>,
+    ) -> Result<StatementFile, FileError> {
         let mut lines = Vec::new();
         let mut after: LinePlace = (NaiveDate::default(), Uuid::nil(), Uuid::nil(), i32::MIN);
         loop {
@@ -89,16 +109,14 @@ impl Settlement {
                 return Err(FileError::TooManyLines);
             }
         }
-        let file = StatementFile {
+        Ok(StatementFile {
             currency: Commodity::try_new(&self.currency, 8)?,
             url: self.public_url.clone(),
             title: format!("Statements of {} to {}", filter.from, filter.to),
             class: filter.class,
             rows,
             lines,
-        };
-        let written = tokio::task::spawn_blocking(move || file.write()).await;
-        Ok(written.map_err(|_| FileError::Writer)??)
+        })
     }
 
     /// The file of a submitted batch as ISO 20022 pain.001.
@@ -131,15 +149,11 @@ impl StatementFile {
         let made_of = vec![("statements".to_owned(), self.rows.len().to_string())];
         let about = About { title: self.title.clone(), run_id: String::new(), made_of };
         let mut book = Workbook::new(Cursor::new(Vec::new()), about);
-        let payee = match self.class {
-            PayeeClass::Streamer => Payee::Streamer,
-            PayeeClass::Agency => Payee::Agency,
-        };
         let mut table = book.table("Statements", &earned_columns(&self.currency))?;
         for row in &self.rows {
             let net = i128::from(row.share_micro.get()) + i128::from(row.clawback_micro.get());
             let earned = Earned {
-                payee,
+                payee: self.payee(),
                 payee_id: &row.payee_id.to_string(),
                 payee_name: "",
                 day: row.day,
@@ -152,11 +166,30 @@ impl StatementFile {
         }
         table.finish()?;
         let mut table = book.table("Lines", &statement_columns(&self.currency))?;
+        self.push_lines(&mut table)?;
+        table.finish()?;
+        Ok(book.finish()?.into_inner())
+    }
+
+    fn write_lines(&self) -> Result<Vec<u8>, ExportError> {
+        let mut table = CsvTable::try_new(Vec::new(), &statement_columns(&self.currency))?;
+        self.push_lines(&mut table)?;
+        Ok(table.finish()?.0)
+    }
+
+    fn payee(&self) -> Payee {
+        match self.class {
+            PayeeClass::Streamer => Payee::Streamer,
+            PayeeClass::Agency => Payee::Agency,
+        }
+    }
+
+    fn push_lines(&self, table: &mut impl TableWriter) -> Result<(), ExportError> {
         for (day, payee_id, line) in &self.lines {
             push_statement_line(
-                &mut table,
+                table,
                 &exports::StatementLine {
-                    payee,
+                    payee: self.payee(),
                     payee_id: &payee_id.to_string(),
                     payee_name: "",
                     streamer_id: &line.streamer_id.to_string(),
@@ -171,8 +204,7 @@ impl StatementFile {
                 },
             )?;
         }
-        table.finish()?;
-        Ok(book.finish()?.into_inner())
+        Ok(())
     }
 
     fn orders_link(&self, day: NaiveDate, payee_id: Uuid, line: &StatementLine) -> String {

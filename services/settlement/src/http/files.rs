@@ -17,11 +17,12 @@ const XLSX: &str = "application/vnd.openxmlformats-officedocument.spreadsheetml.
 pub(super) fn router() -> Router<Arc<Settlement>> {
     Router::new()
         .route("/v1/finance/statements.xlsx", get(get_workbook))
+        .route("/v1/finance/statement-lines.csv", get(get_lines))
         .route("/v1/finance/payout-batches/{batch_id}/file.xml", get(get_payment_order))
 }
 
 #[derive(OpenApi)]
-#[openapi(paths(get_workbook, get_payment_order))]
+#[openapi(paths(get_workbook, get_lines, get_payment_order))]
 pub(super) struct Api;
 
 /// Final statements as a workbook, all at once, at most 20,000: what each payee is due, and the lines under it.
@@ -39,6 +40,24 @@ async fn get_workbook(
 ) -> Result<Response, Problem> {
     let name = format!("statements_{}_{}.xlsx", query.from, query.to);
     Ok(file(settlement.statements_xlsx(query.filter()).await?, XLSX, &name))
+}
+
+/// The lines of final statements as CSV, all at once, at most 100,000: each names its contract version and opens its
+/// orders.
+#[utoipa::path(
+    get, path = "/v1/finance/statement-lines.csv", tag = "settlement", params(StatementsQuery),
+    responses(
+        (status = 200, content_type = "text/csv", body = String),
+        (status = 422, body = ProblemDocument, description = "too-many-statements"),
+    )
+)]
+async fn get_lines(
+    State(settlement): State<Arc<Settlement>>,
+    _: FinanceReader,
+    Query(query): Query<StatementsQuery>,
+) -> Result<Response, Problem> {
+    let name = format!("statement-lines_{}_{}.csv", query.from, query.to);
+    Ok(file(settlement.statement_lines_csv(query.filter()).await?, "text/csv; charset=utf-8", &name))
 }
 
 /// The file of a submitted batch as ISO 20022 pain.001.001.09: the same bytes every time.

@@ -143,6 +143,16 @@ async fn a_workbook_of_statements_has_every_line_and_each_opens_its_orders() {
     );
     let (_, again) = desk.get_bytes(&format!("/v1/finance/statements.xlsx?{query}")).await;
     assert!(again == bytes, "the same statements make the same bytes");
+    let (status, text) = desk.get_text(&format!("/v1/finance/statement-lines.csv?{query}")).await;
+    assert_eq!(status, StatusCode::OK, "{text}");
+    let rows: Vec<&str> = text.lines().collect();
+    let header: Vec<&str> = rows[0].split(',').collect();
+    let version = header.iter().position(|name| *name == "contract_version").expect("the column");
+    assert_eq!(rows.len(), 4, "a header and three lines:\n{text}");
+    for row in &rows[1..] {
+        assert_eq!(row.split(',').nth(version), Some("-1"), "the default contract's");
+        assert!(row.contains(start) && row.contains("/orders?payee=streamer"), "{row}");
+    }
     desk.prove().await;
     desk.stop().await;
 }

@@ -53,6 +53,7 @@ pub(super) async fn statements(State(deps): State<Deps>, session: Session) -> Ma
                 button .primary type="submit" { "Show" }
                 a .quiet.button #csv download="statements.csv" { "CSV" }
                 a .quiet.button #xlsx download="statements.xlsx" { "XLSX" }
+                a .quiet.button #lines-csv download="statement-lines.csv" { "Lines as CSV" }
             }
         }
         section .card aria-label="Statements" { (table("statements", "Statements", &columns)) (pager()) }
