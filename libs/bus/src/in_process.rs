@@ -1,6 +1,6 @@
 //! The broker of the embedded default: bounded queues in memory.
 
-use crate::{Broker, BusError, Confirm, DeadLetter, Joined, Left, Place, joined};
+use crate::{Broker, BusError, Confirm, DeadLetter, Joined, Left, Message, Place, joined};
 use bytes::Bytes;
 use contracts::topology::Exchange;
 use futures::FutureExt as _;
@@ -16,7 +16,7 @@ const DEAD_LETTERS_MAX: usize = 1_024;
 
 /// A reader's instance in a queue.
 struct Consumer {
-    sink: mpsc::Sender<Bytes>,
+    sink: mpsc::Sender<Message>,
     left: Left,
 }
 
@@ -55,18 +55,19 @@ impl Broker for InProcess {
         group: PartitionGroup,
         payload: Bytes,
     ) -> Result<Confirm, BusError> {
+        let message = Message::from(payload);
         let mut queues = lock(&self.queues);
         for (reader, consumers) in queues.get_mut(&(topic.clone(), group)).into_iter().flatten() {
             consumers.retain_mut(Consumer::is_here);
             let Some(active) = consumers.front() else { continue };
-            if let Err(TrySendError::Full(_)) = active.sink.try_send(payload.clone()) {
+            if let Err(TrySendError::Full(_)) = active.sink.try_send(message.clone()) {
                 metrics::counter!("largesse_bus_dropped_total", "reader" => reader.clone()).increment(1);
             }
         }
         Ok(std::future::ready(Ok(())).boxed())
     }
 
-    async fn join(&self, place: &Place, sink: mpsc::Sender<Bytes>) -> Result<Joined, BusError> {
+    async fn join(&self, place: &Place, sink: mpsc::Sender<Message>) -> Result<Joined, BusError> {
         let (joined, left) = joined();
         let mut queues = lock(&self.queues);
         let readers = queues.entry((place.topic.clone(), place.group)).or_default();

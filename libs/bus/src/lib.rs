@@ -4,6 +4,7 @@
 //! late message changes nothing downstream (readers pull gaps), so a full queue drops.
 
 mod in_process;
+mod message;
 mod rabbitmq;
 mod subscription;
 
@@ -19,6 +20,7 @@ use std::time::Instant;
 use tokio::sync::{mpsc, oneshot};
 
 pub use in_process::InProcess;
+pub use message::Message;
 pub use rabbitmq::{OPERATION_WAIT_MAX, RabbitMq};
 pub use subscription::Subscription;
 
@@ -104,7 +106,7 @@ pub trait Broker: Send + Sync {
 
     /// Joins a queue: its messages go into `sink`, to one reader at a time. What is sent after this returns reaches
     /// the queue.
-    async fn join(&self, place: &Place, sink: mpsc::Sender<Bytes>) -> Result<Joined, BusError>;
+    async fn join(&self, place: &Place, sink: mpsc::Sender<Message>) -> Result<Joined, BusError>;
 
     /// Keeps a refused message, with its reason, for a person.
     async fn refuse(&self, letter: DeadLetter) -> Result<(), BusError>;

@@ -9,7 +9,7 @@ mod link;
 mod publishing;
 mod reading;
 
-use crate::{Broker, BusError, Confirm, DeadLetter, Joined, Place};
+use crate::{Broker, BusError, Confirm, DeadLetter, Joined, Message, Place};
 use bytes::Bytes;
 use contracts::topology::Exchange;
 use ids::PartitionGroup;
@@ -70,7 +70,7 @@ impl Broker for RabbitMq {
         Publisher::send(&self.publisher, topic, group, &payload).await
     }
 
-    async fn join(&self, place: &Place, sink: mpsc::Sender<Bytes>) -> Result<Joined, BusError> {
+    async fn join(&self, place: &Place, sink: mpsc::Sender<Message>) -> Result<Joined, BusError> {
         reading::join(Arc::clone(&self.reading), place, sink).await
     }
 

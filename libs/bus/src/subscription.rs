@@ -2,7 +2,7 @@
 //!
 //! A task of its own joins and leaves queues, so that a broker that is away never holds up the reader.
 
-use crate::{Broker, DeadLetter, Joined, Place, QUEUE_LEN_MAX};
+use crate::{Broker, DeadLetter, Joined, Message, Place, QUEUE_LEN_MAX};
 use bytes::Bytes;
 use contracts::topology::Exchange;
 use ids::{GroupSet, PartitionGroup};
@@ -22,7 +22,7 @@ const REFUSED_LEN_MAX: usize = 256;
 pub struct Subscription {
     topic: Exchange,
     reader: String,
-    messages: mpsc::Receiver<Bytes>,
+    messages: mpsc::Receiver<Message>,
     wanted: watch::Sender<GroupSet>,
     joined: watch::Receiver<GroupSet>,
     refused: mpsc::Sender<DeadLetter>,
@@ -60,12 +60,12 @@ impl Subscription {
     }
 
     /// The next message.
-    pub async fn recv(&mut self) -> Option<Bytes> {
+    pub async fn recv(&mut self) -> Option<Message> {
         self.messages.recv().await
     }
 
     /// The next message if one is already here.
-    pub fn try_recv(&mut self) -> Option<Bytes> {
+    pub fn try_recv(&mut self) -> Option<Message> {
         self.messages.try_recv().ok()
     }
 
@@ -93,7 +93,7 @@ struct Joiner {
     broker: Arc<dyn Broker>,
     topic: Exchange,
     reader: String,
-    sink: mpsc::Sender<Bytes>,
+    sink: mpsc::Sender<Message>,
     queues: BTreeMap<PartitionGroup, Joined>,
     joined: watch::Sender<GroupSet>,
 }

@@ -1,11 +1,12 @@
 //! What travels on a log's topic, and how a reader takes it in.
 
+use bus::Message;
 use contracts::lane::Lane;
 use contracts::log::{BatchMessage, LogRow, MarksMessage, SCHEMA_VERSION};
 use serde::{Deserialize, Serialize};
 
 /// What travels on a log's topic. Part of the wire.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", bound(deserialize = "R: serde::de::DeserializeOwned"))]
 pub enum LogMessage<R> {
     Batch(BatchMessage<R>),
@@ -26,6 +27,14 @@ enum Envelope {
 }
 
 impl<R: LogRow> LogMessage<R> {
+    /// Reads a message of `lane` from the bus; readers in one process parse it once between them.
+    ///
+    /// # Errors
+    /// The reason, in words, why this reader can never take it.
+    pub fn take(message: Message, lane: &Lane) -> Result<LogMessage<R>, String> {
+        message.read_once(|payload| LogMessage::read(payload, lane))
+    }
+
     /// Reads a message of `lane`.
     ///
     /// # Errors

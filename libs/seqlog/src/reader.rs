@@ -12,7 +12,7 @@ use crate::heard::Heard;
 use crate::message::LogMessage;
 use crate::offsets::{OffsetMove, move_offsets_in_tx, read_offsets};
 use crate::source::LogSource;
-use bus::Bus;
+use bus::{Bus, Message};
 use chrono::{DateTime, Utc};
 use contracts::log::{Epoch, LogRow, Seq};
 use ids::{GroupSet, Partition};
@@ -148,8 +148,9 @@ impl<H: Handler> Reader<H> {
                 _ = turns.tick() => {}
             }
             queue.follow(self.groups());
-            while let Some(payload) = queue.try_recv() {
-                if let Some(reason) = self.receive(&payload) {
+            while let Some(message) = queue.try_recv() {
+                let payload = message.payload().clone();
+                if let Some(reason) = self.receive(message) {
                     queue.refuse(payload, reason);
                 }
             }
@@ -169,8 +170,8 @@ impl<H: Handler> Reader<H> {
 
     /// Takes one message from the bus, whatever it is. Returns why it can never be taken, if so: the caller keeps it
     /// for a person.
-    pub fn receive(&mut self, payload: &[u8]) -> Option<String> {
-        match LogMessage::<H::Row>::read(payload, self.db.lane()) {
+    pub fn receive(&mut self, message: Message) -> Option<String> {
+        match LogMessage::<H::Row>::take(message, self.db.lane()) {
             Ok(LogMessage::Batch(batch)) => {
                 follow::received(self.handler.name(), &batch);
                 for stretch in batch.stretches {

@@ -6,8 +6,7 @@
 use super::link::{Backoff, Link};
 use super::publishing::declare_exchange;
 use super::{OPERATION_WAIT_MAX, bounded, short};
-use crate::{BusError, Joined, Left, joined};
-use bytes::Bytes;
+use crate::{BusError, Joined, Left, Message, joined};
 use contracts::topology::routing_key;
 use futures::StreamExt as _;
 use lapin::message::Delivery;
@@ -44,7 +43,7 @@ struct Seat {
 pub(super) async fn join(
     link: Arc<Link>,
     place: &crate::Place,
-    sink: mpsc::Sender<Bytes>,
+    sink: mpsc::Sender<Message>,
 ) -> Result<Joined, BusError> {
     let (exchange, queue) = (short(place.topic.as_str())?, short(&place.queue())?);
     let seat = Seat { link, exchange, queue, key: short(&routing_key(place.group))? };
@@ -82,7 +81,7 @@ impl Seat {
     }
 
     /// Moves messages until the reader leaves, joining again whenever the broker was lost.
-    async fn run(self, opened: (Channel, Consumer), sink: mpsc::Sender<Bytes>, mut left: Left) {
+    async fn run(self, opened: (Channel, Consumer), sink: mpsc::Sender<Message>, mut left: Left) {
         let (mut channel, mut consumer) = opened;
         loop {
             match forward(&mut consumer, &sink, &mut left).await {
@@ -124,7 +123,7 @@ impl Seat {
     }
 }
 
-async fn forward(consumer: &mut Consumer, sink: &mpsc::Sender<Bytes>, left: &mut Left) -> Stopped {
+async fn forward(consumer: &mut Consumer, sink: &mpsc::Sender<Message>, left: &mut Left) -> Stopped {
     loop {
         let delivery = tokio::select! {
             _ = &mut *left => return Stopped::Left,
@@ -137,7 +136,7 @@ async fn forward(consumer: &mut Consumer, sink: &mpsc::Sender<Bytes>, left: &mut
         };
         let handed_over = tokio::select! {
             _ = &mut *left => return Stopped::Left,
-            handed_over = sink.send(Bytes::from(data)) => handed_over,
+            handed_over = sink.send(Message::from(data)) => handed_over,
         };
         if handed_over.is_err() {
             return Stopped::Left;

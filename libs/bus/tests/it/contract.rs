@@ -51,7 +51,7 @@ pub async fn publish(bus: &Bus, topic: &str, number: u32) -> Result<(), BusError
 pub async fn next(subscription: &mut Subscription) -> u32 {
     let message = tokio::time::timeout(ARRIVAL_WAIT_MAX, subscription.recv()).await;
     let message = message.expect("a message comes in time").expect("the broker is there");
-    std::str::from_utf8(&message).expect("text").parse().expect("a number")
+    std::str::from_utf8(message.payload()).expect("text").parse().expect("a number")
 }
 
 pub async fn publish_all(bus: &Bus, topic: &str, count: u32) -> Result<(), BusError> {

@@ -3,6 +3,7 @@
 
 use crate::echo::{Bench, Echoer, Fault, POISON, append, messages_of, partitions};
 use crate::notes::{Note, Notes, note};
+use bus::Message;
 use contracts::log::{HeadMark, SCHEMA_VERSION};
 use ids::Partition;
 use proptest::prelude::*;
@@ -79,7 +80,7 @@ fn every_history_ends_with_each_row_applied_once_and_in_order() {
 async fn live_through(bench: &Bench, history: Vec<Step>) {
     let mut writers: Vec<Appender<Notes>> = vec![bench.writer("w0").await];
     let mut readers = [bench.reader("r0").await, bench.reader("r1").await];
-    let mut messages: Vec<Vec<u8>> = Vec::new();
+    let mut messages: Vec<Message> = Vec::new();
     for step in history {
         match step {
             Step::Append { partitions: range, count } => {
@@ -97,7 +98,7 @@ async fn live_through(bench: &Bench, history: Vec<Step>) {
             Step::WakeDeposed => {}
             Step::Deliver { message, reader } => {
                 if !messages.is_empty() {
-                    assert_eq!(readers[reader].receive(&messages[message % messages.len()]), None);
+                    assert_eq!(readers[reader].receive(messages[message % messages.len()].clone()), None);
                 }
             }
             // A turn may fail: a planted fault, or the other instance was faster. It is simply repeated.
@@ -117,10 +118,10 @@ async fn append_noting_messages(
     bench: &Bench,
     writer: &mut Appender<Notes>,
     notes: Vec<Note>,
-) -> Vec<Vec<u8>> {
+) -> Vec<Message> {
     let mut tx = bench.notes_db.begin().await.expect("a transaction");
     writer.append(&mut tx, notes).await.expect("the newest writer holds every partition");
-    let messages = messages_of(writer.planned());
+    let messages = messages_of(writer.planned()).into_iter().map(Message::from).collect();
     tx.commit().await.expect("the commit");
     writer.committed();
     messages
@@ -131,7 +132,7 @@ async fn catch_up(reader: &mut Reader<Echoer>, writer: &Appender<Notes>) {
         writer.partitions().filter_map(|partition| writer.head(partition)).map(|head| head.mark()).collect();
     let message = serde_json::json!({"marks": {"schema_version": SCHEMA_VERSION,
         "log": "cashier.payments", "lane": "live", "bus_generation": 1, "marks": marks}});
-    reader.receive(message.to_string().as_bytes());
+    reader.receive(message.to_string().into());
     for _ in 0..200 {
         reader.turn().await.expect("nothing is planted any more");
         if reader.status().borrow().lag_rows == 0 {
@@ -152,7 +153,7 @@ async fn a_row_that_cannot_be_applied_stops_its_partition_and_no_other() {
     let marks: Vec<HeadMark> = writer.partitions().filter_map(|p| writer.head(p)).map(|h| h.mark()).collect();
     let message = serde_json::json!({"marks": {"schema_version": SCHEMA_VERSION,
         "log": "cashier.payments", "lane": "live", "bus_generation": 1, "marks": marks}});
-    reader.receive(message.to_string().as_bytes());
+    reader.receive(message.to_string().into());
     for _ in 0..5 {
         reader.turn().await.expect("a poison row is no reason to fail the turn");
     }
@@ -202,8 +203,8 @@ async fn two_instances_of_one_reader_apply_each_row_once() {
     for round in 1..=20 {
         let notes = vec![note(partition, 1), note(partition, 1)];
         for message in append_noting_messages(&bench, &mut writer, notes).await {
-            first.receive(&message);
-            second.receive(&message);
+            first.receive(message.clone());
+            second.receive(message);
         }
         // The slower instance finds the offset moved, reloads, and says so once; then it goes on.
         let (one, other) = tokio::join!(first.turn(), second.turn());
@@ -218,13 +219,14 @@ async fn unreadable_and_foreign_messages_are_refused_with_the_reason() {
     let bench = Bench::open().await;
     let mut reader = bench.reader("ben").await;
     let refused = |reason: Option<String>| reason.expect("it is refused");
-    assert!(refused(reader.receive(b"\xff not json")).starts_with("not readable"));
+    assert!(refused(reader.receive(b"\xff not json".as_slice().into())).starts_with("not readable"));
     assert!(
-        refused(reader.receive(br#"{"batch":{"stretches":[{"partition":99}]}}"#)).starts_with("not readable")
+        refused(reader.receive(br#"{"batch":{"stretches":[{"partition":99}]}}"#.as_slice().into()))
+            .starts_with("not readable")
     );
     let unknown = br#"{"batch":{"schema_version":9,"news":true}}"#;
     assert_eq!(
-        refused(reader.receive(unknown)),
+        refused(reader.receive(unknown.as_slice().into())),
         format!("schema version 9; this reader knows {SCHEMA_VERSION}")
     );
     let mut writer = bench.writer("ann").await;
@@ -234,7 +236,7 @@ async fn unreadable_and_foreign_messages_are_refused_with_the_reason() {
     row.stamp.epoch = 1;
     let live = messages_of(&[(partitions()[0], vec![row])]).remove(0);
     let shadow = String::from_utf8(live).expect("json").replace("\"live\"", "{\"shadow\":\"run1\"}");
-    assert_eq!(refused(reader.receive(shadow.as_bytes())), "a message of another lane");
+    assert_eq!(refused(reader.receive(shadow.into())), "a message of another lane");
     reader.turn().await.expect("nothing to do");
     let sql = bench.echoes_db.sql("SELECT count(*) FROM {s}.echoes");
     let echoed: i64 = sqlx::query_scalar(sql).fetch_one(bench.echoes_db.pool()).await.expect("a count");

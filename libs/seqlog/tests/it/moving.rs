@@ -38,7 +38,7 @@ impl<B: Broker> Broker for Doubling<B> {
         }))
     }
 
-    async fn join(&self, place: &Place, sink: mpsc::Sender<Bytes>) -> Result<Joined, BusError> {
+    async fn join(&self, place: &Place, sink: mpsc::Sender<bus::Message>) -> Result<Joined, BusError> {
         self.0.join(place, sink).await
     }
 

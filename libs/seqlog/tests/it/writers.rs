@@ -103,7 +103,7 @@ async fn heard(bench: &Bench, queue: &mut bus::Subscription, rows: usize) -> Vec
         assert!(tokio::time::Instant::now() < deadline, "{batches:?}");
         tokio::time::sleep(Duration::from_millis(1)).await;
         while let Some(payload) = queue.try_recv() {
-            match LogMessage::<Note>::read(&payload, bench.notes_db.lane()).expect("readable") {
+            match LogMessage::<Note>::take(payload, bench.notes_db.lane()).expect("readable") {
                 LogMessage::Batch(batch) => batches.push(batch),
                 LogMessage::Marks(_) => {}
             }

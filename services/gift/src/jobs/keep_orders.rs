@@ -5,8 +5,7 @@
 
 use crate::readers::desk::ReportDesk;
 use crate::readers::on_entries::{Keeper, READER_NAME};
-use bus::{Bus, Subscription};
-use bytes::Bytes;
+use bus::{Bus, Message, Subscription};
 use contracts::entry::Entry;
 use contracts::log::LogName;
 use ids::Partition;
@@ -58,7 +57,7 @@ impl KeepOrders {
     pub async fn run(self, reader: Reader<Keeper>, mut shutdown: watch::Receiver<bool>) {
         let mut reader = reader;
         let mut queue = self.bus.subscribe(LogName::Entries.as_str(), READER_NAME);
-        let mut held: VecDeque<(Instant, Bytes)> = VecDeque::new();
+        let mut held: VecDeque<(Instant, Message)> = VecDeque::new();
         let mut turns = tokio::time::interval(self.reader.gather);
         turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while !*shutdown.borrow() {
@@ -69,12 +68,13 @@ impl KeepOrders {
             }
             queue.follow(reader.groups());
             receive(&mut queue, &mut held);
-            let is_due = |(since, _): &mut (Instant, Bytes)| since.elapsed() >= self.report_wait;
-            while let Some((_, payload)) = match held.len() > HELD_MESSAGES_MAX {
+            let is_due = |(since, _): &mut (Instant, Message)| since.elapsed() >= self.report_wait;
+            while let Some((_, message)) = match held.len() > HELD_MESSAGES_MAX {
                 true => held.pop_front(),
                 false => held.pop_front_if(is_due),
             } {
-                if let Some(reason) = reader.receive(&payload) {
+                let payload = message.payload().clone();
+                if let Some(reason) = reader.receive(message) {
                     queue.refuse(payload, reason);
                 }
             }
@@ -112,9 +112,9 @@ impl KeepOrders {
     }
 }
 
-fn receive(queue: &mut Subscription, held: &mut VecDeque<(Instant, Bytes)>) {
+fn receive(queue: &mut Subscription, held: &mut VecDeque<(Instant, Message)>) {
     let now = Instant::now();
-    while let Some(payload) = queue.try_recv() {
-        held.push_back((now, payload));
+    while let Some(message) = queue.try_recv() {
+        held.push_back((now, message));
     }
 }

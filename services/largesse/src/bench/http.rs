@@ -20,6 +20,7 @@ use crate::replay::CATCH_UP_MAX;
 use crate::secrets::Secrets;
 use clap::ValueEnum as _;
 use contracts::catalogue::{Room, RoomState};
+use contracts::lane::Lane;
 use contracts::wallet::{Act, Command};
 use edge::{Role, TokenKeys};
 use ids::{RequestId, RoomId, StreamerId, Uuid, ViewerId};
@@ -43,6 +44,8 @@ const MANY_ROOMS: usize = 10_000;
 const ROOMS_AT_ONCE: usize = 64;
 /// How long tokens are good for: longer than any run.
 const TOKEN_TTL: Duration = Duration::from_secs(24 * 3_600);
+/// How often is looked whether orders are level.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// The load under which latencies are compared, and under which the pipeline must keep up, in percent.
 const USUAL_LOAD: u64 = 70;
 const PIPELINE_LOAD: u64 = 85;
@@ -118,18 +121,19 @@ impl HttpBench<'_> {
         u64::from(self.args.seconds)
     }
 
-    /// What there is to gain: an echo that does nothing but insert the same rows.
-    async fn bare(&self, target: &Target) -> Result<Sample, Failure> {
+    /// What there is to gain: an echo that does nothing but insert the same rows. At best, and at the usual load.
+    async fn bare(&self, target: &Target) -> Result<(Sample, Sample), Failure> {
         let place = self.prepare(ROOMS).await?; // Thrown away after: its rows are nobody's.
         let lane_count = Config::load(None)?.wallet.lane_count;
         let connections_max = u32::try_from(lane_count + 1).unwrap_or(u32::MAX);
         let settings = PoolSettings { connections_max, ..PoolSettings::default() };
         let pool = pg::connect(&place.database, settings).await?;
         let bare = bare::start(&pool, lane_count).await?;
-        let sample = bare.load(target, Pace::Closed, self.seconds()).await?;
+        let closed = bare.load(target, Pace::Closed, self.seconds()).await?;
+        let usual = bare.load(target, at(closed, USUAL_LOAD), self.seconds()).await?;
         bare.stop().await;
         pool.close().await;
-        Ok(sample)
+        Ok((closed, usual))
     }
 
     /// The rate beside the echo's, and the latency of each at 70 % of its own rate; for one process beside the ceiling
@@ -141,12 +145,13 @@ impl HttpBench<'_> {
         target_milli: u64,
     ) -> Result<Vec<Figure>, Failure> {
         let (mut ours, mut ours_usual, mut echoes, mut echoes_usual) = (vec![], vec![], vec![], vec![]);
-        let mut ceilings = Vec::new();
+        let (mut ceilings, mut ceilings_usual) = (vec![], vec![]);
         for _ in 0..self.args.runs {
             let place = self.prepare(ROOMS).await?;
             let (target, running) = self.start(&place, processes).await?;
             let closed = load::run(&target, Pace::Closed, self.seconds()).await?;
             ours.push(closed);
+            place.orders_level().await?;
             ours_usual.push(load::run(&target, at(closed, USUAL_LOAD), self.seconds()).await?);
             running.stop().await?;
             self.prove(&place).await?;
@@ -156,17 +161,21 @@ impl HttpBench<'_> {
             echoes_usual.push(echo.load(&target, at(closed, USUAL_LOAD), self.seconds()).await?);
             echo.stop().await;
             if let Processes::One = processes {
-                ceilings.push(self.bare(&target).await?);
+                let (closed, usual) = self.bare(&target).await?;
+                ceilings.push(closed);
+                ceilings_usual.push(usual);
             }
         }
         let yardstick = format!("an echo of the same request, {CONNECTIONS} connections");
-        let usual = format!("{what}, at {USUAL_LOAD} % of that");
+        let usual = |of: &str| format!("{of}, at {USUAL_LOAD} % of that");
         let mut figures = vec![
             Figure::new(what, &yardstick, &ours, &echoes).with_target(target_milli),
-            Figure::new(&usual, &yardstick, &ours_usual, &echoes_usual),
+            Figure::new(&usual(what), &yardstick, &ours_usual, &echoes_usual),
         ];
         if !ceilings.is_empty() {
-            figures.push(Figure::new(CEILING, "an echo that inserts the same two rows", &ours, &ceilings));
+            let yardstick = "an echo that inserts the same two rows";
+            figures.push(Figure::new(CEILING, yardstick, &ours, &ceilings));
+            figures.push(Figure::new(&usual(CEILING), yardstick, &ours_usual, &ceilings_usual));
         }
         Ok(figures)
     }
@@ -403,6 +412,30 @@ impl Place {
         for answer in wallet.submit_all(self.viewers.iter().map(bonus).collect()).await {
             answer.map_err(|error| Failure::Bench(Box::new(error)))?;
         }
+        Ok(())
+    }
+
+    /// Waits until what was accepted is ordered: what one load left behind is not part of the next one's latency.
+    async fn orders_level(&self) -> Result<(), Failure> {
+        let failed = |error: books::BooksError| Failure::Bench(Box::new(error));
+        let pool = pg::connect(&self.database, PoolSettings::default()).await?;
+        let books = books::BooksDb::new(pool.clone(), &Lane::Live);
+        let began = Instant::now();
+        loop {
+            let gaps = books::catch_up_gaps(&books).await.map_err(failed)?;
+            let behind: i64 =
+                gaps.iter().filter(|gap| gap.reader == gift::READER_NAME).map(|gap| gap.lag_rows).sum();
+            if behind == 0 {
+                break;
+            }
+            if began.elapsed() >= CATCH_UP_MAX {
+                let behind = format!("{} is {behind} rows behind", gift::READER_NAME);
+                return Err(Failure::NotCaughtUp { seconds: CATCH_UP_MAX.as_secs(), behind });
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        println!("what was accepted was ordered {} ms after the load", millis(began));
+        pool.close().await;
         Ok(())
     }
 

@@ -46,6 +46,7 @@ impl Doubling {
             tasks.push(tokio::spawn(async move {
                 let (hasher, mut known) = (RandomState::new(), HashSet::new());
                 while let Some(message) = heard.recv().await {
+                    let message = message.payload().clone();
                     // Our own copies come back, too. Heads travel as messages of another kind and are left alone.
                     let Ok(Rows { batch }) = serde_json::from_slice(&message) else { continue };
                     let Some(first) = batch.stretches.first() else { continue };

@@ -7,7 +7,7 @@
 
 use crate::app::SliceError;
 use crate::handle::WalletHandle;
-use bus::{Bus, Subscription};
+use bus::{Bus, Message, Subscription};
 use contracts::digest::body_hash;
 use contracts::log::{LogName, Seq};
 use contracts::payment::{Payment, PaymentKind};
@@ -113,8 +113,9 @@ impl PaymentsReader {
 
     fn drain_queue(&mut self) {
         self.queue.follow(self.groups());
-        while let Some(payload) = self.queue.try_recv() {
-            if let Some(reason) = self.receive(&payload) {
+        while let Some(message) = self.queue.try_recv() {
+            let payload = message.payload().clone();
+            if let Some(reason) = self.receive(message) {
                 self.queue.refuse(payload, reason);
             }
         }
@@ -143,8 +144,8 @@ impl PaymentsReader {
     }
 
     /// Takes one message; returns why it can never be taken, if so.
-    fn receive(&mut self, payload: &[u8]) -> Option<String> {
-        match LogMessage::<Payment>::read(payload, self.db.lane()) {
+    fn receive(&mut self, message: Message) -> Option<String> {
+        match LogMessage::<Payment>::take(message, self.db.lane()) {
             Ok(LogMessage::Batch(batch)) => {
                 for stretch in batch.stretches {
                     self.heard.note(stretch.partition);
