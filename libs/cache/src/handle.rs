@@ -3,8 +3,8 @@
 use crate::in_process::InProcess;
 use crate::redis_store::RedisStore;
 use crate::{
-    ADDITIONS_LEN_MAX, Added, Addition, BatchId, CacheError, Channel, Feed, FeedId, Shelf, Store, Tracker,
-    Watcher,
+    ADDITIONS_LEN_MAX, Added, Addition, BUCKET_TAKES_MAX, BatchId, BucketTake, CacheError, Channel, Feed,
+    FeedId, Shelf, Store, Tracker, Watcher,
 };
 use bytes::Bytes;
 use contracts::lane::Lane;
@@ -16,6 +16,9 @@ use uuid::Uuid;
 
 /// What the keys of this product begin with, before the lane's own prefix.
 const PRODUCT_PREFIX: &str = "largesse:";
+
+/// The most that is taken from a bucket at once, as time to refill.
+const BUCKET_REFILL_MAX: Duration = Duration::from_hours(365 * 24);
 
 /// Bounds on what a cache may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -194,6 +197,27 @@ impl Cache {
     /// [`CacheError`]; it may have been added.
     pub async fn incr(&self, key: &str, by: i64, ttl: Duration) -> Result<i64, CacheError> {
         self.in_time("incr", self.store.incr(&self.key("count", key), by, self.ttl(ttl))).await
+    }
+
+    /// Takes from buckets that refill evenly, in one round trip; gives how long each then takes until it is full. The
+    /// store's clock decides, so every node counts alike. A full bucket is forgotten. At most
+    /// [`BUCKET_TAKES_MAX`].
+    ///
+    /// # Errors
+    /// [`CacheError`]; it may have been taken from some.
+    pub async fn take_from_buckets(&self, takes: Vec<BucketTake>) -> Result<Vec<Duration>, CacheError> {
+        if takes.len() > BUCKET_TAKES_MAX {
+            return Err(CacheError::BadBatch);
+        }
+        if takes.is_empty() {
+            return Ok(Vec::new());
+        }
+        let whole = |take: BucketTake| BucketTake {
+            key: self.key("bucket", &take.key),
+            refill: take.refill.min(BUCKET_REFILL_MAX),
+        };
+        let takes: Vec<BucketTake> = takes.into_iter().map(whole).collect();
+        self.in_time("take_from_buckets", self.store.take_from_buckets(&takes)).await
     }
 
     /// A counter's value; `None` before its first addition and after its end.

@@ -3,8 +3,8 @@
 mod changes;
 
 use crate::{
-    Added, Addition, BATCH_MARK_TTL, BatchId, CHANNEL_BACKLOG_MAX, CacheError, Channel, FEED_BACKLOG_MAX,
-    FEED_LEN_MAX, Feed, FeedEvent, FeedId, KeyWatcher, Store, TrackedReads,
+    Added, Addition, BATCH_MARK_TTL, BatchId, BucketTake, CHANNEL_BACKLOG_MAX, CacheError, Channel,
+    FEED_BACKLOG_MAX, FEED_LEN_MAX, Feed, FeedEvent, FeedId, KeyWatcher, Store, TrackedReads,
 };
 use bytes::Bytes;
 use changes::Changes;
@@ -29,6 +29,8 @@ struct Held {
     counters: HashMap<String, Expiring<i64>>,
     values: HashMap<String, Expiring<Bytes>>,
     channels: HashMap<String, broadcast::Sender<Bytes>>,
+    /// When each bucket is full again.
+    buckets: HashMap<String, Instant>,
     /// The last batch of each writer of counters.
     batches: HashMap<String, Expiring<u64>>,
     changes: Changes,
@@ -113,6 +115,7 @@ impl InProcess {
             held.feeds.retain(|_, feed| feed.expires_at > now || feed.is_watched());
             held.ranks.retain(|_, rank| rank.expires_at > now);
             held.counters.retain(|_, counter| counter.expires_at > now);
+            held.buckets.retain(|_, full_at| *full_at > now);
             held.values.retain(|_, value| value.expires_at > now);
             held.batches.retain(|_, batch| batch.expires_at > now);
             held.channels.retain(|_, listeners| listeners.receiver_count() > 0);
@@ -204,6 +207,17 @@ impl Store for InProcess {
             act: "incr",
             reason: "increment or decrement would overflow".to_owned(),
         })
+    }
+
+    async fn take_from_buckets(&self, takes: &[BucketTake]) -> Result<Vec<Duration>, CacheError> {
+        let now = Instant::now();
+        let mut held = self.held_for_write(now);
+        let mut take = |take: &BucketTake| {
+            let full_at = held.buckets.entry(take.key.clone()).or_insert(now);
+            *full_at = (*full_at).max(now) + take.refill;
+            *full_at - now
+        };
+        Ok(takes.iter().map(&mut take).collect())
     }
 
     async fn get(&self, key: &str) -> Result<Option<Bytes>, CacheError> {

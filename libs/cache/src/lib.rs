@@ -21,11 +21,14 @@ pub use error::CacheError;
 pub use feed::{BadFeedId, Feed, FeedEvent, FeedId, FeedLoss};
 pub use handle::{Cache, CacheSettings, REDIS};
 pub use in_process::InProcess;
-pub use store::Store;
+pub use store::{BucketTake, Store};
 pub use tracking::{Change, KeyWatcher, Scores, Shelf, Tracked, TrackedReads, Tracker, Watcher};
 
 /// Entries a room's feed keeps (Redis may keep up to a node of a stream more).
 pub const FEED_LEN_MAX: usize = 1_000;
+
+/// Buckets that one call takes from.
+pub const BUCKET_TAKES_MAX: usize = 1_000;
 
 /// Events a slow subscriber may be behind before it loses some and is told so.
 pub const FEED_BACKLOG_MAX: usize = 1_024;

@@ -4,8 +4,8 @@
 use crate::redis_feeds::RedisFeeds;
 use crate::redis_pushes::RedisPushes;
 use crate::{
-    Added, Addition, BATCH_MARK_TTL, BatchId, CacheError, Channel, FEED_LEN_MAX, Feed, FeedId, KeyWatcher,
-    Store, TrackedReads,
+    Added, Addition, BATCH_MARK_TTL, BatchId, BucketTake, CacheError, Channel, FEED_LEN_MAX, Feed, FeedId,
+    KeyWatcher, Store, TrackedReads,
 };
 use bytes::Bytes;
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
@@ -32,7 +32,24 @@ pub(crate) struct RedisStore {
     append_timeout: Duration,
     incr: Script,
     add_once: Script,
+    take_from_buckets: Script,
 }
+
+/// The generic cell rate algorithm, many keys at once: a key holds the microsecond at which its bucket is full again, by
+/// the server's clock, and is gone from then on. Such numbers are exact in Lua until the year 2255. A key that holds
+/// something else counts as full.
+const TAKE_FROM_BUCKETS: &str = "
+local time = redis.call('TIME')
+local now = time[1] * 1000000 + time[2]
+local full_in = {}
+for i = 1, #KEYS do
+  local full_at = tonumber(redis.call('GET', KEYS[i]) or '') or now
+  if full_at < now then full_at = now end
+  full_at = full_at + ARGV[i]
+  full_in[i] = full_at - now
+  redis.call('SET', KEYS[i], string.format('%.0f', full_at), 'PX', math.ceil(full_in[i] / 1000) + 1)
+end
+return full_in";
 
 /// Every counter of a batch, unless the writer's mark is already at this batch. The mark is written first: a
 /// script that ended early must not be added twice. A counter that refuses spoils no other. Values are read as
@@ -76,7 +93,17 @@ impl RedisStore {
         let append_timeout = act_timeout / 2;
         let feeds_away = Mutex::default();
         let add_once = Script::new(ADD_ONCE);
-        Ok(RedisStore { connection, feeds, pushes, feeds_away, append_timeout, incr, add_once })
+        let take_from_buckets = Script::new(TAKE_FROM_BUCKETS);
+        Ok(RedisStore {
+            connection,
+            feeds,
+            pushes,
+            feeds_away,
+            append_timeout,
+            incr,
+            add_once,
+            take_from_buckets,
+        })
     }
 
     fn feeds_away(&self) -> MutexGuard<'_, Option<Instant>> {
@@ -212,6 +239,21 @@ impl Store for RedisStore {
         let mut call = self.incr.key(key);
         let call = call.arg(by).arg(millis(ttl));
         call.invoke_async(&mut connection).await.map_err(|error| failed("incr", &error))
+    }
+
+    async fn take_from_buckets(&self, takes: &[BucketTake]) -> Result<Vec<Duration>, CacheError> {
+        let act = "take_from_buckets";
+        let mut connection = self.connection.clone();
+        let mut call = self.take_from_buckets.prepare_invoke();
+        for take in takes {
+            call.key(&take.key).arg(u64::try_from(take.refill.as_micros()).unwrap_or(u64::MAX));
+        }
+        let full_in: Vec<u64> =
+            call.invoke_async(&mut connection).await.map_err(|error| failed(act, &error))?;
+        if full_in.len() != takes.len() {
+            return Err(CacheError::BadReply { act, reason: format!("{} numbers", full_in.len()) });
+        }
+        Ok(full_in.into_iter().map(Duration::from_micros).collect())
     }
 
     async fn get(&self, key: &str) -> Result<Option<Bytes>, CacheError> {

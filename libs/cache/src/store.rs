@@ -5,6 +5,14 @@ use bytes::Bytes;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+/// What is taken from one bucket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BucketTake {
+    pub key: String,
+    /// How long the bucket takes to refill by it; counted in microseconds, at most a year.
+    pub refill: Duration,
+}
+
 /// The store behind a cache handle. The handle bounds the time of every call; calls may be cancelled.
 #[async_trait::async_trait]
 pub trait Store: Send + Sync {
@@ -54,6 +62,12 @@ pub trait Store: Send + Sync {
     async fn subscribe(&self, channel: &str) -> Result<Channel, CacheError> {
         let _ = channel;
         Err(CacheError::Unsupported { act: "subscribe" })
+    }
+    /// Takes from buckets that refill evenly, in order; gives how long each then takes until it is full. A cancelled call
+    /// may have taken from some.
+    async fn take_from_buckets(&self, takes: &[BucketTake]) -> Result<Vec<Duration>, CacheError> {
+        let _ = takes;
+        Err(CacheError::Unsupported { act: "take_from_buckets" })
     }
     /// Adds to counters unless this batch was added before. `mark` is the key that remembers the writer's last
     /// batch. A cancelled call may have added all of it, never a part (but for counters that refuse).

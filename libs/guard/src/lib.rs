@@ -19,7 +19,7 @@ pub use adaptive::{AdaptiveLimit, KINDS, LIMIT_CEILING, Settings, SettingsError}
 pub use admission::{Admission, Moment, Outcome, Permit, Places, Reason, Refusal, Ticket};
 pub use fixed_limit::FixedLimit;
 pub use priority::{Ask, COHORTS, CUT_LEVEL_HEADER, Cohort, CutLevel, Kind, LEVELS, Priority};
-pub use quota::{OVERRIDES_MAX, Quotas, Rate, RateError, Scope};
+pub use quota::{NEWS_LEN_MAX, News, OVERRIDES_MAX, Quotas, Rate, RateError, Scope};
 pub use upstream::HeardCut;
 
 /// The README's example, compiled and run as a test.

@@ -3,6 +3,9 @@
 //! Owns a bounded table of who asked lately. A quota is a bucket that refills evenly (the generic cell rate algorithm:
 //! one instant per key, before which the bucket is not full), so a key that has asked for nothing lately is the same as
 //! a key never seen, and its slot can be given away without forgetting anything.
+//!
+//! Where several nodes take the same keys, each tells what was taken from it ([`Quotas::news`]) to whoever counts for
+//! all, and charges itself with what the others took ([`Quotas::learn`]). Nobody waits for that.
 
 use crate::admission::{Reason, Refusal};
 use crate::clock::{lately_ns, nanos};
@@ -16,6 +19,9 @@ mod rules;
 
 /// Keys with a rate of their own, over all scopes.
 pub const OVERRIDES_MAX: usize = 10_000;
+
+/// Keys whose news wait to be told; what more keys take meanwhile stays this node's own.
+pub const NEWS_LEN_MAX: usize = 16_384;
 
 /// Slots that one key may lie in.
 const SLOTS: usize = 8;
@@ -97,12 +103,23 @@ impl Rate {
     }
 }
 
+/// What a node took from one key since it last told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct News {
+    pub scope: Scope,
+    pub key: u128,
+    /// How long the key's bucket takes to refill by it.
+    pub refill: Duration,
+}
+
 #[derive(Clone, Copy, Default)]
 struct Slot {
     tag: u64,
     /// When the key's bucket is full again.
     full_at_ns: u64,
     generation: u32,
+    /// Taken since it was last told.
+    untold: u32,
 }
 
 /// The quotas of one node.
@@ -110,6 +127,8 @@ pub struct Quotas {
     board: Board,
     sets: Box<[Mutex<[Slot; SLOTS]>]>,
     seed: u64,
+    /// Keys whose slots have something untold.
+    untold: Mutex<Vec<(Scope, u128)>>,
     refused: [metrics::Counter; 3],
     evicted: metrics::Counter,
 }
@@ -125,6 +144,7 @@ impl Quotas {
             board: Board::default(),
             sets: (0..sets).map(|_| Mutex::default()).collect(),
             seed: RandomState::new().hash_one(sets),
+            untold: Mutex::default(),
             refused: Scope::ALL
                 .map(|scope| metrics::counter!("largesse_quota_refused_total", "scope" => scope.as_str())),
             evicted: metrics::counter!("largesse_quota_evicted_total"),
@@ -217,8 +237,14 @@ impl Quotas {
                     slot.full_at_ns = slot.full_at_ns.min(now_ns.saturating_add(rate.window_ns()));
                     slot.generation = rules.generation;
                 }
-                take(slot, now_ns, rate, count)
+                take(slot, now_ns, rate, count)?;
+                let is_first = slot.untold == 0;
+                slot.untold = slot.untold.saturating_add(count);
+                Ok(is_first)
             });
+            if let Ok(true) = taken {
+                self.note_untold(*scope, *key);
+            }
             if let Err(retry_after_ns) = taken {
                 self.refused[scope.index()].increment(1);
                 for (scope, key) in &keys[..at] {
@@ -236,6 +262,50 @@ impl Quotas {
         let back_ns = rate.interval_ns.saturating_mul(count.into());
         self.with_slot(now_ns, (scope, key), |slot| {
             slot.full_at_ns = slot.full_at_ns.saturating_sub(back_ns);
+            slot.untold = slot.untold.saturating_sub(count);
+        });
+    }
+
+    fn note_untold(&self, scope: Scope, key: u128) {
+        let mut untold = self.untold.lock().unwrap_or_else(PoisonError::into_inner);
+        if untold.len() < NEWS_LEN_MAX {
+            untold.push((scope, key));
+        }
+    }
+
+    /// What was taken since this was last asked, key by key. It counts as told: news that get lost make quotas milder.
+    pub fn news(&self) -> Vec<News> {
+        self.news_at(lately_ns())
+    }
+
+    /// [`Quotas::news`] at a time of the caller's choice, on the caller's clock.
+    pub fn news_at(&self, now_ns: u64) -> Vec<News> {
+        let keys = std::mem::take(&mut *self.untold.lock().unwrap_or_else(PoisonError::into_inner));
+        let rules = self.board.read();
+        let news = |(scope, key): (Scope, u128)| {
+            let count = self.with_slot(now_ns, (scope, key), |slot| std::mem::take(&mut slot.untold));
+            let rate = rules.of(scope, key).filter(|_| count > 0)?;
+            let refill = Duration::from_nanos(rate.interval_ns.saturating_mul(count.into()));
+            Some(News { scope, key, refill })
+        };
+        keys.into_iter().filter_map(news).collect()
+    }
+
+    /// Charges a key with what all nodes took: its bucket is full only `full_in` from now, and later by what was taken
+    /// here since it was last told.
+    pub fn learn(&self, scope: Scope, key: u128, full_in: Duration) {
+        self.learn_at(lately_ns(), scope, key, full_in);
+    }
+
+    /// [`Quotas::learn`] at a time of the caller's choice, on the caller's clock.
+    pub fn learn_at(&self, now_ns: u64, scope: Scope, key: u128, full_in: Duration) {
+        let rules = self.board.read();
+        let Some(rate) = rules.of(scope, key) else { return };
+        self.with_slot(now_ns, (scope, key), |slot| {
+            let untold_ns = rate.interval_ns.saturating_mul(slot.untold.into());
+            let full_at_ns = now_ns.saturating_add(nanos(full_in)).saturating_add(untold_ns);
+            slot.full_at_ns = slot.full_at_ns.max(full_at_ns);
+            slot.generation = rules.generation;
         });
     }
 

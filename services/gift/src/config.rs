@@ -41,6 +41,7 @@ pub struct Config {
     pub hot_bytes_max: usize,
     pub hot_stale_max_ms: u64,
     pub counters_write_ms: u64,
+    pub quota_share_ms: u64,
 }
 
 impl Config {
@@ -79,6 +80,10 @@ impl Config {
             flush_every: Duration::from_millis(self.counters_write_ms),
             ..CounterSettings::default()
         }
+    }
+
+    pub(crate) fn quota_share(&self) -> Duration {
+        Duration::from_millis(self.quota_share_ms.max(10))
     }
 
     pub(crate) fn heartbeat(&self) -> Duration {

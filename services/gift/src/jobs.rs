@@ -5,4 +5,5 @@ pub mod lease;
 pub mod orphans;
 pub mod refund_cases;
 pub mod refunds;
+pub mod share_quotas;
 pub mod teller;

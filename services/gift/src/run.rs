@@ -17,7 +17,7 @@ use crate::http::{self, State};
 use crate::jobs::keep_orders::{KeepOrders, KeeperStatus};
 use crate::jobs::lease::{self, Identity};
 use crate::jobs::orphans::AdoptOrphans;
-use crate::jobs::{refund_cases, refunds, teller};
+use crate::jobs::{refund_cases, refunds, share_quotas, teller};
 use crate::readers::desk::{DESK_LEN_MAX, ReportDesk};
 use crate::readers::on_entries::{Keeper, KeeperParts, KeeperSettings};
 use crate::readers::routed_reports::RoutedReports;
@@ -170,7 +170,7 @@ pub async fn start(deps: Deps) -> Result<Running, StartError> {
         resend_after: Duration::from_millis(config.report_resend_ms.max(10)),
     };
     let (show, mut jobs) = show::start(show_parts, stopped.clone());
-    jobs.extend(keep_up(&ranks, &limits, &deps.db, &stopped));
+    jobs.extend(keep_up(&ranks, &limits, &deps, &stopped));
     let (told, telling) = mpsc::channel(TOLD_LEN_MAX);
     let (status_in, status) = watch::channel(KeeperStatus::default());
     let keeping = keep_orders(&deps, Arc::clone(&desk), status_in);
@@ -335,11 +335,13 @@ async fn sweep_combos(combos: Arc<Combos>, gap_ms: u32, mut shutdown: watch::Rec
 fn keep_up(
     ranks: &Arc<Ranks>,
     limits: &Arc<Limits>,
-    db: &Db,
+    deps: &Deps,
     stopped: &watch::Receiver<bool>,
-) -> [JoinHandle<()>; 2] {
-    let ranks = keep_ranks(Arc::clone(ranks), db.clone(), stopped.clone());
-    [tokio::spawn(ranks), tokio::spawn(Arc::clone(limits).follow(stopped.clone()))]
+) -> [JoinHandle<()>; 3] {
+    let ranks = keep_ranks(Arc::clone(ranks), deps.db.clone(), stopped.clone());
+    let sharing = (Arc::clone(&deps.quotas), deps.cache.clone(), deps.config.quota_share());
+    let quotas = share_quotas::run(sharing, stopped.clone());
+    [tokio::spawn(ranks), tokio::spawn(Arc::clone(limits).follow(stopped.clone())), tokio::spawn(quotas)]
 }
 
 async fn keep_ranks(ranks: Arc<Ranks>, db: Db, mut shutdown: watch::Receiver<bool>) {

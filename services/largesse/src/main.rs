@@ -50,6 +50,7 @@ mod waiting;
 use clap::Parser;
 use cli::{Cli, Command};
 use failure::Failure;
+use std::num::NonZero;
 use std::process::ExitCode;
 
 /// Gifts are many short-lived pieces that one thread makes and another frees; the system's allocator spent a sixth of
@@ -57,9 +58,23 @@ use std::process::ExitCode;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// Threads that run tasks, at least. On a small machine a service shares its cores with the database, and a thread that the
+/// kernel puts aside keeps everybody whose answer it was about to write waiting (ADR 19).
+const WORKERS_MIN: usize = 4;
+
+/// `TOKIO_WORKER_THREADS` decides where it is set, as everywhere.
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    if std::env::var_os("TOKIO_WORKER_THREADS").is_none() {
+        let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+        runtime.worker_threads(cores.max(WORKERS_MIN));
+    }
+    runtime.enable_all().build()
+}
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match runtime() {
         Ok(runtime) => runtime,
         Err(error) => return failure::report(&Failure::Runtime(error)),
     };

@@ -1,7 +1,10 @@
 //! One suite, run against the store in this process and against Redis.
 
 use bytes::Bytes;
-use cache::{Cache, FEED_BACKLOG_MAX, FEED_LEN_MAX, FeedEvent, FeedId, FeedLoss};
+use cache::{
+    BUCKET_TAKES_MAX, BucketTake, Cache, CacheError, FEED_BACKLOG_MAX, FEED_LEN_MAX, FeedEvent, FeedId,
+    FeedLoss,
+};
 use contracts::lane::{Lane, RunName};
 use std::time::Duration;
 use uuid::Uuid;
@@ -150,6 +153,24 @@ async fn values_live_as_long_as_asked(cache: Cache) {
     tokio::time::timeout(BOUND, gone).await.expect("the value goes by itself");
 }
 
+async fn a_bucket_counts_what_all_take_and_refills_evenly(cache: Cache) {
+    let (key, other) = (fresh("bucket"), fresh("bucket"));
+    let take = |key: &str, ms| BucketTake { key: key.to_owned(), refill: Duration::from_millis(ms) };
+    let full_in = cache.take_from_buckets(vec![take(&key, 60_000), take(&other, 1)]).await.expect("taken");
+    assert_eq!(full_in, [Duration::from_secs(60), Duration::from_millis(1)], "both were full");
+    let again = cache.take_from_buckets(vec![take(&key, 60_000), take(&key, 30_000)]).await.expect("taken");
+    assert!(again[0] <= Duration::from_secs(120) && again[0] > Duration::from_secs(100), "{again:?}");
+    assert!(again[1] - again[0] > Duration::from_millis(29_000), "in the order given: {again:?}");
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    let refilled = cache.take_from_buckets(vec![take(&other, 7)]).await.expect("taken");
+    assert_eq!(refilled, [Duration::from_millis(7)], "it was full again, and no fuller");
+    let ever = cache.take_from_buckets(vec![BucketTake { key: other, refill: Duration::MAX }]).await;
+    assert!(ever.expect("taken")[0] > Duration::from_hours(364 * 24), "at most a year at once");
+    assert_eq!(cache.take_from_buckets(Vec::new()).await, Ok(Vec::new()));
+    let too_many = vec![take(&key, 1); BUCKET_TAKES_MAX + 1];
+    assert_eq!(cache.take_from_buckets(too_many).await, Err(CacheError::BadBatch));
+}
+
 async fn lanes_never_meet(cache: Cache) {
     let run = RunName::try_from("rehearsal".to_owned()).expect("a good name");
     let shadow = cache.for_lane(&Lane::Shadow(run));
@@ -200,5 +221,6 @@ crate::against_both_stores! {
     ranks_sum_and_sort
     counters_count_and_start_again_when_their_time_is_over
     values_live_as_long_as_asked
+    a_bucket_counts_what_all_take_and_refills_evenly
     lanes_never_meet
 }

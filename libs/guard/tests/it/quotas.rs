@@ -68,6 +68,44 @@ fn a_refusal_of_one_key_takes_nothing_from_the_others() {
 }
 
 #[test]
+fn nodes_that_tell_each_other_let_no_more_through_than_one_node_would() {
+    let nodes: Vec<Quotas> = (0..4).map(|_| quotas(Scope::Room, 100, 20)).collect();
+    let room = &[(Scope::Room, 7)];
+    let (mut full_at_ns, mut passed) = (0_u64, 0);
+    for tick in 0..1_000_u64 {
+        let now_ns = SECOND + tick * 10 * MS;
+        passed += nodes.iter().map(|node| taken(node, now_ns, room, 5)).sum::<u32>();
+        for node in nodes.iter().filter(|_| tick % 10 == 9) {
+            for news in node.news_at(now_ns) {
+                assert_eq!((news.scope, news.key), room[0]);
+                let refill_ns = u64::try_from(news.refill.as_nanos()).expect("short");
+                full_at_ns = full_at_ns.max(now_ns) + refill_ns;
+                node.learn_at(now_ns, Scope::Room, 7, Duration::from_nanos(full_at_ns - now_ns));
+            }
+        }
+    }
+    // 1,000 in ten seconds and the burst. What four nodes let through before they told is waited for afterwards.
+    assert!((900..=1_120).contains(&passed), "{passed} passed");
+}
+
+#[test]
+fn what_was_given_back_or_has_no_rate_is_no_news() {
+    let quotas = quotas(Scope::Viewer, 1, 3);
+    quotas.set(Scope::Room, rate(1, 1));
+    let both = [(Scope::Viewer, 1), (Scope::Room, 9), (Scope::Tenant, 4)];
+    assert!(quotas.try_take_at(SECOND, &both, 1).is_ok());
+    assert!(quotas.try_take_at(SECOND, &both, 1).is_err(), "the viewer's is given back");
+    let told: Vec<_> =
+        quotas.news_at(SECOND).iter().map(|news| (news.scope, news.key, news.refill.as_secs())).collect();
+    assert_eq!(told, [(Scope::Viewer, 1, 1), (Scope::Room, 9, 1)]);
+    assert!(quotas.news_at(SECOND).is_empty(), "it was told");
+    assert_eq!(taken(&quotas, SECOND, ANN, 1), 1);
+    quotas.learn_at(SECOND, Scope::Viewer, 1, Duration::from_secs(2));
+    assert_eq!(taken(&quotas, SECOND, ANN, 9), 0, "two that all took and one untold are the burst");
+    assert_eq!(taken(&quotas, 2 * SECOND, ANN, 9), 1);
+}
+
+#[test]
 fn a_batch_larger_than_the_burst_passes_once_and_is_waited_for_afterwards() {
     let quotas = quotas(Scope::Tenant, 10, 5);
     let tenant = &[(Scope::Tenant, 3)];

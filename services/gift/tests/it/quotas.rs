@@ -2,10 +2,12 @@
 //! quotas while gifts come in: on every node, and for those that start later.
 
 use crate::bench::{Bench, Call, Node, ROSE, wait_until};
+use crate::store::RoomMood;
 use axum::http::StatusCode;
 use edge::Role;
 use ids::{SendKey, Uuid, ViewerId};
 use serde_json::{Value, json};
+use std::time::Duration;
 
 async fn change(bench: &Bench, node: &Node, role: Role, path: &str, per_s: u32) -> StatusCode {
     let body = json!({ "per_s": per_s, "burst": 2 });
@@ -193,4 +195,43 @@ async fn a_quota_of_the_nil_id_is_refused_and_bounds_nobody() {
     assert_eq!(change(&bench, &node, Role::Sre, &path, 1).await, StatusCode::UNPROCESSABLE_ENTITY);
     assert_eq!(bench.count("SELECT count(*) FROM {s}.limits").await, 0);
     assert!(!refuses(&bench, &node).await);
+}
+
+#[tokio::test]
+async fn a_quota_holds_over_all_nodes_and_each_counts_for_itself_while_the_cache_is_away() {
+    let mut bench = Bench::open().await;
+    let (first, viewer) = (bench.start().await, ViewerId::now());
+    bench.node = "node-2".to_owned();
+    let second = bench.start().await;
+    bench.wallet.give(viewer, 10_000, 0).await;
+    let quota = json!({ "per_s": 1, "burst": 30 });
+    let sre = bench.token(Role::Sre, Uuid::now_v7());
+    for node in [&first, &second] {
+        let set = Call::put("/internal/quotas/viewer").token(&sre).json(&quota);
+        assert_eq!(node.call(set).await.0, StatusCode::OK);
+    }
+    let is_refused = async |node: &Node| send(&bench, node, viewer).await.0 == StatusCode::TOO_MANY_REQUESTS;
+    let mut sent = 0;
+    while !is_refused(&first).await {
+        sent += 1;
+        assert!(sent <= 60, "the first node never refused");
+    }
+    // The other has 30 of its own, and learns with the first of them that there are none.
+    let began = std::time::Instant::now();
+    let mut by_second = 0;
+    while !is_refused(&second).await {
+        by_second += 1;
+        assert!(by_second < 25, "the second node did not learn what the first let through");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    println!("{sent} by the first; {by_second} by the second within {:?}", began.elapsed());
+    // Without the cache, a node counts what it sees itself.
+    bench.rooms.set_mood(RoomMood::Failing);
+    let other = ViewerId::now();
+    bench.wallet.give(other, 10_000, 0).await;
+    for node in [&first, &second] {
+        for _ in 0..10 {
+            assert_eq!(send(&bench, node, other).await.0, StatusCode::CREATED);
+        }
+    }
 }

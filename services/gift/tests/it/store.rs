@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 use cache::{
-    Added, Addition, BatchId, CacheError, Channel, Feed, FeedId, InProcess, KeyWatcher, Store, TrackedReads,
+    Added, Addition, BatchId, BucketTake, CacheError, Channel, Feed, FeedId, InProcess, KeyWatcher, Store,
+    TrackedReads,
 };
 use ids::Uuid;
 use serde_json::Value;
@@ -114,6 +115,11 @@ impl Store for Rooms {
 
     async fn feed_subscribe(&self, key: &str) -> Result<Feed, CacheError> {
         if is_call(key) { self.rest.feed_subscribe(key).await } else { Err(away()) }
+    }
+
+    async fn take_from_buckets(&self, takes: &[BucketTake]) -> Result<Vec<Duration>, CacheError> {
+        self.fail_if_failing()?;
+        self.rest.take_from_buckets(takes).await
     }
 
     async fn rank_add(&self, key: &str, scores: &[(String, i64)], ttl: Duration) -> Result<(), CacheError> {

@@ -30,7 +30,7 @@ const WAITING_MAX: usize = 4_096;
 /// Batches whose orders wait to be written at most.
 const BEHIND_MAX: usize = 1_024;
 /// How long orders gather: as long as gift's keeper lets them.
-const ORDERS_GATHER: Duration = Duration::from_millis(100);
+const ORDERS_GATHER: Duration = Duration::from_millis(25);
 
 type Waiting = oneshot::Sender<()>;
 

@@ -331,8 +331,7 @@ impl Done {
         who: Who,
     ) -> Result<Done, Failure> {
         let began = Instant::now();
-        let load = load::run(target, pace, seconds).await?;
-        let sent = load.per_second.saturating_mul(millis(began)) / 1_000;
+        let (load, sent) = load::run_counting(target, pace, seconds).await?;
         stack.catch_up(who, CATCH_UP_MAX).await?;
         let per_second = sent.saturating_mul(1_000) / millis(began);
         Ok(Done { sample: Sample { per_second, ..load }, sent })

@@ -13,6 +13,10 @@ use tokio::time::Instant;
 /// Connections of both sides of a figure: as many as the wallet's own row has in flight.
 pub const CONNECTIONS: u16 = 256;
 
+/// How long a load goes on before it counts: opening all connections at once is no part of what is compared, and in three
+/// seconds it would be the slowest hundredth.
+const WARM_UP: Duration = Duration::from_millis(500);
+
 /// What a viewer sends.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub struct Send {
@@ -50,34 +54,46 @@ enum LoadError {
     Refused { status: u16, body: String },
 }
 
-/// Loads for so long and measures.
+/// Loads, and measures for so long once it is warm.
 ///
 /// # Errors
 /// [`Failure::Bench`] at the first request that is not taken.
 pub async fn run(target: &Target, pace: Pace, seconds: u64) -> Result<Sample, Failure> {
+    run_counting(target, pace, seconds).await.map(|(sample, _)| sample)
+}
+
+/// The same; with how many requests were taken in all.
+///
+/// # Errors
+/// [`Failure::Bench`] at the first request that is not taken.
+pub async fn run_counting(target: &Target, pace: Pace, seconds: u64) -> Result<(Sample, u64), Failure> {
     let client = reqwest::Client::builder()
         .pool_max_idle_per_host(usize::from(CONNECTIONS))
         .build()
         .map_err(|error| Failure::Bench(Box::new(error)))?;
     let began = Instant::now();
-    let until = began + Duration::from_secs(seconds);
+    let until = began + WARM_UP + Duration::from_secs(seconds);
     let tasks: Vec<_> = (0..CONNECTIONS)
         .map(|worker| {
             let due = Due { began, until, pace, worker };
             tokio::spawn(one(client.clone(), target.clone(), due))
         })
         .collect();
-    let mut all = histogram();
+    let (mut all, mut sent) = (histogram(), 0);
     for task in tasks {
         let one = task.await.map_err(|error| Failure::Bench(Box::new(error)))?;
-        let _ = all.add(one.map_err(|error| Failure::Bench(Box::new(error)))?); // The bounds are the same.
+        let (one, sent_by_one) = one.map_err(|error| Failure::Bench(Box::new(error)))?;
+        let _ = all.add(one); // The bounds are the same.
+        sent += sent_by_one;
     }
-    let elapsed_us = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX).max(1);
-    Ok(Sample {
+    let elapsed = began.elapsed().saturating_sub(WARM_UP);
+    let elapsed_us = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX).max(1);
+    let sample = Sample {
         per_second: all.len().saturating_mul(1_000_000) / elapsed_us,
         p50_us: all.value_at_quantile(0.50),
         p99_us: all.value_at_quantile(0.99),
-    })
+    };
+    Ok((sample, sent))
 }
 
 /// When one connection's requests are due.
@@ -107,10 +123,12 @@ impl Due {
     }
 }
 
-async fn one(client: reqwest::Client, target: Target, due: Due) -> Result<Histogram<u64>, LoadError> {
+/// The latencies of one connection once it is warm, and how many requests were taken in all.
+async fn one(client: reqwest::Client, target: Target, due: Due) -> Result<(Histogram<u64>, u64), LoadError> {
+    let warm_at = due.began + WARM_UP;
     let mut latency = histogram();
     let mut turn = usize::from(due.worker);
-    let mut nth = 0;
+    let (mut nth, mut sent) = (0, 0);
     while let Some(due) = due.wait(nth).await {
         nth += 1;
         turn += usize::from(CONNECTIONS);
@@ -128,9 +146,12 @@ async fn one(client: reqwest::Client, target: Target, due: Due) -> Result<Histog
             let body = String::from_utf8_lossy(&body).into_owned();
             return Err(LoadError::Refused { status: status.as_u16(), body });
         }
-        latency.saturating_record(u64::try_from(due.elapsed().as_micros()).unwrap_or(u64::MAX));
+        sent += 1;
+        if due >= warm_at {
+            latency.saturating_record(u64::try_from(due.elapsed().as_micros()).unwrap_or(u64::MAX));
+        }
     }
-    Ok(latency)
+    Ok((latency, sent))
 }
 
 fn histogram() -> Histogram<u64> {
