@@ -343,7 +343,11 @@ async fn open_database(
         access: pg::Access::ReadOnly,
         ..settings
     };
-    Ok((pool, Some(pg::connect(&config.database.read_url, settings).await?), None))
+    let read_url = &config.database.read_url;
+    let connect = async || pg::connect(read_url, settings).await.map_err(Into::into);
+    let reads =
+        waiting.until("the database of reads", "start it, or correct database.read_url", connect).await?;
+    Ok((pool, Some(reads), None))
 }
 
 /// Brings the schemas up to date, or waits until somebody has.

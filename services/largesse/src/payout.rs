@@ -244,4 +244,26 @@ mod tests {
         assert!(refused(&format!("{ID},lost,")).contains("neither paid nor rejected"));
         assert!(words_of("a,b\n").is_err());
     }
+
+    #[test]
+    fn a_damaged_file_of_the_bank_never_says_what_the_whole_did_not() {
+        let file = format!("line_id,outcome,reason\n{ID},paid,\n{ID},rejected,account closed\n");
+        let whole = words_of(&file).expect("it can be read");
+        for at in 0..file.len() {
+            if let Ok(words) = words_of(&file[..at]) {
+                let is_known =
+                    |(nth, word): (usize, &serde_json::Value)| word["outcome"] == whole[nth]["outcome"];
+                assert!(words.iter().enumerate().all(is_known), "cut at {at}: {words:?}");
+            }
+            for mask in [0x01, 0x04, 0x20, 0x80] {
+                let mut damaged = file.clone().into_bytes();
+                damaged[at] ^= mask;
+                let Ok(words) = words_of(&String::from_utf8_lossy(&damaged)) else { continue };
+                for word in &words {
+                    let is_rejected = word["outcome"] == "rejected" && word["reason"] != "";
+                    assert!(word["outcome"] == "paid" || is_rejected, "byte {at}: {word}");
+                }
+            }
+        }
+    }
 }

@@ -39,6 +39,8 @@ fn samples() -> Vec<(&'static str, Vec<u8>, Intake, Proves)> {
         ("camt-08", sample("camt053-08.xml"), plain(), Proves::Everything),
         ("mt940", sample("mt940.txt"), plain(), Proves::Everything),
         ("profile", sample("bank.csv"), by(crate::profile::bank_profile()), Proves::Nothing),
+        // Its members carry their checksums.
+        ("workbook", crate::workbook::sample(), by(crate::workbook::profile()), Proves::Everything),
     ]
 }
 
@@ -92,7 +94,8 @@ fn no_flipped_byte_is_accepted_with_other_sums() {
 #[test]
 fn no_lost_or_doubled_line_is_accepted_with_other_sums() {
     for (name, bytes, intake, proves) in samples() {
-        if matches!(proves, Proves::RowsAlone | Proves::Nothing) || name == "alipay-zip" {
+        if matches!(proves, Proves::RowsAlone | Proves::Nothing) || ["alipay-zip", "workbook"].contains(&name)
+        {
             continue; // No totals; or no lines.
         }
         let (whole, _) = read_with(&intake, &bytes).expect("samples are good");
@@ -148,12 +151,13 @@ proptest! {
             let file = [beginning.as_slice(), &tail].concat();
             let _answer = read_with(&Intake::default(), &file);
             let _answer = read_with(&by(crate::profile::bank_profile()), &file);
+            let _answer = read_with(&by(crate::workbook::profile()), &file);
         }
     }
 
     #[test]
     fn many_damages_at_once_never_pass_for_the_whole(
-        index in 0_usize..15,
+        index in 0_usize..16,
         damages in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
     ) {
         let (name, bytes, intake, proves) = samples().swap_remove(index);

@@ -3,7 +3,7 @@
 use crate::rig::{all_told, archive, by, read_with, refused, refused_with};
 use bills::{AmountColumns, ColumnProfile, DateStyle, Decimals};
 
-fn profile() -> ColumnProfile {
+pub fn profile() -> ColumnProfile {
     let mut profile = crate::profile::bank_profile();
     profile.skip_rows = 0;
     profile.columns.amount = AmountColumns::InPositive { column: "Amount".to_owned() };
@@ -44,6 +44,11 @@ fn good() -> String {
         header()
     )
     .replace("1.0160299999999999E2", "1.016E2")
+}
+
+/// A workbook that a bank might send, with its balance after each row.
+pub fn sample() -> Vec<u8> {
+    workbook(&good(), &TEXTS)
 }
 
 #[test]

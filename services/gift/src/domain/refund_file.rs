@@ -69,3 +69,45 @@ fn read_line(line: i32, [order, amount, reason]: [&str; 3]) -> Result<FileLine, 
         (_, _) => Err(faults),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{FileLine, read_refunds};
+
+    const FILE: &str = "order_id,amount_coins,reason\n\
+        01980000-0000-7000-8000-000000000001,120,\"shown, but late\"\n\
+        01980000-0000-7000-8000-000000000002,,sent twice by mistake\n";
+
+    /// What every accepted line keeps, whatever happened to the file: an amount above zero, a reason, an order of its own.
+    fn keep_their_promises(lines: &[FileLine]) -> bool {
+        let orders: std::collections::BTreeSet<_> = lines.iter().map(|line| line.order_id).collect();
+        let is_good = |line: &FileLine| {
+            line.amount_coins.is_none_or(|coins| coins.get() > 0) && !line.reason.is_empty()
+        };
+        orders.len() == lines.len() && lines.iter().all(is_good)
+    }
+
+    #[test]
+    fn a_damaged_file_is_refused_by_its_line_or_keeps_its_promises() {
+        let whole = read_refunds(FILE).expect("it can be read");
+        assert_eq!(whole.len(), 2);
+        for at in 0..FILE.len() {
+            if let Ok(lines) = read_refunds(&FILE[..at]) {
+                let orders = |lines: &[FileLine]| lines.iter().map(|line| line.order_id).collect::<Vec<_>>();
+                assert_eq!(orders(&lines), orders(&whole)[..lines.len()], "cut at {at}");
+                assert!(keep_their_promises(&lines), "cut at {at}: {lines:?}");
+            }
+            for mask in [0x01, 0x04, 0x20, 0x80] {
+                let mut damaged = FILE.as_bytes().to_vec();
+                damaged[at] ^= mask;
+                match read_refunds(&String::from_utf8_lossy(&damaged)) {
+                    Ok(lines) => assert!(keep_their_promises(&lines), "byte {at}: {lines:?}"),
+                    Err(faults) => {
+                        let is_in_file = |line| (1..=4).contains(&line);
+                        assert!(faults.0.iter().all(|fault| is_in_file(fault.line)), "byte {at}: {faults}");
+                    }
+                }
+            }
+        }
+    }
+}
