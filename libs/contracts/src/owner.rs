@@ -189,7 +189,13 @@ pub trait Adjusts: Send + Sync {
     async fn find_adjusted(&self, request_id: RequestId) -> Result<Option<Adjusted>, OwnerError>;
     /// Looks at the newest closed day before a day; `None` where none is closed.
     async fn look_at_closed_day(&self, before: NaiveDate) -> Result<Option<ClosedDay>, OwnerError>;
+    /// Closed days before a day at whose end some account holds another balance than it was closed with: the oldest, at
+    /// most [`CHANGED_DAYS_MAX`]. Every closed day is looked at; vouchers are not read.
+    async fn list_changed_balances(&self, before: NaiveDate) -> Result<Vec<NaiveDate>, OwnerError>;
 }
+
+/// Days that one list of changed balances names: what changed on one day changes the balances of all days after it.
+pub const CHANGED_DAYS_MAX: u32 = 31;
 
 /// Names a day, as it travels between two processes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -221,4 +227,5 @@ pub mod paths {
     pub const ADJUST: &str = "/internal/clearing/adjustments";
     pub const FIND_ADJUSTED: &str = "/internal/clearing/adjustments/find";
     pub const CLOSED_DAY: &str = "/internal/clearing/closed-days/look";
+    pub const CHANGED_BALANCES: &str = "/internal/clearing/closed-days/changed-balances";
 }

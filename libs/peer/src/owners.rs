@@ -111,4 +111,8 @@ impl Adjusts for RemoteOwner {
     async fn look_at_closed_day(&self, before: NaiveDate) -> Result<Option<ClosedDay>, OwnerError> {
         self.ask(paths::CLOSED_DAY, &BeforeDay { before }).await
     }
+
+    async fn list_changed_balances(&self, before: NaiveDate) -> Result<Vec<NaiveDate>, OwnerError> {
+        self.ask(paths::CHANGED_BALANCES, &BeforeDay { before }).await
+    }
 }

@@ -219,6 +219,11 @@ impl Commands for OwnerCommands {
         clearing.look_at_closed_day(before).await.map_err(owner_failed)
     }
 
+    async fn list_changed_balances(&self, before: NaiveDate) -> Result<Vec<NaiveDate>, CommandError> {
+        let clearing = self.clearing.as_ref().ok_or(CommandError::NotOffered(ActionKind::AdjustVoucher))?;
+        clearing.list_changed_balances(before).await.map_err(owner_failed)
+    }
+
     async fn find_proof(
         &self,
         request_id: RequestId,

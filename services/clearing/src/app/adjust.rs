@@ -123,6 +123,10 @@ impl Adjusts for Owner {
         let looked = closings::look_at_closed(&self.db, before, (1, self.seal_within)).await;
         Ok(looked.map_err(away)?.pop())
     }
+
+    async fn list_changed_balances(&self, before: NaiveDate) -> Result<Vec<NaiveDate>, OwnerError> {
+        closings::list_changed_balances(&self.db, before, self.seal_within).await.map_err(away)
+    }
 }
 
 impl Writer {

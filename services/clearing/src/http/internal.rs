@@ -4,6 +4,7 @@ use crate::app::adjust::Owner;
 use axum::Router;
 use axum::extract::State;
 use axum::routing::post;
+use chrono::NaiveDate;
 use contracts::owner::{Adjust, Adjusted, Adjusts, BeforeDay, ClosedDay, FindRequest, OwnerError, paths};
 use edge::{Internal, Json};
 
@@ -12,6 +13,7 @@ pub(crate) fn router(owner: Owner) -> Router {
         .route(paths::ADJUST, post(adjust))
         .route(paths::FIND_ADJUSTED, post(find_adjusted))
         .route(paths::CLOSED_DAY, post(look_at_closed_day))
+        .route(paths::CHANGED_BALANCES, post(list_changed_balances))
         .with_state(owner)
 }
 
@@ -37,4 +39,12 @@ async fn look_at_closed_day(
     Json(BeforeDay { before }): Json<BeforeDay>,
 ) -> Json<Result<Option<ClosedDay>, OwnerError>> {
     Json(owner.look_at_closed_day(before).await)
+}
+
+async fn list_changed_balances(
+    State(owner): State<Owner>,
+    _peer: Internal,
+    Json(BeforeDay { before }): Json<BeforeDay>,
+) -> Json<Result<Vec<NaiveDate>, OwnerError>> {
+    Json(owner.list_changed_balances(before).await)
 }

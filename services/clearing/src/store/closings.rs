@@ -3,7 +3,7 @@
 //! All of it is made by the database from its own rows, in the transaction that closes the day, whose row is held.
 
 use chrono::NaiveDate;
-use contracts::owner::ClosedDay;
+use contracts::owner::{CHANGED_DAYS_MAX, ClosedDay};
 use ids::PeriodRequestId;
 use pg::{Db, ReadDb};
 use sqlx::{PgConnection, Row};
@@ -119,12 +119,54 @@ pub async fn look_at_closed(
     (limit, statement_max): (i64, Duration),
 ) -> Result<Vec<ClosedDay>, sqlx::Error> {
     let mut tx = db.begin().await?;
-    let limit_ms = statement_max.as_millis().to_string();
-    sqlx::query("SELECT set_config('statement_timeout', $1, true)").bind(limit_ms).execute(&mut *tx).await?;
+    bound_in_tx(&mut tx, statement_max).await?;
     let found: Vec<(NaiveDate, bool)> =
         sqlx::query_as(db.sql(LOOK)).bind(before).bind(limit).fetch_all(&mut *tx).await?;
     tx.rollback().await?; // Nothing was written.
     Ok(found.into_iter().map(|(day, is_as_closed)| ClosedDay { day, is_as_closed }).collect())
+}
+
+// Accounts' sums run along the days once, and stand still at the end of each closed one.
+const CHANGED_BALANCES: &str = "
+WITH closed AS (
+    SELECT DISTINCT ON (c.day) c.day, c.version FROM {s}.day_closings c JOIN {s}.periods p ON p.day = c.day
+    WHERE p.state = 3 AND c.day < $1 ORDER BY c.day, c.version DESC
+), moved AS (
+    SELECT account, posted_day AS day, sum(debit_micro::numeric - credit_micro) AS moved
+    FROM {s}.account_days WHERE posted_day < $1 GROUP BY account, posted_day
+), asserted AS (
+    SELECT a.account, a.day, a.balance_micro FROM {s}.balance_assertions a JOIN closed USING (day, version)
+), ends AS (
+    SELECT account, day FROM (SELECT account FROM moved UNION SELECT account FROM asserted) known CROSS JOIN closed
+), held AS (
+    SELECT account, day, is_end, sum(moved) OVER (PARTITION BY account ORDER BY day, is_end) AS balance
+    FROM (SELECT account, day, false AS is_end, moved FROM moved
+          UNION ALL SELECT account, day, true, 0 FROM ends) steps
+)
+SELECT DISTINCT h.day FROM held h LEFT JOIN asserted a USING (account, day)
+WHERE h.is_end AND h.balance <> coalesce(a.balance_micro, 0) ORDER BY h.day LIMIT $2";
+
+/// Closed days before a day at whose end an account holds another balance than it was closed with, the oldest first, at
+/// most [`CHANGED_DAYS_MAX`]. Nothing is locked.
+///
+/// # Errors
+/// Whatever the database says.
+pub async fn list_changed_balances(
+    db: &Db,
+    before: NaiveDate,
+    statement_max: Duration,
+) -> Result<Vec<NaiveDate>, sqlx::Error> {
+    let mut tx = db.begin().await?;
+    bound_in_tx(&mut tx, statement_max).await?;
+    let changed = sqlx::query_scalar(db.sql(CHANGED_BALANCES)).bind(before);
+    let changed = changed.bind(i64::from(CHANGED_DAYS_MAX)).fetch_all(&mut *tx).await?;
+    tx.rollback().await?; // Nothing was written.
+    Ok(changed)
+}
+
+async fn bound_in_tx(tx: &mut PgConnection, statement_max: Duration) -> Result<(), sqlx::Error> {
+    let limit_ms = statement_max.as_millis().to_string();
+    sqlx::query("SELECT set_config('statement_timeout', $1, true)").bind(limit_ms).execute(tx).await.map(drop)
 }
 
 const LATER: &str = "

@@ -370,6 +370,8 @@ async fn a_day_is_not_closed_behind_one_that_is_not_as_it_was_closed() {
     assert_eq!(looked(past(5)).await, closed(past(6), true));
     assert_eq!(looked(past(6)).await, closed(past(7), true));
     assert_eq!(looked(past(7)).await, None);
+    let changed = async |before| owner.list_changed_balances(before).await.expect("it answers");
+    assert_eq!(changed(past(5)).await, [], "every balance is as it was asserted");
     change("UPDATE {s}.vouchers SET coins = coins + 1 WHERE partition = 3").await;
     assert!(refused().await.contains(&named), "a voucher: {}", refused().await);
     assert_eq!(looked(past(6)).await, closed(past(7), false));
@@ -381,6 +383,9 @@ async fn a_day_is_not_closed_behind_one_that_is_not_as_it_was_closed() {
     )
     .await;
     assert!(refused().await.contains(&named), "a balance: {}", refused().await);
+    assert_eq!(changed(past(5)).await, [past(7), past(6)], "and the balances of the day after");
+    assert_eq!(changed(past(6)).await, [past(7)]);
+    assert_eq!(changed(past(7)).await, []);
     change(
         "UPDATE {s}.account_days SET debit_micro = debit_micro - 1
          WHERE posted_day = (SELECT min(posted_day) FROM {s}.account_days)",

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 /// The minute of the gift must end first.
 const PATIENCE: Duration = Duration::from_secs(240);
-/// Ten times what is promised, in seconds: what the promise itself is, `make bench` measures.
-const NAMED_WITHIN_S: i64 = 100;
+/// What is promised, in seconds; it takes 1 or 2.
+const NAMED_WITHIN_S: i64 = 10;
 
 #[tokio::test]
 async fn a_coin_too_much_in_a_row_that_a_service_wrote_is_named_with_its_row_after_its_minute() {
@@ -40,6 +40,7 @@ async fn a_coin_too_much_in_a_row_that_a_service_wrote_is_named_with_its_row_aft
     let detected: DateTime<Utc> =
         serde_json::from_value::<DateTime<Utc>>(found["detected_at"].clone()).expect("a time");
     let late = (detected - closed).num_seconds();
+    println!("named {late} s after its minute closed");
     assert!(late <= NAMED_WITHIN_S, "named {late} s after its minute closed");
     let other = house.json(&["break", "list", "--kind", "missing_order"]).await;
     assert_eq!(other["breaks"], Value::Array(vec![]), "and nothing else");

@@ -10,7 +10,8 @@ use contracts::owner::ClosedDay;
 use ids::{Uuid, partition_of};
 use serde_json::json;
 
-/// Closed days that one run looks at: the newest. `largesse check` looks at all of them.
+/// Closed days whose vouchers one run reads again: the newest. Of all days before them it looks at the balances;
+/// `largesse check` reads every voucher.
 pub const CLOSED_DAYS_MAX: usize = 35;
 
 /// What breaks about closed days are about.
@@ -20,12 +21,13 @@ pub const CLOSINGS: &str = "clearing.closings";
 #[derive(Debug)]
 pub struct LookBack {
     pub looked: ClosedDays,
-    /// Every closed day from here on was looked at.
+    /// Every closed day from here on was looked at, its vouchers too.
     pub since: NaiveDate,
     pub found: Vec<NewBreak>,
 }
 
-/// Looks at the newest closed days up to `day`, one question a day, so that each is soon answered.
+/// Looks at the newest closed days up to `day`, one question a day, so that each is soon answered; and at the balances of
+/// all before them.
 ///
 /// # Errors
 /// [`DailyError::NoAnswer`]: clearing is away; the step is taken again.
@@ -36,7 +38,7 @@ pub async fn look_back(commands: &dyn Commands, day: NaiveDate) -> Result<LookBa
         match commands.look_at_closed_day(since).await {
             Ok(Some(ClosedDay { day, is_as_closed })) => {
                 if !is_as_closed {
-                    found.push(break_of(day));
+                    found.push(break_of(day, "largesse check names the vouchers"));
                 }
                 since = day;
             }
@@ -47,10 +49,20 @@ pub async fn look_back(commands: &dyn Commands, day: NaiveDate) -> Result<LookBa
             Err(CommandError::NoAnswer(why)) => return Err(DailyError::NoAnswer(why)),
         }
     }
+    match commands.list_changed_balances(since).await {
+        Ok(days) => found.extend(days.into_iter().map(|day| {
+            break_of(
+                day,
+                "a balance at its end is not as it was asserted; the change is on this day or before",
+            )
+        })),
+        Err(CommandError::NotOffered(_) | CommandError::Refused(_)) => {}
+        Err(CommandError::NoAnswer(why)) => return Err(DailyError::NoAnswer(why)),
+    }
     Ok(LookBack { looked: ClosedDays::LookedAt, since, found })
 }
 
-fn break_of(day: NaiveDate) -> NewBreak {
+fn break_of(day: NaiveDate, see: &str) -> NewBreak {
     NewBreak {
         fact_key: format!("{CLOSINGS}/{day}/closed_day_changed"),
         kind: BreakKind::ClosedDayChanged,
@@ -59,7 +71,7 @@ fn break_of(day: NaiveDate) -> NewBreak {
         minute: None,
         order_id: None,
         coins: 0,
-        evidence: json!({ "day": day, "see": "largesse check names the vouchers" }),
+        evidence: json!({ "day": day, "see": see }),
         day: Some(day),
     }
 }

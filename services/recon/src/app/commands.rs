@@ -58,6 +58,9 @@ pub trait Commands: Send + Sync {
 
     /// Looks at the newest closed day before a day; `None` where none is closed.
     async fn look_at_closed_day(&self, before: NaiveDate) -> Result<Option<ClosedDay>, CommandError>;
+
+    /// Closed days before a day whose balances are not what they were closed with, the oldest first.
+    async fn list_changed_balances(&self, before: NaiveDate) -> Result<Vec<NaiveDate>, CommandError>;
 }
 
 /// The request id of an approved proposal's command. A refund has its order's own, whoever asks for it; the others

@@ -121,6 +121,13 @@ async fn every_run_looks_at_closed_days_again_and_names_those_that_changed() {
     assert_eq!(differences(&office.run(day()).await.1), [""; 0]);
     let closed = breaks_of(&office, "closed_day_changed").await;
     assert!(closed.iter().all(|found| found["closed_why"] == "logs_agree"), "{closed:?}");
+    // Of days that are too old for their vouchers to be read again, balances are looked at.
+    for days in 4..=60 {
+        books.bench.owner.close(before(days), days != 60);
+    }
+    assert_eq!(differences(&office.run(day()).await.1), ["closed_day_changed"]);
+    let found = breaks_of(&office, "closed_day_changed").await;
+    assert!(found.iter().any(|found| found["day"] == json!(before(60))), "{found:?}");
     office.running.shutdown().await;
 }
 

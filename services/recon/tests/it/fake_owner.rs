@@ -96,6 +96,12 @@ impl Commands for FakeOwner {
         Ok(newest.map(|(day, is_as_closed)| ClosedDay { day: *day, is_as_closed: *is_as_closed }))
     }
 
+    async fn list_changed_balances(&self, before: NaiveDate) -> Result<Vec<NaiveDate>, CommandError> {
+        let state = self.0.lock().expect("no test panics here");
+        let changed = state.closed_days.range(..before).filter(|(_, is_as_closed)| !**is_as_closed);
+        Ok(changed.map(|(day, _)| *day).collect())
+    }
+
     async fn find_proof(&self, request_id: RequestId, _: &Action) -> Result<Option<Value>, CommandError> {
         let state = self.0.lock().expect("no test panics here");
         if state.mood == Mood::Away {
