@@ -98,6 +98,18 @@ impl BreakKind {
         )
     }
 
+    /// Whether our own logs and the world outside differ, and not two of our own.
+    pub const fn is_of_money_outside(self) -> bool {
+        matches!(
+            self,
+            BreakKind::LongMoney
+                | BreakKind::ShortMoney
+                | BreakKind::UnknownRefund
+                | BreakKind::UnknownPayout
+                | BreakKind::BillAmountMismatch
+        )
+    }
+
     /// The kind of a difference in facts of a kind.
     pub const fn of(fact: FactKind, difference: Difference) -> BreakKind {
         match (fact, difference) {
