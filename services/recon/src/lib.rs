@@ -169,6 +169,7 @@ pub async fn start(deps: Deps) -> Result<Running, StartError> {
         face_values: config.face_values.clone(),
         lag_days: config.match_lag_days,
         payouts: config.payouts.clone(),
+        expected_statements: config.expected_statements.clone().into(),
     };
     let imports = Imports::new(db.clone(), config.bill_rows_max);
     let bill_bytes_max = config.bill_bytes_max;

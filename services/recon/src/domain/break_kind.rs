@@ -50,7 +50,8 @@ pub enum BreakKind {
     ExtraCredit,
     /// A control account is not its sub-ledger.
     ControlMismatch,
-    /// A channel took or gave money on a day, and its bill of that day is not here.
+    /// A channel took or gave money on a day, and its bill of that day is not here; or the statement of a bank that sends
+    /// one for every day is not.
     MissingBill,
     /// The channel has it and we do not: money above the books.
     LongMoney,
