@@ -32,6 +32,8 @@ pub struct Config {
     pub face_values: Vec<FaceValue>,
     /// Channels that send a bill for every day.
     pub expected_bills: Vec<String>,
+    /// Accounts at banks that send a statement for every day.
+    pub expected_statements: Vec<String>,
     pub seal_within_s: u64,
     /// The accounts of the coin liability.
     pub coin_accounts: Vec<String>,

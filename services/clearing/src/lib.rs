@@ -13,7 +13,7 @@ mod readers;
 mod store;
 
 pub use app::adjust::Owner;
-pub use app::close_facts::{CloseFacts, DayRange, NobodyToAsk, ReconFacts, UnknownFact};
+pub use app::close_facts::{CloseFacts, DayRange, ImportedFiles, NobodyToAsk, ReconFacts, UnknownFact};
 pub use app::keep_partitions::Sources;
 pub use app::read_trial_balance::{AccountBalance, TrialBalance, TrialBalanceError};
 pub use app::tell_period::UNEXPLAINED;
@@ -178,6 +178,7 @@ impl Running {
     pub fn finance_router(&self, facts: Arc<dyn CloseFacts>, zone: AccountingZone) -> axum::Router {
         let settings = CloseSettings {
             expected_bills: self.config.expected_bills.clone(),
+            expected_statements: self.config.expected_statements.clone(),
             seal_within: Duration::from_secs(self.config.seal_within_s),
         };
         let reading = app::read_journal::Reading {

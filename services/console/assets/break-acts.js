@@ -61,7 +61,7 @@ function choosePropose() {
   }
   const { break: found, may_propose: may } = detail;
   const limits = {
-    write_off: `All ${wholeCoins(found.coins)} coins of the break are written off. At most ${wholeCoins(may.write_off_coins_max)} at once.`,
+    write_off: `All ${wholeCoins(found.coins)} coins of the break are written off, and clearing posts what they are worth. At most ${wholeCoins(may.write_off_coins_max)} at once.`,
     grant_coins: ` At most ${wholeCoins(may.grant_coins_max)} coins at once.`,
     wait: ` At most ${may.wait_days_max} days.`,
   };

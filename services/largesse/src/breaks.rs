@@ -142,7 +142,9 @@ async fn propose(args: ProposeArgs) -> Result<(), Failure> {
             lines: Vec::new(),
             coins: None,
         },
-        ActionName::WriteOff => Action::WriteOff { coins: coins(args.coins.unwrap_or_default())? },
+        ActionName::WriteOff => {
+            Action::WriteOff { coins: coins(args.coins.unwrap_or_default())?, lines: Vec::new() }
+        }
         ActionName::Wait => Action::Wait { days: args.days.unwrap_or_default() },
     };
     let body = json!({ "action": action, "reason": args.reason });

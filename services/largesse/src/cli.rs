@@ -231,7 +231,7 @@ Examples:
   largesse break approve BREAK --sub ced --digest 5f1c…"
     )]
     Break(BreakCommand),
-    /// The trail of every step of every break
+    /// The trails of every step of breaks, refunds, periods, payouts, accounts and contracts
     #[command(subcommand)]
     Audit(AuditCommand),
     /// Compute nodes and quotas for a forecast peak, from a load test's result

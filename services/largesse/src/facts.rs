@@ -6,7 +6,7 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode};
 use chrono::{DateTime, NaiveDate, SecondsFormat, Utc};
-use clearing::{CloseFacts, DayRange, ReconFacts, UnknownFact};
+use clearing::{CloseFacts, DayRange, ImportedFiles, ReconFacts, UnknownFact};
 use edge::{Edge, Role, TokenKeys};
 use ids::named_id;
 use peer::{Nodes, PeerUrl};
@@ -143,14 +143,22 @@ impl CloseFacts for AskRecon {
         Ok(ReconFacts { open_breaks, critical_breaks, critical, compared_until, days_not_run })
     }
 
-    async fn channels_with_bills(&self, day: NaiveDate) -> Result<Vec<String>, UnknownFact> {
+    async fn imported_files(&self, day: NaiveDate) -> Result<ImportedFiles, UnknownFact> {
         let path = format!("/v1/finance/bills?day={day}&limit={BILLS_OF_DAY_MAX}");
         let said: Bills = self.get(&path, Role::Auditor).await?;
         if said.next.is_some() {
             return Err(UnknownFact(format!("{day} has more than {BILLS_OF_DAY_MAX} bills")));
         }
-        // What a bank says, a balance's movements, and a file that is still coming in are not the channel's bill.
-        let is_there = |bill: &Bill| bill.scope == BillScope::Channel && bill.state == BillState::Imported;
-        Ok(said.bills.into_iter().filter(is_there).map(|bill| bill.channel).collect())
+        // A balance's movements, and a file that is still coming in, are neither a bill nor a statement; what a bank
+        // says is no channel's bill.
+        let mut files = ImportedFiles::default();
+        for bill in said.bills.into_iter().filter(|bill| bill.state == BillState::Imported) {
+            match bill.scope {
+                BillScope::Channel => files.channels.push(bill.channel),
+                BillScope::Bank => files.banks.push(bill.channel),
+                BillScope::Funds => {}
+            }
+        }
+        Ok(files)
     }
 }

@@ -61,7 +61,7 @@ impl OwnerCommands {
                 let settlement = self.settlement.clone().ok_or_else(missing)?;
                 Ok(Asked::Settlement(settlement, Resettle { request_id, order_id: *order_id, order_seq }))
             }
-            Action::AdjustVoucher { lines } => {
+            Action::AdjustVoucher { lines } | Action::WriteOff { lines, .. } => {
                 let clearing = self.clearing.clone().ok_or_else(missing)?;
                 Ok(Asked::Clearing(clearing, lines.iter().map(posting_of).collect()))
             }
@@ -75,7 +75,7 @@ impl OwnerCommands {
                 let of = (viewer_id, Act::Compensation { funds });
                 Ok(Asked::Both { clearing, lines, wallet: wallet()?, of })
             }
-            Action::WriteOff { .. } | Action::Wait { .. } => Err(missing()),
+            Action::Wait { .. } => Err(missing()),
         }
     }
 
@@ -83,7 +83,7 @@ impl OwnerCommands {
     fn adjust(
         &self,
         request_id: RequestId,
-        agreed: &Agreed,
+        (agreed, purpose): (&Agreed, AdjustPurpose),
         lines: Vec<Posting>,
     ) -> Result<Adjust, CommandError> {
         let by_rule =
@@ -92,7 +92,7 @@ impl OwnerCommands {
         Ok(Adjust {
             request_id,
             break_id: agreed.break_id,
-            purpose: purpose_of(agreed.kind),
+            purpose,
             day: self.zone.day_of(approved_at.unwrap_or_default()),
             maker_id: agreed.maker_id,
             checker_id: agreed.checker_id.ok_or_else(by_rule)?,
@@ -124,8 +124,9 @@ async fn give(
     Ok(entry_proof(&entry))
 }
 
-/// A break about vouchers is a fault of the books; any other says that what they stand for differs.
-fn purpose_of(kind: BreakKind) -> AdjustPurpose {
+/// A break about vouchers is a fault of the books; any other says that what they stand for differs. Writing off what
+/// two of our own logs differ in takes it off their clearing account, which then is zero again: a repair.
+fn purpose_of(kind: BreakKind, action: ActionKind) -> AdjustPurpose {
     let of_vouchers = matches!(
         kind,
         BreakKind::MissingVoucher
@@ -133,7 +134,8 @@ fn purpose_of(kind: BreakKind) -> AdjustPurpose {
             | BreakKind::VoucherMismatch
             | BreakKind::VoucherOverlap
     );
-    if of_vouchers { AdjustPurpose::Repair } else { AdjustPurpose::Difference }
+    let is_inside = action == ActionKind::WriteOff && !kind.is_of_money_outside();
+    if of_vouchers || is_inside { AdjustPurpose::Repair } else { AdjustPurpose::Difference }
 }
 
 /// The entry as a proof: where it is, and what it moved.
@@ -182,10 +184,10 @@ impl Commands for OwnerCommands {
         match kind {
             ActionKind::GrantCoins | ActionKind::RefundOrder => self.wallet.is_some(),
             ActionKind::Resettle => self.settlement.is_some(),
-            ActionKind::AdjustVoucher => self.clearing.is_some(),
+            ActionKind::AdjustVoucher | ActionKind::WriteOff => self.clearing.is_some(),
             // A won dispute gives coins back, too.
             ActionKind::SettleReceivable => self.clearing.is_some() && self.wallet.is_some(),
-            ActionKind::WriteOff | ActionKind::Wait => false,
+            ActionKind::Wait => false,
         }
     }
 
@@ -201,12 +203,12 @@ impl Commands for OwnerCommands {
                 settlement.resettle(ask).await.map(|done| item_proof(&done)).map_err(owner_failed)
             }
             Asked::Clearing(clearing, lines) => {
-                let ask = self.adjust(request_id, agreed, lines)?;
+                let ask = self.adjust(request_id, (agreed, purpose_of(agreed.kind, action.kind())), lines)?;
                 clearing.adjust(ask).await.map(|done| voucher_proof(&done)).map_err(owner_failed)
             }
             // The voucher first: it is refused where the chart lacks an account, and nobody has coins then.
             Asked::Both { clearing, lines, wallet, of } => {
-                let ask = self.adjust(request_id, agreed, lines)?;
+                let ask = self.adjust(request_id, (agreed, purpose_of(agreed.kind, action.kind())), lines)?;
                 let voucher = clearing.adjust(ask).await.map_err(owner_failed)?;
                 let entry = give(&wallet, request_id, of).await?;
                 Ok(json!({ "voucher": voucher_proof(&voucher), "entry": entry }))

@@ -42,6 +42,7 @@ pub struct Config {
     pub severities: Vec<SeverityRule>,
     pub voucher_rules: Vec<VoucherRule>,
     pub payouts: PayoutSettings,
+    pub expected_statements: Vec<String>,
 }
 
 /// Why the settings were refused.

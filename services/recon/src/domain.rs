@@ -21,5 +21,6 @@ pub mod saying;
 pub mod severity;
 pub mod tail;
 pub mod voucher_check;
+pub mod write_off;
 
 pub use trail::{canonical, chain};

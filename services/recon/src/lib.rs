@@ -159,7 +159,8 @@ pub async fn start(deps: Deps) -> Result<Running, StartError> {
     let severities = Arc::new(config.checked_desk()?);
     let (limits, sources_of_desk) = (config.limits(), sources.clone());
     let face_values = config.face_values.clone().into();
-    let desk = Desk { db: db.clone(), sources: sources_of_desk, commands, limits, severities, face_values };
+    let desk =
+        Desk { db: db.clone(), sources: sources_of_desk, commands, limits, severities, face_values, zone };
     let daily = Daily {
         db: db.clone(),
         desk: desk.clone(),
@@ -168,6 +169,7 @@ pub async fn start(deps: Deps) -> Result<Running, StartError> {
         face_values: config.face_values.clone(),
         lag_days: config.match_lag_days,
         payouts: config.payouts.clone(),
+        expected_statements: config.expected_statements.clone().into(),
     };
     let imports = Imports::new(db.clone(), config.bill_rows_max);
     let bill_bytes_max = config.bill_bytes_max;

@@ -99,21 +99,25 @@ impl Closing {
 
     async fn channel_files(&self, span: &Span) -> CheckLine {
         let name = "every-channel-file-is-there";
+        let (bills, statements) = (&self.settings.expected_bills, &self.settings.expected_statements);
         let (mut missing, mut there, mut expected) = (Vec::new(), 0_usize, 0_usize);
         for day in span.days() {
-            if self.settings.expected_bills.is_empty() {
+            if bills.is_empty() && statements.is_empty() {
                 break;
             }
-            let imported = match self.facts.channels_with_bills(day).await {
+            let imported = match self.facts.imported_files(day).await {
                 Ok(imported) => imported,
                 Err(UnknownFact(why)) => return CheckLine::unknown(name, why),
             };
-            for channel in &self.settings.expected_bills {
+            let bills = bills.iter().map(|name| (name, "", imported.channels.contains(name)));
+            let statements =
+                statements.iter().map(|name| (name, "the statement of ", imported.banks.contains(name)));
+            for (name, what, is_there) in bills.chain(statements) {
                 expected += 1;
-                if imported.contains(channel) {
+                if is_there {
                     there += 1;
                 } else {
-                    missing.push(format!("{channel} of {day}"));
+                    missing.push(format!("{what}{name} of {day}"));
                 }
             }
         }

@@ -17,6 +17,15 @@ pub struct ReconFacts {
     pub days_not_run: Vec<NaiveDate>,
 }
 
+/// Whose files of a day are imported, whole.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ImportedFiles {
+    /// Channels whose bill is here.
+    pub channels: Vec<String>,
+    /// Accounts at banks whose statement is here.
+    pub banks: Vec<String>,
+}
+
 /// Some days, and the instants they begin and end at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DayRange {
@@ -38,8 +47,8 @@ pub trait CloseFacts: Send + Sync {
     /// Open breaks of some days, how far minutes are compared, and which days no run has been through.
     async fn recon(&self, range: DayRange) -> Result<ReconFacts, UnknownFact>;
 
-    /// The channels whose bill of a day was imported.
-    async fn channels_with_bills(&self, day: NaiveDate) -> Result<Vec<String>, UnknownFact>;
+    /// The bills and statements of a day that were imported.
+    async fn imported_files(&self, day: NaiveDate) -> Result<ImportedFiles, UnknownFact>;
 }
 
 /// Where nobody was named to ask: nothing is known, so nothing is closed.
@@ -52,7 +61,7 @@ impl CloseFacts for NobodyToAsk {
         Err(UnknownFact("this process knows no recon to ask".to_owned()))
     }
 
-    async fn channels_with_bills(&self, _day: NaiveDate) -> Result<Vec<String>, UnknownFact> {
+    async fn imported_files(&self, _day: NaiveDate) -> Result<ImportedFiles, UnknownFact> {
         Err(UnknownFact("this process knows no recon to ask".to_owned()))
     }
 }

@@ -30,6 +30,8 @@ const RECHECKED_DAYS: i64 = 35;
 pub struct CloseSettings {
     /// Channels that send a bill for every day.
     pub expected_bills: Vec<String>,
+    /// Accounts at banks that send a statement for every day.
+    pub expected_statements: Vec<String>,
     /// How long the sealing of one day may take: it reads every voucher of the day.
     pub seal_within: Duration,
 }

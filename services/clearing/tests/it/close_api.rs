@@ -5,7 +5,7 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{Method, Request, StatusCode};
 use chrono::{DateTime, Days, NaiveDate, Utc};
-use clearing::{CloseFacts, DayRange, ReconFacts, Running, UnknownFact};
+use clearing::{CloseFacts, Config, DayRange, ImportedFiles, ReconFacts, Running, UnknownFact};
 use contracts::log::{AccountingZone, Stamp};
 use edge::{Edge, Role, TokenKeys};
 use ids::{PeriodRequestId, Uuid};
@@ -18,7 +18,7 @@ use tower::ServiceExt;
 #[derive(Clone, Debug)]
 pub struct Said {
     pub recon: Result<ReconFacts, UnknownFact>,
-    pub channels: Result<Vec<String>, UnknownFact>,
+    pub files: Result<ImportedFiles, UnknownFact>,
 }
 
 /// A recon in memory.
@@ -28,8 +28,9 @@ pub struct FakeRecon(Arc<Mutex<Said>>);
 impl FakeRecon {
     /// One that knows of nothing wrong.
     fn content() -> FakeRecon {
+        let files = ImportedFiles { channels: vec!["sandbox".to_owned()], banks: vec![] };
         let recon = Ok(ReconFacts { compared_until: Some(Utc::now()), ..ReconFacts::default() });
-        FakeRecon(Arc::new(Mutex::new(Said { recon, channels: Ok(vec!["sandbox".to_owned()]) })))
+        FakeRecon(Arc::new(Mutex::new(Said { recon, files: Ok(files) })))
     }
 
     pub fn say(&self, change: impl FnOnce(&mut Said)) {
@@ -43,8 +44,8 @@ impl CloseFacts for FakeRecon {
         self.0.lock().expect("no test panics here").recon.clone()
     }
 
-    async fn channels_with_bills(&self, _day: NaiveDate) -> Result<Vec<String>, UnknownFact> {
-        self.0.lock().expect("no test panics here").channels.clone()
+    async fn imported_files(&self, _day: NaiveDate) -> Result<ImportedFiles, UnknownFact> {
+        self.0.lock().expect("no test panics here").files.clone()
     }
 }
 
@@ -85,8 +86,14 @@ pub fn stamp_of(partition: u8, day: NaiveDate) -> Stamp {
 
 impl Desk {
     pub async fn open() -> Desk {
+        Desk::open_with(|_| {}).await
+    }
+
+    pub async fn open_with(tune: impl FnOnce(&mut Config)) -> Desk {
         let bench = Bench::open().await;
-        let running = bench.start("a").await;
+        let mut config = bench.config();
+        tune(&mut config);
+        let running = bench.start_with("a", config).await;
         let recon = FakeRecon::content();
         let keys = TokenKeys::from_secret(&[7; 32]).expect("long enough");
         let own = running.finance_router(Arc::new(recon.clone()), AccountingZone::default());

@@ -118,10 +118,10 @@ async fn each_condition_of_closing_blocks_and_what_nobody_knows_blocks_too() {
     desk.recon.say(|said| said.recon.as_mut().expect("it knows").days_not_run = vec![day]);
     assert_eq!(desk.blocking(&period).await, ["daily-runs-are-done"]);
     desk.recon.say(|said| said.recon.as_mut().expect("it knows").days_not_run.clear());
-    desk.recon.say(|said| said.channels = Ok(vec!["other".to_owned()]));
+    desk.recon.say(|said| said.files.as_mut().expect("it knows").channels = vec!["other".to_owned()]);
     assert_eq!(desk.blocking(&period).await, ["every-channel-file-is-there"]);
     let unknown = UnknownFact("recon has no /v1/finance/bills".to_owned());
-    desk.recon.say(|said| said.channels = Err(unknown.clone()));
+    desk.recon.say(|said| said.files = Err(unknown.clone()));
     let lines = desk.lines(&period).await;
     assert!(lines.contains(&("every-channel-file-is-there".to_owned(), "unknown".to_owned())), "{lines:?}");
     desk.recon.say(|said| said.recon = Err(unknown));
@@ -394,4 +394,21 @@ async fn a_day_is_not_closed_behind_one_that_is_not_as_it_was_closed() {
     let (_, waiting) = desk.ask(maker(), &past(5).to_string(), "close", PeriodRequestId::now()).await;
     assert_eq!(waiting["state"], "waiting", "{waiting}");
     desk.running.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_day_waits_for_the_statement_of_each_bank_that_is_expected() {
+    let desk = Desk::open_with(|config| config.expected_statements = vec!["house".to_owned()]).await;
+    let (day, period) = (past(5), past(5).to_string());
+    push_recharge(&desk, 3, day, 100);
+    desk.bench.until_applied(1).await;
+    desk.soft_lock(&period).await;
+    desk.catch_up(Utc::now()).await;
+    assert_eq!(desk.blocking(&period).await, ["every-channel-file-is-there"]);
+    // A channel of the same name is no bank.
+    desk.recon.say(|said| said.files.as_mut().expect("it knows").channels.push("house".to_owned()));
+    assert_eq!(desk.blocking(&period).await, ["every-channel-file-is-there"]);
+    desk.recon.say(|said| said.files.as_mut().expect("it knows").banks.push("house".to_owned()));
+    assert_eq!(desk.blocking(&period).await, Vec::<String>::new());
+    desk.end().await;
 }

@@ -134,7 +134,7 @@ pub enum ActionName {
     AdjustVoucher,
     /// Clearing takes what a viewer owes off the books
     SettleReceivable,
-    /// The difference is accepted
+    /// The difference is accepted; clearing posts what it is worth to gain (6301) or loss (6711)
     WriteOff,
     /// Nothing for some days
     Wait,
@@ -215,7 +215,8 @@ impl FromStr for Line {
 
 #[derive(Debug, Clone, Subcommand)]
 pub enum AuditCommand {
-    /// Verify the trails of every step of breaks, refunds, periods and payouts; exit 0 only if all are whole
+    /// Verify every trail: chains, anchors, and that breaks, refunds, periods, payouts, accounts and contracts stand as
+    /// their steps say; exit 0 only if all of it holds
     #[command(
         after_help = "Prints each trail's end as TRAIL=SEQ:HASH. Keep them where nobody who can write to the database \
 can: given as anchors later, they also prove that no tail was cut off and that nothing was written anew.

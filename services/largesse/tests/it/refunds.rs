@@ -63,7 +63,7 @@ impl House {
         serde_json::from_str(&ended.stdout).expect("JSON")
     }
 
-    async fn until(&self, words: &[&str], what: &str, holds: impl Fn(&Value) -> bool) -> Value {
+    pub async fn until(&self, words: &[&str], what: &str, holds: impl Fn(&Value) -> bool) -> Value {
         let began = Instant::now();
         loop {
             let seen = self.json(words).await;
@@ -141,6 +141,12 @@ impl House {
     /// Proves the books as soon as everything is read; answers the figure of each line.
     async fn check(&self) -> Value {
         self.place.closed_books(self.database.url()).await
+    }
+
+    /// The proof as it stands, whether or not it holds.
+    pub async fn report(&self) -> Value {
+        let ended = self.place.run(&["check", "--database", self.database.url(), "--json"], &[]).await;
+        serde_json::from_str(&ended.stdout).expect("JSON")
     }
 }
 
@@ -258,7 +264,7 @@ async fn plant(house: &House, kind: &str, (order, evidence): (OrderId, Value)) -
     break_id.to_string()
 }
 
-async fn close(house: &House, found: &str, action: &[&str]) -> Value {
+pub async fn close(house: &House, found: &str, action: &[&str]) -> Value {
     house.json(&["break", "assign", found, "--to", "mia", "--sub", "mia"]).await;
     let propose = [&["break", "propose", found, "--sub", "mia", "--reason", "we looked"], action].concat();
     let proposed = house.json(&propose).await;
@@ -307,5 +313,34 @@ async fn two_people_close_breaks_by_settling_anew_and_by_an_adjusting_voucher() 
     assert_eq!(people, (named("mia"), named("ced"), "we looked".to_owned()));
     let report = house.check().await;
     let control = figure(&report, "promo-coins-in-wallets-equal-2205-02");
+    assert!(control.ends_with("adjusted by 7000000"), "{control}");
+}
+
+#[tokio::test]
+async fn money_that_two_people_write_off_leaves_the_books_by_a_voucher_that_is_its_evidence() {
+    let house = House::start().await;
+    let eve = house.token("eve").await;
+    house.recharge(&eve, 100).await;
+    let other = OrderId::of(ViewerId::from_uuid(Uuid::now_v7()), SendKey::now());
+    let evidence = json!({ "amount_minor": 7, "currency": "CNY" });
+    let found = plant(&house, "short_money", (other, evidence)).await;
+    let detail = close(&house, &found, &["--action", "write-off", "--coins", "70"]).await;
+    assert_eq!(detail["break"]["closed_why"], "written_off");
+    let proof = &detail["proposals"][0]["effect"]["proof"];
+    assert_eq!(proof["log"], "clearing.vouchers", "{detail:#}");
+    type Row = (String, Vec<String>, Vec<i64>, Vec<i64>);
+    let vouchers: Vec<Row> = sqlx::query_as(
+        "SELECT v.rule, v.accounts, v.debits, v.credits FROM clearing.vouchers v
+         JOIN clearing.adjustments a ON a.partition = v.partition AND a.voucher_seq = v.seq WHERE a.request_id = $1",
+    )
+    .bind(proof["request_id"].as_str().and_then(|id| Uuid::try_parse(id).ok()))
+    .fetch_all(&house.database.pool().await)
+    .await
+    .expect("reads");
+    let accounts = vec!["6711".to_owned(), "1122".to_owned()];
+    let posted = ("clearing.adjust".to_owned(), accounts, vec![7_000_000, 0], vec![0, 7_000_000]);
+    assert_eq!(vouchers, [posted], "once");
+    let report = house.check().await;
+    let control = figure(&report, "payments-of-channels-equal-1122");
     assert!(control.ends_with("adjusted by 7000000"), "{control}");
 }

@@ -9,7 +9,7 @@ use super::desk_error::{DeskError, checked_text};
 use super::order_rows::{refund_owner, resettle_seq};
 use super::settle_receivable::settling;
 use super::sources::Sources;
-use crate::domain::action::{Action, Limits, Subject, proposal_digest};
+use crate::domain::action::{Action, ActionKind, ActionRefused, Limits, Subject, proposal_digest};
 use crate::domain::break_state::{BreakState, BreakStep, Hand};
 use crate::domain::canonical::{Hash, hash_of_hex, hex};
 use crate::domain::chain::Step;
@@ -21,6 +21,7 @@ use crate::store::desk::{self, Known, Move, Moved, Request};
 use crate::store::proposals::{self, DecidedBy, Decision, NewProposal, ProposalView};
 use chrono::{DateTime, Utc};
 use contracts::digest::body_hash;
+use contracts::log::AccountingZone;
 use ids::{BreakId, SendKey, Uuid, derive_id, partition_of};
 use pg::Db;
 use serde::{Deserialize, Serialize};
@@ -42,6 +43,8 @@ pub struct Desk {
     pub severities: Arc<Severities>,
     /// What one coin is worth from a day on.
     pub face_values: Arc<[FaceValue]>,
+    /// Whose day a break's minute is of.
+    pub zone: AccountingZone,
 }
 
 /// Who acts.
@@ -208,10 +211,16 @@ impl Desk {
             Action::SettleReceivable { end, .. } => {
                 settling(&self.sources, found, (*end, &self.face_values)).await
             }
-            Action::GrantCoins { .. }
-            | Action::AdjustVoucher { .. }
-            | Action::WriteOff { .. }
-            | Action::Wait { .. } => Ok(action.clone()),
+            Action::WriteOff { coins, .. } => {
+                let lines = self.write_off_lines(found).ok_or(refused_write_off(found))?;
+                if !lines.is_empty() && !self.commands.offers(kind) {
+                    return Err(CommandError::NotOffered(kind).into());
+                }
+                Ok(Action::WriteOff { coins: *coins, lines })
+            }
+            Action::GrantCoins { .. } | Action::AdjustVoucher { .. } | Action::Wait { .. } => {
+                Ok(action.clone())
+            }
         }
     }
 
@@ -330,6 +339,10 @@ impl Desk {
             }
         }
     }
+}
+
+fn refused_write_off(found: &BreakView) -> ActionRefused {
+    ActionRefused::DoesNotFit { action: ActionKind::WriteOff, kind: found.kind }
 }
 
 /// What an act left to say.

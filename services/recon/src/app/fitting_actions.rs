@@ -1,9 +1,12 @@
 //! What may be proposed about a break, so that whoever offers it to people offers nothing that would be refused.
 
 use super::act_on_break::Desk;
-use crate::domain::action::{Action, ActionKind, Subject};
+use crate::domain::action::{Action, ActionKind, Subject, VoucherLine};
+use crate::domain::controls::face_value;
 use crate::domain::receivable::ReceivableEnd;
+use crate::domain::write_off::{Difference, lines_of};
 use crate::store::breaks::BreakView;
+use chrono::DateTime;
 use money::Coins;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -62,8 +65,24 @@ impl Desk {
                 passes(Action::SettleReceivable { end, viewer_id: None, lines: Vec::new(), coins: None })
             }
             ActionKind::WriteOff => {
-                Coins::try_new(found.coins).is_ok_and(|coins| passes(Action::WriteOff { coins }))
+                let lines = self.write_off_lines(found);
+                let is_posted = lines.is_some_and(|lines| lines.is_empty() || self.commands.offers(kind));
+                let of_coins = |coins| passes(Action::WriteOff { coins, lines: Vec::new() });
+                is_posted && Coins::try_new(found.coins).is_ok_and(of_coins)
             }
         }
+    }
+
+    /// The voucher that writes a break off, at the face value of its day; `None` where a write-off does not end it.
+    pub(super) fn write_off_lines(&self, found: &BreakView) -> Option<Vec<VoucherLine>> {
+        let of_minute = found.minute.and_then(|minute| DateTime::from_timestamp_secs(i64::from(minute) * 60));
+        let day = found.day.unwrap_or_else(|| self.zone.day_of(of_minute.unwrap_or(found.detected_at)));
+        lines_of(Difference {
+            kind: found.kind,
+            logs: &found.logs,
+            coins: found.coins,
+            evidence: &found.evidence,
+            micros_per_coin: face_value(&self.face_values, day)?,
+        })
     }
 }

@@ -40,6 +40,8 @@ pub struct BillMatching<'a> {
     pub micros_per_coin: i64,
     /// The name under which statements of the account that payouts leave come in.
     pub payout_bank: &'a str,
+    /// Accounts at banks that send a statement for every day, by the names under which these come in.
+    pub expected_statements: &'a [String],
 }
 
 /// What one channel's day came to.
@@ -68,6 +70,9 @@ impl BillMatching<'_> {
             if BillScope::MATCHED.contains(&bill.scope) {
                 places.entry((bill.scope, bill.channel.clone())).or_default().push(bill);
             }
+        }
+        for bank in self.expected_statements {
+            places.entry((BillScope::Bank, bank.clone())).or_default();
         }
         // Payouts are due when the bank has had its days, whether or not a statement came.
         if payout_lines::is_any_of(self.db, self.first_day()).await? {
@@ -145,9 +150,13 @@ impl BillMatching<'_> {
         let matches: Vec<MatchView> =
             outcome.matches.iter().map(|of| self.match_view(place, of, &sides)).collect();
         let mut found: Vec<NewBreak> = Vec::new();
-        if files.is_empty() && scope != BillScope::Bank {
+        let is_missing = files.is_empty()
+            && (scope != BillScope::Bank || self.expected_statements.iter().any(|bank| bank == channel));
+        if is_missing {
             found.push(self.missing_bill(place, &sides));
-        } else {
+        }
+        // Lines that waited for a bank are due whether or not its statement of this day came.
+        if !is_missing || scope == BillScope::Bank {
             let findings = bill_findings::findings(self.due(scope), &sides, &outcome);
             found.extend(findings.into_iter().map(|finding| {
                 let kind = finding.kind.as_str();

@@ -56,6 +56,7 @@ pub struct Daily {
     pub face_values: Vec<FaceValue>,
     pub lag_days: u16,
     pub payouts: PayoutSettings,
+    pub expected_statements: Arc<[String]>,
 }
 
 /// A step that was computed and is to be stored.
@@ -104,6 +105,7 @@ impl Daily {
             lag_days: self.lag_days,
             micros_per_coin,
             payout_bank: &self.payouts.bank,
+            expected_statements: &self.expected_statements,
         })
     }
 

@@ -7,7 +7,7 @@ use super::act_on_break::Desk;
 use super::commands::CommandError;
 use super::desk_error::DeskError;
 use super::run_desk::{Left, Standing, system_step};
-use crate::domain::action::Action;
+use crate::domain::action::{Action, ActionKind};
 use crate::domain::break_state::{BreakState, BreakStep, Hand};
 use crate::store::audit;
 use crate::store::breaks::{self, ClosedWhy, Timed};
@@ -34,7 +34,7 @@ impl Desk {
     pub async fn run_effects(&self, now: DateTime<Utc>) -> Result<(), DeskError> {
         for effect in proposals::list_effects(&self.db, now, EFFECTS_MAX).await? {
             let outcome = match &effect.action {
-                Action::WriteOff { coins } => {
+                Action::WriteOff { coins, lines } if lines.is_empty() => {
                     Ok(json!({ "written_off_coins": coins, "limit_coins": self.limits.write_off_coins_max }))
                 }
                 Action::Wait { days } => Ok(json!({ "until": now + TimeDelta::days(i64::from(*days)) })),
@@ -114,12 +114,16 @@ impl Desk {
     pub async fn prove_effects(&self, now: DateTime<Utc>) -> Result<(), DeskError> {
         for found in breaks::list_timed(&self.db, Timed::Posted, now, EFFECTS_MAX).await? {
             let Some(effect) = proposals::find_done(&self.db, found.break_id).await? else { continue };
-            let (why, proof) = match &effect.action {
-                Action::WriteOff { .. } => (ClosedWhy::WrittenOff, Some(Value::Null)),
+            let why = match effect.action.kind() {
+                ActionKind::WriteOff => ClosedWhy::WrittenOff,
+                _ => ClosedWhy::EffectProven,
+            };
+            let proof = match &effect.action {
+                Action::WriteOff { lines, .. } if lines.is_empty() => Some(Value::Null),
                 action => {
                     let asked = self.commands.find_proof(effect.request_id, action);
                     match tokio::time::timeout(COMMAND_TIMEOUT, asked).await {
-                        Ok(Ok(proof)) => (ClosedWhy::EffectProven, proof),
+                        Ok(Ok(proof)) => proof,
                         Ok(Err(error)) => {
                             tracing::warn!(break_id = %found.break_id, %error, "a proof was not read; tried again");
                             continue;

@@ -55,8 +55,14 @@ pub enum Action {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         coins: Option<Coins>,
     },
-    /// The difference is accepted. `coins` repeats what the break says.
-    WriteOff { coins: Coins },
+    /// The difference is accepted, and clearing posts what it is worth to gain or loss. `coins` repeats what the break
+    /// says.
+    WriteOff {
+        coins: Coins,
+        /// Recon fills in the voucher; it has no line where no account holds anything of the difference.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        lines: Vec<VoucherLine>,
+    },
     /// Nothing for so many days.
     Wait { days: u16 },
 }
@@ -88,7 +94,7 @@ impl ActionKind {
         }
     }
 
-    /// Whether a command of another service does it.
+    /// Whether a command of another service always does it. Writing off is one only where it posts a voucher.
     pub const fn is_command(self) -> bool {
         match self {
             ActionKind::GrantCoins
@@ -203,7 +209,7 @@ impl Action {
             Action::WriteOff { .. } if subject.kind == BreakKind::ViewerOwes => {
                 Err(ActionRefused::DoesNotFit { action: self.kind(), kind: subject.kind })
             }
-            Action::WriteOff { coins } => {
+            Action::WriteOff { coins, .. } => {
                 let (coins, max) = (coins.get(), limits.write_off_coins_max);
                 if subject.coins > max {
                     return Err(ActionRefused::WriteOffTooLarge { coins: subject.coins, max });
@@ -258,7 +264,7 @@ mod tests {
     #[test]
     fn a_write_off_is_the_whole_difference_and_under_its_limit() {
         let off = |said: i64, of_break| {
-            check(&Action::WriteOff { coins: coins(said) }, BreakKind::ExtraItem, of_break)
+            check(&Action::WriteOff { coins: coins(said), lines: vec![] }, BreakKind::ExtraItem, of_break)
         };
         assert_eq!(off(100, 100), Ok(()));
         assert_eq!(off(101, 101), Err(ActionRefused::WriteOffTooLarge { coins: 101, max: 100 }));
@@ -329,7 +335,11 @@ mod tests {
         let refused = ActionRefused::DoesNotFit { action: ActionKind::SettleReceivable, kind };
         assert_eq!(check(&end(ReceivableEnd::Paid), kind, 5), Err(refused));
         let refused = ActionRefused::DoesNotFit { action: ActionKind::WriteOff, kind: owes };
-        assert_eq!(check(&Action::WriteOff { coins: coins(5) }, owes, 5), Err(refused), "1221 would keep it");
+        assert_eq!(
+            check(&Action::WriteOff { coins: coins(5), lines: vec![] }, owes, 5),
+            Err(refused),
+            "1221 would keep it"
+        );
     }
 
     #[test]

@@ -50,7 +50,8 @@ pub enum BreakKind {
     ExtraCredit,
     /// A control account is not its sub-ledger.
     ControlMismatch,
-    /// A channel took or gave money on a day, and its bill of that day is not here.
+    /// A channel took or gave money on a day, and its bill of that day is not here; or the statement of a bank that sends
+    /// one for every day is not.
     MissingBill,
     /// The channel has it and we do not: money above the books.
     LongMoney,
@@ -95,6 +96,18 @@ impl BreakKind {
                 | BreakKind::MissingRow
                 | BreakKind::PaymentChanged
                 | BreakKind::ClosedDayChanged
+        )
+    }
+
+    /// Whether our own logs and the world outside differ, and not two of our own.
+    pub const fn is_of_money_outside(self) -> bool {
+        matches!(
+            self,
+            BreakKind::LongMoney
+                | BreakKind::ShortMoney
+                | BreakKind::UnknownRefund
+                | BreakKind::UnknownPayout
+                | BreakKind::BillAmountMismatch
         )
     }
 

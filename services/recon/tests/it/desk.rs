@@ -197,7 +197,33 @@ async fn a_decision_is_bound_to_what_was_looked_at_and_a_rejected_one_may_be_pro
     assert_eq!(floor.act(&floor.checker, "approvals", approval).await.0, StatusCode::OK);
     floor.until_state("closed").await;
     assert_eq!(floor.detail().await["break"]["closed_why"], "written_off");
-    assert_eq!(floor.bench.owner.asked(), 0, "the rejected grant was never asked for");
+    assert_eq!(floor.bench.owner.asked(), 1, "the rejected grant was never asked for");
+    floor.running.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_write_off_is_a_voucher_that_its_checker_saw_and_that_is_posted_once() {
+    let floor = Floor::open().await;
+    floor.bench.owner.set_mood(Mood::LosesAnswers);
+    // What the maker sends for the voucher does not count.
+    let lines = json!([{ "account": "1002.01", "debit_micro": 1, "credit_micro": 0 }]);
+    let off = json!({ "action": "write_off", "coins": 70, "lines": lines });
+    let approval = floor.api.propose(&floor.maker, &floor.break_id, off).await;
+    let due = json!([
+        { "account": "2206", "debit_micro": 7_000_000, "credit_micro": 0 },
+        { "account": "6301", "debit_micro": 0, "credit_micro": 7_000_000 },
+    ]);
+    assert_eq!(floor.detail().await["proposals"][0]["action"]["lines"], due);
+    assert_eq!(floor.act(&floor.checker, "approvals", approval).await.0, StatusCode::OK);
+    floor.bench.until("it was asked for twice", || async { floor.bench.owner.asked() >= 2 }).await;
+    floor.bench.owner.set_mood(Mood::Answers);
+    floor.until_state("closed").await;
+    let detail = floor.detail().await;
+    assert_eq!(detail["break"]["closed_why"], "written_off");
+    let effect = &detail["proposals"][0]["effect"];
+    assert_eq!(effect["proof"]["request_id"], effect["request_id"], "the owner's own record is the evidence");
+    assert_eq!(serde_json::to_value(floor.bench.owner.done()).expect("JSON")[0]["lines"], due);
+    assert_eq!(floor.bench.owner.done().len(), 1);
     floor.running.shutdown().await;
 }
 

@@ -68,6 +68,7 @@ impl Commands for FakeOwner {
                 | ActionKind::RefundOrder
                 | ActionKind::Resettle
                 | ActionKind::SettleReceivable
+                | ActionKind::WriteOff
         )
     }
 

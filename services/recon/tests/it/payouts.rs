@@ -228,3 +228,27 @@ async fn what_a_viewer_owes_is_told_and_ends_by_a_voucher_that_two_people_agree_
     assert_eq!(api.only_break(maker, "viewer_owes").await["state"], "closed");
     office.running.shutdown().await;
 }
+
+#[tokio::test]
+async fn a_statement_that_a_bank_should_have_sent_is_told_until_it_comes() {
+    let mut books = SmallDay::open().await;
+    books.bench.tune =
+        Box::new(|config| config.expected_statements = vec!["bank".to_owned(), "other".to_owned()]);
+    let plain = payout(&books, PayoutKind::Paid, 1_000);
+    let office = books.reconcile_minutes().await;
+    books.close_until(books.at + TimeDelta::days(20));
+    let (_, report) = office.run(day()).await;
+    assert_eq!(differences(&report), ["missing_bill", "missing_bill"], "{report}");
+    let told = office.get("/v1/finance/breaks?kind=missing_bill").await;
+    let mut logs: Vec<&str> = (0..2).filter_map(|at| told["breaks"][at]["logs"].as_str()).collect();
+    logs.sort_unstable();
+    assert_eq!(logs, ["bank.bank", "bank.other"], "{told}");
+    assert_eq!(office.run(day()).await.1, report, "byte by byte");
+    save_profile(&office).await;
+    statement(&office, day(), &[("b-1", &plain.simple().to_string(), "-10.00")]).await;
+    let (_, report) = office.run(day()).await;
+    assert_eq!(differences(&report), ["missing_bill"], "only the other bank's: {report}");
+    let told = office.get("/v1/finance/breaks?kind=missing_bill&state=closed").await;
+    assert_eq!(told["breaks"][0]["logs"], "bank.bank", "{told}");
+    office.running.shutdown().await;
+}
