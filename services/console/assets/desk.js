@@ -267,25 +267,27 @@ export function pages(cursors, next) {
 }
 
 /** Sends a form by `send`; while it is under way nobody can send it twice, and what is refused is said in it. */
+export async function submit(event, form, send) {
+  event.preventDefault();
+  if (form.inert) return;
+  const { submitter } = event;
+  const error = form.querySelector(".error");
+  if (error) error.textContent = "";
+  const filled = new FormData(form);
+  form.inert = true;
+  try {
+    await send(filled, submitter, form);
+  } catch (refused) {
+    if (error) error.textContent = sayWhy(refused);
+    else throw refused;
+  } finally {
+    form.inert = false;
+    if (document.activeElement === document.body) submitter?.focus();
+  }
+}
+
 export function onSubmit(form, send) {
-  form?.addEventListener("submit", async (event) => {
-    event.preventDefault();
-    if (form.inert) return;
-    const { submitter } = event;
-    const error = form.querySelector(".error");
-    if (error) error.textContent = "";
-    const filled = new FormData(form);
-    form.inert = true;
-    try {
-      await send(filled, submitter);
-    } catch (refused) {
-      if (error) error.textContent = sayWhy(refused);
-      else throw refused;
-    } finally {
-      form.inert = false;
-      if (document.activeElement === document.body) submitter?.focus();
-    }
-  });
+  form?.addEventListener("submit", (event) => submit(event, form, send));
 }
 
 /** Gives a form's fields what the address asks for; where it asks nothing, what the page came with stays. */

@@ -9,7 +9,7 @@ function isElsewhere(event) {
 }
 
 function links() {
-  return [...at("breaks").querySelectorAll("a.open")];
+  return [...document.querySelectorAll("#breaks a.open")];
 }
 
 /** The row that has the focus, else none. */

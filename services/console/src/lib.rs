@@ -1,9 +1,10 @@
 //! The pages: lobby, room, own history, books, finance's desk. Plain web platform, no build step, nothing from elsewhere.
 //!
 //! Owns what browsers are sent: markup, style, and small scripts that call the public API like any other
-//! client. Must not decide anything about money, and must not reach a service other than through its API; what
-//! it shows before the first script runs comes from a [`RoomDirectory`].
+//! client. Must not decide anything about money, and must not reach a service other than through its API:
+//! finance's pages are drawn from its answers, asked in process; rooms and gifts come from a [`RoomDirectory`].
 
+mod api;
 mod assets;
 mod directory;
 mod headers;
@@ -34,8 +35,11 @@ pub struct Deps {
     /// Signs development sessions.
     pub keys: TokenKeys,
     pub profile: Profile,
-    /// The zone of accounting days, so that the books page asks for the right one.
+    /// The zone of accounting days, and of the times that pages show.
     pub zone: AccountingZone,
+    /// The public routes of the API that this process answers or passes on, which pages are drawn from; without
+    /// [`edge::Edge::finish`].
+    pub api: Router,
 }
 
 /// The routes of the pages. Who is signed in is read by `edge`: put the router behind [`edge::Edge::finish`].

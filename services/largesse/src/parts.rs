@@ -127,10 +127,6 @@ pub async fn start_services(
         let wallet = wallet.clone().ok_or(Failure::NeedsWallet)?;
         let gift = start_gift(common, wallet, (&running, shares.clone())).await?;
         router = router.merge(gift.router());
-        if wants(ServiceName::Console) {
-            router = router.merge(pages(common, &gift, tokens));
-            router = router.merge(common.peers.front_door(services)?);
-        }
         running.gift = Some(gift);
     }
     if wants(ServiceName::Settlement) {
@@ -152,6 +148,11 @@ pub async fn start_services(
     if let Some(clearing) = &running.clearing {
         let facts = close_facts(common, &running, tokens);
         router = router.merge(clearing.finance_router(facts, common.config.accounting_zone_minutes));
+    }
+    if let Some(gift) = running.gift.as_ref().filter(|_| wants(ServiceName::Console)) {
+        router = router.merge(common.peers.front_door(services)?);
+        let api = router.clone();
+        router = router.merge(pages(common, gift, (tokens, api)));
     }
     router = router.merge(steered_sets(common, &running));
     let hot_keys = running.gift.as_ref().map(gift::Running::hot_keys);
@@ -333,7 +334,12 @@ impl console::RoomDirectory for Shelf {
     }
 }
 
-fn pages(common: &Common<'_>, gift: &gift::Running, tokens: &TokenKeys) -> axum::Router {
+/// The pages, drawn from what `api` answers.
+fn pages(
+    common: &Common<'_>,
+    gift: &gift::Running,
+    (tokens, api): (&TokenKeys, axum::Router),
+) -> axum::Router {
     console::router(console::Deps {
         directory: Arc::new(Shelf(gift.shelf())),
         keys: tokens.clone(),
@@ -342,5 +348,6 @@ fn pages(common: &Common<'_>, gift: &gift::Running, tokens: &TokenKeys) -> axum:
             Profile::Production => console::Profile::Production,
         },
         zone: common.config.accounting_zone_minutes,
+        api,
     })
 }

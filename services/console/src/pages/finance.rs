@@ -1,18 +1,28 @@
-//! `/finance/…`: the desk of finance. Each page is a frame of headings, forms and empty tables with their captions;
-//! its script fills it from the public API, as any other client would. What the API refuses, the page tells.
+//! `/finance/…`: the desk of finance.
+//!
+//! A page is drawn whole on the server from the answers of the public API ([`crate::api::Api`]): its first response
+//! has its rows and figures, and reading it needs no script. Scripts act, and then take a fresh copy of the page.
+//! Pages that are not drawn so yet are frames of headings and empty tables, which their scripts fill. What the API
+//! refuses, the page tells.
 
 mod books;
+mod break_acts;
 mod breaks;
 mod control;
+mod draw;
+mod evidence;
+mod one_break;
 mod payees;
 mod refunds;
 mod today;
 
 use super::frame::{Frame, Session};
 use crate::Deps;
+use crate::api::Refused;
 use axum::Router;
 use axum::routing::get;
 use edge::{AnyRole, Role};
+use http::StatusCode;
 use maud::{Markup, html};
 
 /// The pages' addresses.
@@ -20,7 +30,7 @@ pub(crate) fn routes() -> Router<Deps> {
     Router::new()
         .route("/finance", get(today::today))
         .route("/finance/breaks", get(breaks::inbox))
-        .route("/finance/breaks/{break_id}", get(breaks::one))
+        .route("/finance/breaks/{break_id}", get(one_break::page))
         .route("/finance/approvals", get(today::approvals))
         .route("/finance/suspense", get(today::suspense))
         .route("/finance/trial-balance", get(books::trial_balance))
@@ -91,8 +101,44 @@ pub(super) struct About<'a> {
     pub under: &'a str,
 }
 
-/// The whole document: the content for whoever may read it, and for others who may.
-pub(super) fn page(deps: &Deps, session: &Session, about: &About<'_>, content: &Markup) -> Markup {
+/// A document and its status.
+pub(super) type Page = (StatusCode, Markup);
+
+/// What a page shows, and what its status says of it.
+pub(super) struct Content {
+    pub status: StatusCode,
+    pub markup: Markup,
+}
+
+impl Content {
+    /// All that was asked for.
+    pub fn whole(markup: Markup) -> Content {
+        Content { status: StatusCode::OK, markup }
+    }
+
+    /// Why there is none, in the place of what was asked for.
+    pub fn refused(refused: &Refused) -> Content {
+        let markup = html! { section .card { (refusal(refused)) } };
+        Content { status: refused.status, markup }
+    }
+}
+
+/// The whole document around the frame of a page: for whoever may read it, and for others who may.
+pub(super) fn page(deps: &Deps, session: &Session, about: &About<'_>, content: &Markup) -> Page {
+    let status = match session {
+        _ if may_read(session) => StatusCode::OK,
+        Ok(_) => StatusCode::FORBIDDEN,
+        Err(_) => StatusCode::UNAUTHORIZED,
+    };
+    (status, document(deps, session, about, content))
+}
+
+/// The whole document of a page that is drawn here.
+pub(super) fn drawn(deps: &Deps, session: &Session, about: &About<'_>, content: &Content) -> Page {
+    (content.status, document(deps, session, about, &content.markup))
+}
+
+fn document(deps: &Deps, session: &Session, about: &About<'_>, content: &Markup) -> Markup {
     let is_reader = may_read(session);
     let script = if is_reader { about.script } else { "session" };
     let frame = Frame { title: about.title, script, styles: &["desk"], session, deps };
@@ -107,6 +153,12 @@ pub(super) fn page(deps: &Deps, session: &Session, about: &About<'_>, content: &
             }
         }
     })
+}
+
+/// Why something is not there, in the API's words.
+pub(super) fn refusal(refused: &Refused) -> Markup {
+    let class = if refused.slug == "no-such-address" { "state missing" } else { "state error" };
+    html! { p class=(class) #page-state role="alert" { (refused.detail) } }
 }
 
 fn pages(current: &str) -> Markup {

@@ -50,6 +50,9 @@ pub fn routes() -> Router {
 
 async fn answer(_reader: FinanceReader, request: Request) -> Result<Response, Problem> {
     let path = request.uri().path().to_owned();
+    if request.uri().query().is_some_and(|query| query.contains("severity=awful")) {
+        return Err(Problem::rejected("field-invalid", "Severity: unknown variant `awful`."));
+    }
     if path.ends_with("/report") {
         return Ok("Day 2026-11-20\nmatched 41,233 of 41,236\n".into_response());
     }
@@ -97,7 +100,7 @@ fn detail() -> Value {
         }],
         "history": [
             step(3, "proposed", json!({ "reason": "The viewer lost a coin." })),
-            step(2, "assigned", json!({ "assignee_id": MAKER })),
+            step(2, "assigned", json!({ "assignee_id": MAKER, "reason": "<script>alert(1)</script>" })),
             step(1, "detected", json!({ "kind": "amount_mismatch", "coins": 1_200 })),
         ],
         "may_propose": { "actions": ["grant_coins", "write_off", "wait"], "write_off_coins_max": 100_000,

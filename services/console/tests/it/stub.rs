@@ -72,14 +72,16 @@ fn router_over(profile: Profile, finance: Router) -> Router {
             Json(json!({ "pairs": [pair("entries ↔ orders", 3), pair("orders ↔ items", 4)],
                 "readers": [reader("wallet.entries", 0), reader("gift.orders", 12)] }))
         }))
-        .with_state(stub);
+        .with_state(stub)
+        .merge(finance);
     let deps = Deps {
         directory: Arc::new(sample::Sample),
         keys: keys.clone(),
         profile,
         zone: contracts::log::AccountingZone::default(),
+        api: api.clone(),
     };
-    Edge::new(keys).finish(api.merge(finance).merge(console::router(deps)))
+    Edge::new(keys).finish(api.merge(console::router(deps)))
 }
 
 /// Serves the pages on a free port until the test ends. Returns their base URL.

@@ -390,7 +390,7 @@ async fn every_page_of_finance_fits_a_phone_and_none_fails(office: &Office) {
 
     // A break that is not there is told, and not drawn.
     office.go(&phone, "/finance/breaks/0192f0a0-0000-7000-8000-000000000000").await;
-    says(&phone, "#summary-state", "no such break").await;
+    says(&phone, "#page-state", "no such break").await;
     office.go(&phone, "/finance/audit").await;
     click(&phone, "#verify-form button").await;
     // The planted break stands in no trail, and the page says so.

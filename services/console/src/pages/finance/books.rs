@@ -1,7 +1,7 @@
 //! The books from the top to the gift: trial balance, an account's vouchers, a voucher's rows, an order; and the
 //! liability of coins from day to day.
 
-use super::{About, Set, card, field, page, pager, state, table, table_card};
+use super::{About, Page, Set, card, field, page, pager, state, table, table_card};
 use crate::Deps;
 use crate::pages::frame::Session;
 use axum::extract::State;
@@ -13,7 +13,7 @@ use maud::{Markup, html};
 const FIRST_LOOK_DAYS: u64 = 13;
 
 /// `/finance/trial-balance`.
-pub(super) async fn trial_balance(State(deps): State<Deps>, session: Session) -> Markup {
+pub(super) async fn trial_balance(State(deps): State<Deps>, session: Session) -> Page {
     let about = About {
         title: "Trial balance",
         lede: "Every account; each opens its vouchers.",
@@ -56,7 +56,7 @@ fn from_to(deps: &Deps, path: &str, more: &Markup) -> Markup {
 }
 
 /// `/finance/journal`.
-pub(super) async fn journal(State(deps): State<Deps>, session: Session) -> Markup {
+pub(super) async fn journal(State(deps): State<Deps>, session: Session) -> Page {
     let about = About {
         title: "Journal",
         lede: "Vouchers by the day they were posted to; each opens its lines and the rows it was made of.",
@@ -85,7 +85,7 @@ pub(super) async fn voucher(
     State(deps): State<Deps>,
     session: Session,
     Path(voucher_id): Path<String>,
-) -> Markup {
+) -> Page {
     let about = About {
         title: "Voucher",
         lede: "Its lines, which sum to zero, and the rows it was made of.",
@@ -105,11 +105,7 @@ pub(super) async fn voucher(
 }
 
 /// `/finance/orders/{order_id}`.
-pub(super) async fn order(
-    State(deps): State<Deps>,
-    session: Session,
-    Path(order_id): Path<String>,
-) -> Markup {
+pub(super) async fn order(State(deps): State<Deps>, session: Session, Path(order_id): Path<String>) -> Page {
     let about = About {
         title: "Order",
         lede: "One gift: what was sent, what it cost, and what became of it.",
@@ -128,7 +124,7 @@ pub(super) async fn order(
 }
 
 /// `/finance/roll-forward`.
-pub(super) async fn roll_forward(State(deps): State<Deps>, session: Session) -> Markup {
+pub(super) async fn roll_forward(State(deps): State<Deps>, session: Session) -> Page {
     let about = About {
         title: "Coin liability",
         lede: "What viewers are owed in coins: how each day opened, what moved it, how it closed.",

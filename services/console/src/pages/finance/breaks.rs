@@ -1,12 +1,20 @@
-//! The inbox of breaks, and one break: evidence, history, and the forms by which two people close it.
+//! The inbox of breaks: a page of rows as the API pages them, filters as a plain form, and acts on many at once.
 
-use super::{About, Set, card, field, page, pager, state, table, table_card};
+use super::draw::{Look, Table, severity_badge, state_badge, ways, words};
+use super::{About, Content, Page, Set, drawn, field, may_read, refusal};
 use crate::Deps;
-use crate::pages::frame::Session;
+use crate::api::{Api, Refused};
+use crate::pages::frame::{Session, grouped};
 use axum::extract::State;
-use edge::{Path, Query};
+use chrono::{DateTime, TimeDelta, Utc};
+use edge::{Problem, Query};
+use http::StatusCode;
 use maud::{Markup, html};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Rows of one page.
+const PAGE_LEN: u32 = 50;
 
 /// States that can be asked for; asking for none means what is not closed.
 const STATES: [(&str, &str); 10] = [
@@ -33,31 +41,189 @@ const AGES: [(&str, &str); 5] = [
     ("31", "Over 30 days"),
 ];
 
-/// What the address asks for, so that the form shows it before any script runs. The script judges it.
-#[derive(Debug, Default, Deserialize)]
+/// What the address asks for. A field that is empty asks for nothing.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
 pub(super) struct Asked {
-    #[serde(default)]
+    #[serde(skip_serializing_if = "String::is_empty")]
     state: String,
-    #[serde(default)]
+    #[serde(skip_serializing_if = "String::is_empty")]
     severity: String,
-    #[serde(default)]
+    #[serde(skip_serializing_if = "String::is_empty")]
     kind: String,
-    #[serde(default)]
+    /// In whole days, at least.
+    #[serde(skip_serializing_if = "String::is_empty")]
     age: String,
-    #[serde(default)]
+    /// Whose they are: an id, or `me`.
+    #[serde(skip_serializing_if = "String::is_empty")]
     who: String,
-    #[serde(default)]
+    #[serde(skip_serializing_if = "String::is_empty")]
     overdue: String,
+    /// Only breaks before this number, for the next page.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    before: String,
 }
 
+/// The same as the API knows it.
+#[derive(Debug, Serialize)]
+struct Filter<'a> {
+    state: Option<&'a str>,
+    not_closed: Option<bool>,
+    severity: Option<&'a str>,
+    kind: Option<&'a str>,
+    overdue: Option<bool>,
+    assignee_id: Option<String>,
+    detected_before: Option<DateTime<Utc>>,
+    before: Option<&'a str>,
+    limit: u32,
+}
+
+impl Asked {
+    fn filter(&self, look: &Look) -> Result<Filter<'_>, Refused> {
+        let given = |text: &str| !text.is_empty();
+        let who = self.who.trim();
+        let is_me = who.eq_ignore_ascii_case("me") || who.eq_ignore_ascii_case("mine");
+        let me = look.sub.filter(|_| is_me).map(|sub| sub.to_string());
+        let overdue = match self.overdue.as_str() {
+            "" | "false" => None,
+            "true" => Some(true),
+            _ => return Err(wrong("Overdue is true or false.")),
+        };
+        Ok(Filter {
+            state: Some(&*self.state).filter(|state| given(state) && *state != "any"),
+            not_closed: self.state.is_empty().then_some(true),
+            severity: Some(&*self.severity).filter(|severity| given(severity)),
+            kind: Some(&*self.kind).filter(|kind| given(kind)),
+            overdue,
+            assignee_id: me.or_else(|| given(who).then(|| who.to_owned())),
+            detected_before: self.detected_before(look)?,
+            before: Some(&*self.before).filter(|before| given(before)),
+            limit: PAGE_LEN,
+        })
+    }
+
+    fn detected_before(&self, look: &Look) -> Result<Option<DateTime<Utc>>, Refused> {
+        if self.age.is_empty() {
+            return Ok(None);
+        }
+        let days = self.age.parse::<u16>().map_err(|_| wrong("An age is a whole number of days."))?;
+        Ok(look.now.checked_sub_signed(TimeDelta::days(days.into())))
+    }
+
+    /// The address of another page of the same list.
+    fn page_before(&self, before: String) -> String {
+        let asked = Asked { before, ..self.clone() };
+        // Plain texts always serialize.
+        let query = serde_urlencoded::to_string(&asked).unwrap_or_default();
+        if query.is_empty() { "/finance/breaks".to_owned() } else { format!("/finance/breaks?{query}") }
+    }
+}
+
+fn wrong(detail: &str) -> Refused {
+    Refused::new(StatusCode::UNPROCESSABLE_ENTITY, "query-invalid", detail)
+}
+
+/// A break as lists show it.
+#[derive(Debug, Deserialize)]
+pub(super) struct BreakView {
+    pub break_id: String,
+    pub break_no: i64,
+    pub kind: String,
+    pub state: String,
+    pub logs: String,
+    pub partition: u16,
+    /// Unix minutes.
+    pub minute: Option<i64>,
+    pub order_id: Option<String>,
+    pub coins: i64,
+    pub detected_at: DateTime<Utc>,
+    pub version: i32,
+    pub severity: String,
+    pub due_at: Option<DateTime<Utc>>,
+    pub assignee_id: Option<String>,
+    pub waits_until: Option<DateTime<Utc>>,
+    pub closed_at: Option<DateTime<Utc>>,
+    pub closed_why: Option<String>,
+    pub reopens_id: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+struct BreakPage {
+    breaks: Vec<BreakView>,
+    next_before: Option<i64>,
+    not_closed_count: i64,
+}
+
+#[derive(Debug, Deserialize)]
+struct Ages {
+    groups: Vec<AgeGroup>,
+}
+
+#[derive(Debug, Deserialize)]
+struct AgeGroup {
+    kind: String,
+    count: i64,
+}
+
+/// How many are not closed, by kind.
+type Kinds = BTreeMap<String, i64>;
+
 /// `/finance/breaks`.
-pub(super) async fn inbox(State(deps): State<Deps>, session: Session, Query(asked): Query<Asked>) -> Markup {
+pub(super) async fn inbox(
+    State(deps): State<Deps>,
+    session: Session,
+    api: Api,
+    asked: Result<Query<Asked>, Problem>,
+) -> Page {
     let about = About {
         title: "Breaks",
         lede: "What the logs do not agree on, newest first. Press ? for the keys.",
         script: "breaks",
         under: "/finance/breaks",
     };
+    if !may_read(&session) {
+        return super::page(&deps, &session, &about, &html! {});
+    }
+    let look = Look::of(&session, deps.zone);
+    let (asked, unread) = match asked {
+        Ok(Query(asked)) => (asked, None),
+        Err(problem) => (Asked::default(), Some(Refused::from(problem))),
+    };
+    let list = async {
+        match unread {
+            Some(refused) => Err(refused),
+            None => api.read::<BreakPage>("/v1/finance/breaks", &asked.filter(&look)?).await,
+        }
+    };
+    // The choice of kinds works without their counts.
+    let (list, kinds) = tokio::join!(list, read_kinds(&api));
+    let status = list.as_ref().map_or_else(|refused| refused.status, |_| StatusCode::OK);
+    let markup = html! {
+        (filters(&asked, &kinds.unwrap_or_default()))
+        (bulk(&look))
+        section .card aria-label="Breaks" #list {
+            @match list {
+                Ok(list) => (rows(&list, &asked, &look)),
+                Err(refused) => (refusal(&refused)),
+            }
+        }
+        (bulk_propose())
+        (keys())
+    };
+    drawn(&deps, &session, &about, &Content { status, markup })
+}
+
+async fn read_kinds(api: &Api) -> Result<Kinds, Refused> {
+    let ages: Ages = api.get("/v1/finance/break-ages").await?;
+    let mut kinds = Kinds::new();
+    for group in ages.groups {
+        let count = kinds.entry(group.kind).or_default();
+        *count = count.saturating_add(group.count);
+    }
+    Ok(kinds)
+}
+
+fn rows(list: &BreakPage, asked: &Asked, look: &Look) -> Markup {
     let columns = [
         ("Chosen", Set::Tick),
         ("Break", Set::Text),
@@ -69,18 +235,47 @@ pub(super) async fn inbox(State(deps): State<Deps>, session: Session, Query(aske
         ("Due", Set::Text),
         ("With", Set::Text),
     ];
-    let content = html! {
-        (filters(&asked))
-        (bulk())
-        section .card aria-label="Breaks" {
-            p .muted.count #count role="status" {}
-            (table("breaks", "Breaks, newest first", &columns))
-            (pager())
-        }
-        (bulk_propose())
-        (keys())
+    let table = Table {
+        id: "breaks",
+        caption: "Breaks, newest first",
+        columns: &columns,
+        rows: list.breaks.iter().map(|found| row(found, look)).collect(),
+        empty: "No break fits. That is good, or the filters are narrow.",
     };
-    page(&deps, &session, &about, &content)
+    let first = (!asked.before.is_empty()).then(|| asked.page_before(String::new()));
+    let next = list.next_before.map(|before| asked.page_before(before.to_string()));
+    html! {
+        p .muted.count #count role="status" {
+            (grouped(list.not_closed_count)) " not closed in all; " (list.breaks.len()) " on this page"
+        }
+        (table.draw())
+        (ways(first.as_deref(), next.as_deref()))
+    }
+}
+
+fn row(found: &BreakView, look: &Look) -> Markup {
+    let kind = words(&found.kind);
+    html! {
+        tr data-id=(found.break_id) data-no=(found.break_no) data-state=(found.state) data-coins=(found.coins)
+            data-order=[found.order_id.as_deref()]
+        {
+            td data-label="Chosen" {
+                label .tick { input type="checkbox" autocomplete="off";
+                    span .visually-hidden { "Choose " (kind) " " (found.break_no) } }
+            }
+            th scope="row" data-label="Break" {
+                span { a .open href={ "/finance/breaks/" (found.break_id) } { (kind) }
+                    span .muted { " #" (found.break_no) } }
+            }
+            td data-label="Severity" { (severity_badge(&found.severity)) }
+            td data-label="State" { (state_badge(&found.state)) }
+            td data-label="Compared" { (words(&found.logs)) }
+            td .number data-label="Coins" { (grouped(found.coins)) }
+            td .number data-label="Age" { (look.age(found.detected_at)) }
+            td data-label="Due" { (look.due(found.due_at, found.state == "closed")) }
+            td data-label="With" { (look.person(found.assignee_id.as_deref())) }
+        }
+    }
 }
 
 fn choices(name: &str, chosen: &str, choices: &[(&str, &str)]) -> Markup {
@@ -91,7 +286,8 @@ fn choices(name: &str, chosen: &str, choices: &[(&str, &str)]) -> Markup {
     }
 }
 
-fn filters(asked: &Asked) -> Markup {
+fn filters(asked: &Asked, kinds: &Kinds) -> Markup {
+    let is_known = asked.kind.is_empty() || kinds.contains_key(&asked.kind);
     html! {
         form .filters method="get" action="/finance/breaks" #filters aria-label="Which breaks" {
             (field("State", &choices("state", &asked.state, &STATES)))
@@ -99,7 +295,10 @@ fn filters(asked: &Asked) -> Markup {
             (field("Kind", &html! {
                 select name="kind" #kinds {
                     option value="" { "Any" }
-                    @if !asked.kind.is_empty() { option value=(asked.kind) selected { (asked.kind) } }
+                    @if !is_known { option value=(asked.kind) selected { (words(&asked.kind)) } }
+                    @for (kind, count) in kinds {
+                        option value=(kind) selected[*kind == asked.kind] { (words(kind)) " (" (grouped(*count)) ")" }
+                    }
                 }
             }))
             (field("Age", &choices("age", &asked.age, &AGES)))
@@ -119,21 +318,22 @@ fn filters(asked: &Asked) -> Markup {
     }
 }
 
-fn bulk() -> Markup {
+/// What a worker may do with the breaks that are chosen: nothing before a script runs, nor for who only reads.
+fn bulk(look: &Look) -> Markup {
     html! {
         div .bulk #bulk role="group" aria-label="With the chosen breaks" hidden {
             strong #chosen-count role="status" {}
             button .quiet type="button" #choose-all { "Choose all on this page" }
             button .quiet type="button" #choose-none { "Choose none" }
-            button .primary type="button" #bulk-assign { "Assign to me" }
-            form .row #bulk-assign-form hidden {
+            button .primary type="button" #bulk-assign hidden[!look.is_worker()] { "Assign to me" }
+            form .row #bulk-assign-form hidden[!look.is_worker()] {
                 (field("Assign to", &html! {
                     input type="text" name="assignee" placeholder="a person's id" required size="14";
                 }))
                 button .quiet type="submit" { "Assign" }
                 p .error role="alert" {}
             }
-            button .primary type="button" #bulk-propose { "Propose…" }
+            button .primary type="button" #bulk-propose hidden[!look.is_maker()] { "Propose…" }
             ul .outcomes #outcomes aria-label="What became of each" {}
         }
     }
@@ -187,130 +387,6 @@ fn keys() -> Markup {
                 }
                 div .actions { button .primary type="submit" { "Close" } }
             }
-        }
-    }
-}
-
-/// `/finance/breaks/{break_id}`.
-pub(super) async fn one(State(deps): State<Deps>, session: Session, Path(break_id): Path<String>) -> Markup {
-    let about = About {
-        title: "Break",
-        lede: "What each side says, what was said about it, and what is to be done.",
-        script: "break",
-        under: "/finance/breaks",
-    };
-    let sides = [("Field", Set::Text), ("Before", Set::Text), ("After", Set::Text), ("", Set::Text)];
-    let steps = [
-        ("When", Set::Text),
-        ("Who", Set::Text),
-        ("What", Set::Text),
-        ("Says", Set::Text),
-        ("Row", Set::Number),
-    ];
-    let content = html! {
-        div #break data-id=(break_id) {
-            section .card aria-label="The break" {
-                div #summary {}
-                (state("summary"))
-                ol .life #life aria-label="Its life" {}
-            }
-            div .two.evidence-and-acts {
-                div .stack {
-                    (table_card("recorded", "As found", &sides))
-                    (table_card("rows", "The rows now", &sides))
-                }
-                (acts())
-            }
-            (card("proposals", "Proposals"))
-            section .card aria-labelledby="comments-title" {
-                h2 #comments-title { "Comments" }
-                ul .comments #comments {}
-                (state("comments"))
-                form .comment #comment-form {
-                    (field("Say something", &html! { textarea name="text" rows="2" maxlength="4000" required {} }))
-                    button .quiet type="submit" { "Comment" }
-                    p .error role="alert" {}
-                }
-            }
-            (table_card("history", "History, from the audit trail", &steps))
-        }
-    };
-    page(&deps, &session, &about, &content)
-}
-
-fn acts() -> Markup {
-    html! {
-        section .card aria-labelledby="acts-title" {
-            h2 #acts-title { "What to do" }
-            p #acts-say role="status" {}
-            form #assign-form hidden {
-                (field("Assign to", &html! { input type="text" name="assignee" placeholder="a person's id"; }))
-                div .row {
-                    button .primary type="submit" name="to" value="me" #assign-me formnovalidate { "Assign to me" }
-                    button .quiet type="submit" name="to" value="id" { "Assign" }
-                }
-                p .error role="alert" {}
-            }
-            (propose())
-            form #decide-form hidden {
-                div #to-decide {}
-                p #not-you role="status" {}
-                (field("Reason, where you reject it", &html! { textarea name="reason" rows="2" maxlength="4000" {} }))
-                div .row {
-                    button .primary type="submit" value="approve" #approve { "Approve" }
-                    button .quiet type="submit" value="reject" #reject { "Reject" }
-                }
-                p .error role="alert" {}
-            }
-            form #reopen-form hidden {
-                (field("Why it is opened again", &html! { textarea name="reason" rows="2" maxlength="4000" required {} }))
-                button .primary type="submit" { "Open again" }
-                p .error role="alert" {}
-            }
-        }
-    }
-}
-
-fn propose() -> Markup {
-    let number = |name: &str, max: &str| {
-        html! { input type="number" name=(name) min="0" max=(max) value="0" inputmode="numeric" id={ "propose-" (name) }; }
-    };
-    html! {
-        form #propose-form hidden {
-            (field("Action", &html! { select name="action" #propose-action {} }))
-            fieldset data-action="grant_coins" hidden disabled {
-                (field("Viewer's id", &html! { input type="text" name="viewer_id" required; }))
-                div .pair {
-                    (field("Paid coins", &number("paid_coins", "9007199254740991")))
-                    (field("Promotional coins", &number("promo_coins", "9007199254740991")))
-                }
-            }
-            fieldset data-action="adjust_voucher" hidden disabled {
-                table #voucher-lines {
-                    caption { "Lines; debits equal credits" }
-                    thead { tr {
-                        th scope="col" { "Account" }
-                        th scope="col" .number { "Debit, ¥" }
-                        th scope="col" .number { "Credit, ¥" }
-                    } }
-                    tbody {}
-                }
-                button .quiet type="button" #add-line { "Another line" }
-            }
-            fieldset data-action="settle_receivable" hidden disabled {
-                (field("How it ends", &html! {
-                    select name="end" {
-                        option value="paid" { "The viewer has paid all of it to our bank" }
-                        option value="written_off" { "Nobody will pay it" }
-                        option value="dispute_won" { "The channel gives the money back" }
-                    }
-                }))
-            }
-            fieldset data-action="wait" hidden disabled { (field("Days", &number("days", "365"))) }
-            p .muted #propose-says {}
-            (field("Reason", &html! { textarea name="reason" rows="3" maxlength="4000" required {} }))
-            button .primary type="submit" { "Propose" }
-            p .error role="alert" {}
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What keeps the rest honest: closing periods, runs, the rules of matching, the audit trail.
 
-use super::{About, Set, card, field, page, pager, state, table};
+use super::{About, Page, Set, card, field, page, pager, state, table};
 use crate::Deps;
 use crate::pages::frame::Session;
 use axum::extract::State;
@@ -9,7 +9,7 @@ use edge::Path;
 use maud::{Markup, html};
 
 /// `/finance/close`.
-pub(super) async fn close(State(deps): State<Deps>, session: Session) -> Markup {
+pub(super) async fn close(State(deps): State<Deps>, session: Session) -> Page {
     let about = About {
         title: "Close",
         lede: "What must hold before a period closes. Closing and reopening take two people.",
@@ -50,7 +50,7 @@ pub(super) async fn close(State(deps): State<Deps>, session: Session) -> Markup 
 }
 
 /// `/finance/runs`.
-pub(super) async fn runs(State(deps): State<Deps>, session: Session) -> Markup {
+pub(super) async fn runs(State(deps): State<Deps>, session: Session) -> Page {
     let about = About {
         title: "Runs",
         lede: "The daily comparison, row by row, with the channels' files.",
@@ -86,7 +86,7 @@ pub(super) async fn runs(State(deps): State<Deps>, session: Session) -> Markup {
 }
 
 /// `/finance/runs/{run_id}`.
-pub(super) async fn run(State(deps): State<Deps>, session: Session, Path(run_id): Path<String>) -> Markup {
+pub(super) async fn run(State(deps): State<Deps>, session: Session, Path(run_id): Path<String>) -> Page {
     let about = About {
         title: "Run",
         lede: "How far it is, what it matched, and its report.",
@@ -112,7 +112,7 @@ pub(super) async fn run(State(deps): State<Deps>, session: Session, Path(run_id)
 }
 
 /// `/finance/rules`.
-pub(super) async fn rules(State(deps): State<Deps>, session: Session) -> Markup {
+pub(super) async fn rules(State(deps): State<Deps>, session: Session) -> Page {
     let about = About {
         title: "Matching rules",
         lede: "In which order rows are matched, and what a version would have done on a past day.",
@@ -160,7 +160,7 @@ fn propose_rules() -> Markup {
 }
 
 /// `/finance/audit`.
-pub(super) async fn audit(State(deps): State<Deps>, session: Session) -> Markup {
+pub(super) async fn audit(State(deps): State<Deps>, session: Session) -> Page {
     let about = About {
         title: "Audit",
         lede: "Every step of what people decide, in chains: a row that was changed later shows.",

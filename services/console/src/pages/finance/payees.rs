@@ -1,6 +1,6 @@
 //! What payees earned and were paid: statements down to their orders, payout requests and batches.
 
-use super::{About, Set, card, field, page, pager, state, table, table_card};
+use super::{About, Page, Set, card, field, page, pager, state, table, table_card};
 use crate::Deps;
 use crate::pages::frame::Session;
 use axum::extract::State;
@@ -24,7 +24,7 @@ fn payee_choice() -> Markup {
 }
 
 /// `/finance/statements`.
-pub(super) async fn statements(State(deps): State<Deps>, session: Session) -> Markup {
+pub(super) async fn statements(State(deps): State<Deps>, session: Session) -> Page {
     let about = About {
         title: "Statements",
         lede: "What each payee earned on a day; each opens its lines with their contracts, and their orders.",
@@ -66,7 +66,7 @@ pub(super) async fn statement(
     State(deps): State<Deps>,
     session: Session,
     Path((payee_id, day)): Path<(String, String)>,
-) -> Markup {
+) -> Page {
     let about = About {
         title: "Statement",
         lede: "One payee's day. A line is what one version of a contract earned; it opens its orders.",
@@ -105,7 +105,7 @@ pub(super) async fn statement(
 }
 
 /// `/finance/payouts`.
-pub(super) async fn payouts(State(deps): State<Deps>, session: Session) -> Markup {
+pub(super) async fn payouts(State(deps): State<Deps>, session: Session) -> Page {
     let about = About {
         title: "Payouts",
         lede: "What payees asked for, the batches that pay it, and what the bank said.",
@@ -189,11 +189,7 @@ fn ask_payout() -> Markup {
 }
 
 /// `/finance/payouts/{batch_id}`.
-pub(super) async fn batch(
-    State(deps): State<Deps>,
-    session: Session,
-    Path(batch_id): Path<String>,
-) -> Markup {
+pub(super) async fn batch(State(deps): State<Deps>, session: Session, Path(batch_id): Path<String>) -> Page {
     let about = About {
         title: "Payout batch",
         lede: "What goes to the bank, line by line, and what the bank said of each.",

@@ -1,13 +1,13 @@
 //! Refunds that people ask for: of one order, of a file, of a minor's gifts.
 
-use super::{About, Set, card, field, page, pager, table};
+use super::{About, Page, Set, card, field, page, pager, table};
 use crate::Deps;
 use crate::pages::frame::Session;
 use axum::extract::State;
 use maud::{Markup, html};
 
 /// `/finance/refunds`.
-pub(super) async fn refunds(State(deps): State<Deps>, session: Session) -> Markup {
+pub(super) async fn refunds(State(deps): State<Deps>, session: Session) -> Page {
     let about = About {
         title: "Refunds",
         lede: "Asked for by one person, approved by another, each order once and never more than is left of it.",

@@ -1,6 +1,6 @@
 //! What a day begins with: today at a glance, what waits for a second person, and how old what is open is.
 
-use super::{About, Set, card, page, state, table, table_card};
+use super::{About, Page, Set, card, page, state, table, table_card};
 use crate::Deps;
 use crate::pages::frame::Session;
 use axum::extract::State;
@@ -8,7 +8,7 @@ use chrono::Utc;
 use maud::{Markup, html};
 
 /// `/finance`.
-pub(super) async fn today(State(deps): State<Deps>, session: Session) -> Markup {
+pub(super) async fn today(State(deps): State<Deps>, session: Session) -> Page {
     let about = About {
         title: "Today",
         lede: "What is open, what is late, and whether the books can be trusted now.",
@@ -54,7 +54,7 @@ fn figure(label: &str, id: &str, leads_to: Option<&str>) -> Markup {
 }
 
 /// `/finance/approvals`.
-pub(super) async fn approvals(State(deps): State<Deps>, session: Session) -> Markup {
+pub(super) async fn approvals(State(deps): State<Deps>, session: Session) -> Page {
     let about = About {
         title: "Approvals",
         lede: "Everything that waits for a second person. Who made it cannot approve it.",
@@ -102,7 +102,7 @@ fn reject() -> Markup {
 }
 
 /// `/finance/suspense`.
-pub(super) async fn suspense(State(deps): State<Deps>, session: Session) -> Markup {
+pub(super) async fn suspense(State(deps): State<Deps>, session: Session) -> Page {
     let about = About {
         title: "Suspense",
         lede: "What is open, by kind and age in days, and the accounts that should come back to zero.",
