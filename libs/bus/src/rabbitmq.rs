@@ -1,8 +1,7 @@
 //! The broker of production: RabbitMQ 3.10 or later.
 //!
-//! Owns the shapes on the broker, under the names of `contracts::topology`: a durable direct exchange per log, per
-//! reader and group a durable quorum queue with one active consumer and a bounded length that drops its oldest, and
-//! per log a queue of dead letters. Connects again by itself, publishing and consuming apart, so that a blocked
+//! Declares what `contracts::topology` says: a durable direct exchange per log, per reader and group a durable quorum queue
+//! with one active consumer and a bounded length that drops its oldest, and per log a queue of dead letters. Connects again by itself, publishing and consuming apart, so that a blocked
 //! publisher stops no reader. Must not know what a message says.
 
 mod link;
@@ -11,8 +10,9 @@ mod reading;
 
 use crate::{Broker, BusError, Confirm, DeadLetter, Joined, Message, Place};
 use bytes::Bytes;
-use contracts::topology::Exchange;
+use contracts::topology::{Argument, Exchange};
 use ids::PartitionGroup;
+use lapin::types::{AMQPValue, FieldTable};
 use lapin::uri::AMQPUri;
 use link::Link;
 use publishing::Publisher;
@@ -98,4 +98,18 @@ async fn bounded<T>(
 /// A name as the protocol carries it.
 fn short(name: &str) -> Result<lapin::types::ShortString, BusError> {
     lapin::types::ShortString::try_new(name).map_err(|_| BusError::BadName(name.len()))
+}
+
+/// What a queue is declared with, as the protocol carries it.
+fn arguments_of(arguments: &[(&str, Argument)]) -> FieldTable {
+    let mut table = FieldTable::default();
+    for (name, argument) in arguments {
+        let value = match argument {
+            Argument::Word(word) => AMQPValue::LongString((*word).into()),
+            Argument::Number(number) => AMQPValue::LongLongInt(*number),
+            Argument::Flag => AMQPValue::Boolean(true),
+        };
+        table.insert((*name).into(), value);
+    }
+    table
 }

@@ -4,9 +4,9 @@
 //! their order on the broker is the order in which `send` was called.
 
 use super::link::Link;
-use super::{OPERATION_WAIT_MAX, bounded, short};
+use super::{OPERATION_WAIT_MAX, arguments_of, bounded, short};
 use crate::{BusError, Confirm, DeadLetter};
-use contracts::topology::{Exchange, QUEUE_HEADER, REASON_HEADER, routing_key};
+use contracts::topology::{DEAD_LETTER_QUEUE, Exchange, QUEUE_HEADER, REASON_HEADER, routing_key};
 use futures::FutureExt as _;
 use ids::PartitionGroup;
 use lapin::options::{
@@ -20,9 +20,6 @@ use tokio::sync::Mutex;
 
 /// AMQP's number for a message that outlives a restart of the broker.
 const PERSISTENT: u8 = 2;
-
-/// Dead letters one log's queue keeps before it drops the oldest.
-const DEAD_LETTERS_MAX: i64 = 10_000;
 
 /// The longest reason a header carries, in bytes.
 const REASON_BYTES_MAX: usize = 1_024;
@@ -192,11 +189,7 @@ async fn declare_dead_letters(channel: &Channel, name: ShortString) -> Result<()
     bounded("the exchange of dead letters", declaring).await?;
     bounded("the queue of dead letters", async {
         let options = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
-        let mut arguments = FieldTable::default();
-        arguments.insert("x-queue-type".into(), AMQPValue::LongString("quorum".into()));
-        arguments.insert("x-overflow".into(), AMQPValue::LongString("drop-head".into()));
-        arguments.insert("x-max-length".into(), AMQPValue::LongLongInt(DEAD_LETTERS_MAX));
-        channel.queue_declare(name.clone(), options, arguments).await?;
+        channel.queue_declare(name.clone(), options, arguments_of(&DEAD_LETTER_QUEUE)).await?;
         let (key, none) = (ShortString::default(), FieldTable::default());
         channel.queue_bind(name.clone(), name, key, QueueBindOptions::default(), none).await
     })

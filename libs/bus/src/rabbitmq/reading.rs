@@ -5,31 +5,19 @@
 
 use super::link::{Backoff, Link};
 use super::publishing::declare_exchange;
-use super::{OPERATION_WAIT_MAX, bounded, short};
+use super::{OPERATION_WAIT_MAX, arguments_of, bounded, short};
 use crate::{BusError, Joined, Left, Message, joined};
-use contracts::topology::routing_key;
+use contracts::topology::{PREFETCH_MESSAGES, READER_QUEUE, routing_key};
 use futures::StreamExt as _;
 use lapin::message::Delivery;
 use lapin::options::{
     BasicAckOptions, BasicConsumeOptions, BasicQosOptions, QueueBindOptions, QueueDeclareOptions,
 };
-use lapin::types::{AMQPValue, FieldTable, ShortString};
+use lapin::types::{FieldTable, ShortString};
 use lapin::{Channel, Consumer};
 use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio::sync::oneshot::error::TryRecvError;
-
-/// Messages the broker may send ahead of acknowledgements.
-const PREFETCH_MESSAGES: u16 = 256;
-
-/// Messages one queue keeps on the broker before it drops the oldest.
-const BROKER_QUEUE_LEN_MAX: i64 = 4_096;
-
-/// Bytes one queue keeps on the broker before it drops the oldest.
-const BROKER_QUEUE_BYTES_MAX: i64 = 256 << 20;
-
-/// A queue nobody has used for so long is deleted by the broker: an old generation's, an ended shadow run's.
-const QUEUE_UNUSED_MS_MAX: i64 = 7 * 24 * 3_600_000;
 
 /// Where one reader reads one group.
 struct Seat {
@@ -65,7 +53,7 @@ impl Seat {
         declare_exchange(&channel, self.exchange.clone()).await?;
         bounded("the reader's queue", async {
             let options = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
-            channel.queue_declare(self.queue.clone(), options, queue_arguments()).await?;
+            channel.queue_declare(self.queue.clone(), options, arguments_of(&READER_QUEUE)).await?;
             let (queue, exchange) = (self.queue.clone(), self.exchange.clone());
             let (key, none) = (self.key.clone(), FieldTable::default());
             channel.queue_bind(queue, exchange, key, QueueBindOptions::default(), none).await
@@ -154,22 +142,4 @@ async fn leave(channel: &Channel) {
     if let Err(error) = bounded("leaving", channel.close(200, "the reader left".into())).await {
         tracing::debug!(%error, "a reader left without a goodbye");
     }
-}
-
-fn queue_arguments() -> FieldTable {
-    let mut arguments = FieldTable::default();
-    let words = [("x-queue-type", "quorum"), ("x-overflow", "drop-head")];
-    for (name, word) in words {
-        arguments.insert(name.into(), AMQPValue::LongString(word.into()));
-    }
-    let limits = [
-        ("x-max-length", BROKER_QUEUE_LEN_MAX),
-        ("x-max-length-bytes", BROKER_QUEUE_BYTES_MAX),
-        ("x-expires", QUEUE_UNUSED_MS_MAX),
-    ];
-    for (name, limit) in limits {
-        arguments.insert(name.into(), AMQPValue::LongLongInt(limit));
-    }
-    arguments.insert("x-single-active-consumer".into(), AMQPValue::Boolean(true));
-    arguments
 }
