@@ -202,7 +202,9 @@ async fn hledger_and_beancount_accept_the_books_of_an_evening_and_agree_on_every
 
 #[tokio::test]
 async fn two_people_close_a_day_from_the_command_line_and_one_cannot() {
-    let house = House::start(&[("LARGESSE_CLEARING__EXPECTED_BILLS", "[]")]).await;
+    // Nobody but this test runs the day, whatever the time is.
+    let env = [("LARGESSE_CLEARING__EXPECTED_BILLS", "[]"), ("LARGESSE_RECON__DAILY_RUN_AT", "")];
+    let house = House::start(&env).await;
     house.evening().await;
     let day = before(1);
     let early = house.run(&["period", "close", &day, "--sub", "ann"]).await;
