@@ -132,9 +132,6 @@ pub fn pages(of: &Subjects) -> Vec<Page> {
 fn work(of: &Subjects) -> Vec<Page> {
     let today = format!("/v1/finance/today?day={}", of.today);
     let reads = ["/v1/finance/break-ages", "/v1/recon/lag", &today, "/v1/trial-balance"];
-    let of_breaks =
-        |filters: &str| asks([&format!("/v1/finance/breaks?{filters}&limit=50"), "/v1/finance/break-ages"]);
-    let narrow = "not_closed=true&severity=critical&kind=missing_voucher&overdue=true";
     let approvals = asks([
         "/v1/finance/proposals?limit=25",
         "/v1/finance/payout-batches?state=built",
@@ -146,15 +143,15 @@ fn work(of: &Subjects) -> Vec<Page> {
         "/v1/finance/matching-rules",
         "/v1/finance/periods",
     ]);
-    let one = format!("/v1/finance/breaks/{}", of.break_id);
     vec![
         page("/finance", asks(reads)),
-        page("/finance/breaks", of_breaks("not_closed=true")),
-        page("/finance/breaks?severity=critical&overdue=true", of_breaks(narrow)),
+        // The inbox and one break are drawn on the server: no script asks for anything.
+        page("/finance/breaks", asks([])),
+        page("/finance/breaks?severity=critical&kind=missing_voucher&overdue=true", asks([])),
         Page {
             name: "/finance/breaks/{break_id}",
             html: Some(format!("/finance/breaks/{}", of.break_id)),
-            asks: asks([&one]),
+            asks: asks([]),
         },
         page("/finance/approvals", approvals),
         page("/finance/suspense", asks(["/v1/finance/break-ages", "/v1/trial-balance"])),
