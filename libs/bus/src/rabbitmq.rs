@@ -1,8 +1,9 @@
 //! The broker of production: RabbitMQ 3.10 or later.
 //!
-//! Declares what `contracts::topology` says: a durable direct exchange per log, per reader and group a durable quorum queue
-//! with one active consumer and a bounded length that drops its oldest, and per log a queue of dead letters. Connects again by itself, publishing and consuming apart, so that a blocked
-//! publisher stops no reader. Must not know what a message says.
+//! Declares what `contracts::topology` says: a durable direct exchange per log, per reader and group a durable quorum
+//! queue with one active consumer and a bounded length that drops its oldest, and per log a queue of dead letters.
+//! Connects again by itself, publishing and consuming apart, so that a blocked publisher stops no reader. Must not know
+//! what a message says.
 
 mod link;
 mod publishing;

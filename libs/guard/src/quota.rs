@@ -242,8 +242,11 @@ impl Quotas {
                 slot.untold = slot.untold.saturating_add(count);
                 Ok(is_first)
             });
-            if let Ok(true) = taken {
-                self.note_untold(*scope, *key);
+            if let Ok(true) = taken
+                && !self.note_untold(*scope, *key)
+            {
+                // Not told; the key's next request tries again.
+                self.with_slot(now_ns, (*scope, *key), |slot| slot.untold = 0);
             }
             if let Err(retry_after_ns) = taken {
                 self.refused[scope.index()].increment(1);
@@ -266,11 +269,14 @@ impl Quotas {
         });
     }
 
-    fn note_untold(&self, scope: Scope, key: u128) {
+    /// Notes that a key has something to tell; `false` where there is no room.
+    fn note_untold(&self, scope: Scope, key: u128) -> bool {
         let mut untold = self.untold.lock().unwrap_or_else(PoisonError::into_inner);
-        if untold.len() < NEWS_LEN_MAX {
+        let has_room = untold.len() < NEWS_LEN_MAX;
+        if has_room {
             untold.push((scope, key));
         }
+        has_room
     }
 
     /// What was taken since this was last asked, key by key. It counts as told: news that get lost make quotas milder.

@@ -1,6 +1,6 @@
 //! Invariant under test: a key gets its rate and its burst, no more and no less, and other keys do not feel it.
 
-use guard::{OVERRIDES_MAX, Quotas, Rate, RateError, Reason, Refusal, Scope};
+use guard::{NEWS_LEN_MAX, OVERRIDES_MAX, Quotas, Rate, RateError, Reason, Refusal, Scope};
 use std::time::Duration;
 
 const SECOND: u64 = 1_000_000_000;
@@ -103,6 +103,19 @@ fn what_was_given_back_or_has_no_rate_is_no_news() {
     quotas.learn_at(SECOND, Scope::Viewer, 1, Duration::from_secs(2));
     assert_eq!(taken(&quotas, SECOND, ANN, 9), 0, "two that all took and one untold are the burst");
     assert_eq!(taken(&quotas, 2 * SECOND, ANN, 9), 1);
+}
+
+#[test]
+fn a_key_that_found_the_news_full_is_told_the_next_time() {
+    let quotas = Quotas::new(1 << 20);
+    quotas.set(Scope::Viewer, rate(1_000, 9));
+    let all = u128::try_from(NEWS_LEN_MAX).expect("small") + 1;
+    let take = |viewer| assert!(quotas.try_take_at(SECOND, &[(Scope::Viewer, viewer)], 1).is_ok());
+    (1..=all).for_each(take);
+    assert_eq!(quotas.news_at(SECOND).len(), NEWS_LEN_MAX, "the last one found no room");
+    take(all);
+    let told: Vec<_> = quotas.news_at(SECOND).iter().map(|news| (news.key, news.refill)).collect();
+    assert_eq!(told, [(all, Duration::from_millis(1))]);
 }
 
 #[test]
