@@ -49,8 +49,7 @@ export function words(text) {
 
 /** Refusals that the API words for programs. */
 const REFUSALS = {
-  "maker-is-checker": "You proposed this yourself. Another person must decide it.",
-  "approver-is-the-maker": "You made this yourself. Another person must approve it.",
+  "maker-is-checker": "You made this yourself. Another person must decide it.",
   "break-moved": "Somebody else took a step first. Look at the break again.",
   "step-not-now": "The break does not stand where this could be done. Look at it again.",
   "role-not-allowed": "Your role may not do this.",

@@ -76,7 +76,7 @@ impl Classed for RefundCaseError {
             RefundCaseError::NoGifts => "no-gifts",
             RefundCaseError::TooManyGifts(_) => "too-many-gifts",
             RefundCaseError::NoSuchCase => "no-such-case",
-            RefundCaseError::OwnCase => "approver-is-the-maker",
+            RefundCaseError::OwnCase => "maker-is-checker",
             RefundCaseError::Decided(_) => "case-decided",
             RefundCaseError::Wallet(error) => error.slug(),
             RefundCaseError::Db(_) => "database-unavailable",

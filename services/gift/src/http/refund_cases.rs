@@ -174,7 +174,7 @@ async fn get_refund(
 
 /// Approves a refund; another person than the one who asked for it.
 #[utoipa::path(post, path = "/v1/finance/refunds/{case_id}/approve", tag = "gift", params(("case_id" = Uuid, Path)),
-    responses((status = 200, body = CaseView), (status = 403, description = "approver-is-the-maker"),
+    responses((status = 200, body = CaseView), (status = 403, description = "maker-is-checker"),
         (status = 404, description = "no-such-case"), (status = 409, description = "case-decided")))]
 async fn approve_refund(
     State(desk): State<RefundDesk>,
@@ -186,7 +186,7 @@ async fn approve_refund(
 
 /// Refuses a refund: nothing of it will be done.
 #[utoipa::path(post, path = "/v1/finance/refunds/{case_id}/refuse", tag = "gift", params(("case_id" = Uuid, Path)),
-    responses((status = 200, body = CaseView), (status = 403, description = "approver-is-the-maker"),
+    responses((status = 200, body = CaseView), (status = 403, description = "maker-is-checker"),
         (status = 404, description = "no-such-case"), (status = 409, description = "case-decided")))]
 async fn refuse_refund(
     State(desk): State<RefundDesk>,
@@ -241,7 +241,7 @@ async fn get_batch(
 /// Approves a file of refunds; another person than the one who sent it.
 #[utoipa::path(post, path = "/v1/finance/refund-batches/{case_id}/approve", tag = "gift",
     params(("case_id" = Uuid, Path)),
-    responses((status = 200, body = CaseView), (status = 403, description = "approver-is-the-maker"),
+    responses((status = 200, body = CaseView), (status = 403, description = "maker-is-checker"),
         (status = 404, description = "no-such-case"), (status = 409, description = "case-decided")))]
 async fn approve_batch(
     State(desk): State<RefundDesk>,
@@ -254,7 +254,7 @@ async fn approve_batch(
 /// Refuses a file of refunds.
 #[utoipa::path(post, path = "/v1/finance/refund-batches/{case_id}/refuse", tag = "gift",
     params(("case_id" = Uuid, Path)),
-    responses((status = 200, body = CaseView), (status = 403, description = "approver-is-the-maker"),
+    responses((status = 200, body = CaseView), (status = 403, description = "maker-is-checker"),
         (status = 404, description = "no-such-case"), (status = 409, description = "case-decided")))]
 async fn refuse_batch(
     State(desk): State<RefundDesk>,
@@ -304,7 +304,7 @@ async fn get_minor_case(
 /// Approves a minor's case; another person than the one who made it.
 #[utoipa::path(post, path = "/v1/finance/minor-cases/{case_id}/approve", tag = "gift",
     params(("case_id" = Uuid, Path)),
-    responses((status = 200, body = CaseView), (status = 403, description = "approver-is-the-maker"),
+    responses((status = 200, body = CaseView), (status = 403, description = "maker-is-checker"),
         (status = 404, description = "no-such-case"), (status = 409, description = "case-decided")))]
 async fn approve_minor_case(
     State(desk): State<RefundDesk>,
@@ -317,7 +317,7 @@ async fn approve_minor_case(
 /// Refuses a minor's case.
 #[utoipa::path(post, path = "/v1/finance/minor-cases/{case_id}/refuse", tag = "gift",
     params(("case_id" = Uuid, Path)),
-    responses((status = 200, body = CaseView), (status = 403, description = "approver-is-the-maker"),
+    responses((status = 200, body = CaseView), (status = 403, description = "maker-is-checker"),
         (status = 404, description = "no-such-case"), (status = 409, description = "case-decided")))]
 async fn refuse_minor_case(
     State(desk): State<RefundDesk>,

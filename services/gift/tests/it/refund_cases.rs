@@ -97,7 +97,7 @@ async fn a_refund_is_asked_for_by_one_and_approved_by_another_and_happens_once()
 
     let approve = format!("/v1/finance/refunds/{case}/approve");
     let own = post(&bench, &node, (Role::Finance, people.maker), &approve, &Value::Null).await;
-    assert_eq!(slug(&own), (403, "approver-is-the-maker"));
+    assert_eq!(slug(&own), (403, "maker-is-checker"));
     let not_a_checker = post(&bench, &node, maker, &approve, &Value::Null).await;
     assert_eq!(slug(&not_a_checker), (403, "role-not-allowed"));
     // The table refuses it too, whoever asks it.

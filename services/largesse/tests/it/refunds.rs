@@ -176,7 +176,7 @@ async fn a_minors_gifts_and_their_money_go_back_although_the_process_is_killed()
     let shown = house.until(&["refund", "show", &id], "with shares", shares).await;
     assert!(shown["shares"][0]["streamer_micro"].as_i64() > Some(0), "{shown:#}");
     let own = house.run(&["refund", "approve", &id, "--sub", "mia"]).await;
-    assert!(!own.status.success() && own.stderr.contains("[approver-is-the-maker]"), "{}", own.stderr);
+    assert!(!own.status.success() && own.stderr.contains("[maker-is-checker]"), "{}", own.stderr);
     house.json(&["refund", "approve", &id, "--sub", "ced"]).await;
     house.kill().await;
     house.up().await;

@@ -183,7 +183,7 @@ async fn import_contracts(
     post, path = "/v1/finance/contract-imports/{import_id}/approve", tag = "settlement",
     params(("import_id" = Uuid, Path)),
     responses(
-        (status = 200, body = ContractImport), (status = 403, description = "approver-is-the-maker"),
+        (status = 200, body = ContractImport), (status = 403, description = "maker-is-checker"),
         (status = 404, description = "no-such-import"), (status = 409, description = "import-decided"),
         (status = 422, description = "contracts-refused: what has begun meanwhile cannot be approved"),
     )

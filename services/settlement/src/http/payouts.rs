@@ -223,7 +223,7 @@ async fn give_account(
     post, path = "/v1/finance/payee-accounts/{account_id}/approve", tag = "settlement",
     params(("account_id" = Uuid, Path)),
     responses(
-        (status = 200, body = PayeeAccount), (status = 403, description = "approver-is-the-maker"),
+        (status = 200, body = PayeeAccount), (status = 403, description = "maker-is-checker"),
         (status = 404, description = "not-found"),
     )
 )]
@@ -339,7 +339,7 @@ async fn get_file(
     post, path = "/v1/finance/payout-batches/{batch_id}/approve", tag = "settlement",
     params(("batch_id" = Uuid, Path)),
     responses(
-        (status = 200, body = PayoutFile), (status = 403, description = "approver-is-the-maker"),
+        (status = 200, body = PayoutFile), (status = 403, description = "maker-is-checker"),
         (status = 404, description = "not-found"), (status = 409, description = "batch-state"),
     )
 )]

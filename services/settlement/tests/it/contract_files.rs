@@ -52,7 +52,7 @@ async fn a_file_waits_for_another_person_and_the_same_file_again_is_no_second_ve
     desk.settle_all(noon(0)).await;
     assert_eq!(
         decide(&desk, ann, &made.body, "approve").await,
-        (StatusCode::FORBIDDEN, "approver-is-the-maker".to_owned())
+        (StatusCode::FORBIDDEN, "maker-is-checker".to_owned())
     );
     for _ in 0..2 {
         assert_eq!(

@@ -56,7 +56,7 @@ pub async fn open_account(desk: &Desk, streamer: StreamerId) {
     let told = desk.post(ann, "/v1/finance/payee-accounts", &given).await;
     assert_eq!(told.status, StatusCode::CREATED, "{}", told.body);
     let approve = format!("/v1/finance/payee-accounts/{account}/approve");
-    assert_eq!(desk.post(ann, &approve, &Value::Null).await.slug(), "approver-is-the-maker");
+    assert_eq!(desk.post(ann, &approve, &Value::Null).await.slug(), "maker-is-checker");
     assert_eq!(desk.post(Uuid::now_v7(), &approve, &Value::Null).await.status, StatusCode::OK);
 }
 

@@ -63,7 +63,7 @@ async fn money_goes_from_its_hold_to_the_bank_and_every_step_again_changes_nothi
     );
     assert_eq!(built(&desk).await, [json!(batch)]);
     assert_eq!(step(&desk, maker, &batch, "submit").await.slug(), "batch-state");
-    assert_eq!(step(&desk, maker, &batch, "approve").await.slug(), "approver-is-the-maker");
+    assert_eq!(step(&desk, maker, &batch, "approve").await.slug(), "maker-is-checker");
     assert_eq!(desk.get_text(&format!("{BATCHES}/{batch}/file.csv")).await.0, StatusCode::CONFLICT);
     for _ in 0..2 {
         assert_eq!(step(&desk, Uuid::now_v7(), &batch, "approve").await.status, StatusCode::OK);
