@@ -182,7 +182,7 @@ impl Config {
         figment
             .merge(Env::prefixed(ENV_PREFIX).filter(is_setting).split("__"))
             .extract()
-            .map_err(|error| Failure::Config(error.to_string()))
+            .map_err(|error| Failure::Config(explained(&error)))
     }
 
     /// What the command line said wins over everything.
@@ -201,6 +201,19 @@ impl Config {
         }
         self
     }
+}
+
+/// What is wrong, and how a text is given to the environment that looks like a number.
+fn explained(error: &figment::Error) -> String {
+    let is_text =
+        matches!(&error.kind, figment::error::Kind::InvalidType(_, wanted) if wanted.contains("string"));
+    let is_of_env = error.metadata.as_ref().is_some_and(|place| place.name.contains("environment"));
+    let hint = if is_text && is_of_env {
+        "; text that is all digits is given in quotes: NAME='\"123\"'"
+    } else {
+        ""
+    };
+    format!("{error}{hint}")
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ mod evening;
 mod everything;
 mod finance_desk;
 mod growing;
+mod money_desk;
 mod nodes;
 mod payouts;
 mod place;
