@@ -202,11 +202,12 @@ async fn control(snapshot: &mut Snapshot, control: &Control) -> Result<Invariant
                      WHERE account = '{account}')::text,
                     (SELECT coalesce(sum(l.credit - l.debit), 0)
                      FROM {{clearing}}.vouchers v, LATERAL unnest(v.accounts, v.debits, v.credits) AS l (account, debit, credit)
-                     WHERE v.source = 'clearing.vouchers' AND v.rule = 'clearing.adjust' AND l.account = '{account}')::text"
+                     WHERE v.source = 'clearing.vouchers' AND v.rule IN ('clearing.adjust', 'clearing.channel_settlement')
+                         AND l.account = '{account}')::text"
         ))
         .await?;
     let [sub_ledger] = snapshot.sums(&control.sub_ledger).await?;
-    // What two people said of the world outside stands beside what our own logs say; a repair of the books does not.
+    // What people or a bank's statement said of the world outside stands beside what our own logs say; a repair of the books does not.
     let beside = if adjusted == 0 { String::new() } else { format!(", adjusted by {adjusted}") };
     let figure = format!("account {account} {balance}, sub-ledger {sub_ledger}{beside}");
     Ok(Invariant::of_equality(&control.name, figure, balance - adjusted, sub_ledger))

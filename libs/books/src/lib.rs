@@ -13,6 +13,7 @@ mod elsewhere;
 mod gaps;
 mod ledger;
 mod orders;
+mod settlements;
 mod snapshot;
 mod wallet;
 
@@ -107,6 +108,7 @@ async fn prove(snapshot: &mut Snapshot) -> Result<Vec<Invariant>, sqlx::Error> {
     lines.extend(agreement::prove(snapshot).await?);
     lines.extend(approved::prove(snapshot).await?);
     lines.extend(ledger::prove(snapshot).await?);
+    lines.extend(settlements::prove(snapshot).await?);
     lines.extend(closings::prove(snapshot).await?);
     Ok(lines)
 }

@@ -164,6 +164,28 @@ pub struct Adjust {
     pub lines: Vec<Posting>,
 }
 
+/// The rule that vouchers of channels' payments to us name.
+pub const CHANNEL_SETTLEMENT: &str = "clearing.channel_settlement";
+
+/// Posts what a channel has paid to us: a bank's statement shows the money of some payments, less what the channel kept.
+/// The match was made by rules that two people agreed on; taken back, it is posted with both amounts below zero.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SettleChannel {
+    pub request_id: RequestId,
+    /// The match of reconciliation that it follows from.
+    pub match_id: Uuid,
+    /// The accounting day of the statement's line; it stands in the first open one from there on.
+    pub day: NaiveDate,
+    /// ISO 4217.
+    pub currency: String,
+    /// What the payments sum to, in minor units; below zero where refunds are more.
+    pub gross_minor: i64,
+    /// What the bank shows, in minor units. The rest is the channel's fee.
+    pub net_minor: i64,
+    pub reason: String,
+}
+
 /// The voucher that was posted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Adjusted {
@@ -187,6 +209,7 @@ pub struct ClosedDay {
 pub trait Adjusts: Send + Sync {
     async fn adjust(&self, ask: Adjust) -> Result<Adjusted, OwnerError>;
     async fn find_adjusted(&self, request_id: RequestId) -> Result<Option<Adjusted>, OwnerError>;
+    async fn settle_channel(&self, ask: SettleChannel) -> Result<Adjusted, OwnerError>;
     /// Looks at the newest closed day before a day; `None` where none is closed.
     async fn look_at_closed_day(&self, before: NaiveDate) -> Result<Option<ClosedDay>, OwnerError>;
     /// Closed days before a day at whose end some account holds another balance than it was closed with: the oldest, at
@@ -226,6 +249,7 @@ pub mod paths {
     pub const FIND_RESETTLED: &str = "/internal/settlement/resettlements/find";
     pub const ADJUST: &str = "/internal/clearing/adjustments";
     pub const FIND_ADJUSTED: &str = "/internal/clearing/adjustments/find";
+    pub const SETTLE_CHANNEL: &str = "/internal/clearing/channel-settlements";
     pub const CLOSED_DAY: &str = "/internal/clearing/closed-days/look";
     pub const CHANGED_BALANCES: &str = "/internal/clearing/closed-days/changed-balances";
 }

@@ -10,7 +10,8 @@ use contracts::entry::Entry;
 use contracts::item::Item;
 use contracts::owner::{
     Adjust, Adjusted, Adjusts, AskRechargeRefunds, BeforeDay, ClosedDay, FindItems, FindRequest, OwnerError,
-    RechargeRefunds, Resettle, Resettled, Resettles, ReturnsRecharges, TellsEntries, TellsShares, paths,
+    RechargeRefunds, Resettle, Resettled, Resettles, ReturnsRecharges, SettleChannel, TellsEntries,
+    TellsShares, paths,
 };
 use guard::deps::DeclareError;
 use ids::{OrderId, RequestId, ViewerId};
@@ -106,6 +107,10 @@ impl Adjusts for RemoteOwner {
 
     async fn find_adjusted(&self, request_id: RequestId) -> Result<Option<Adjusted>, OwnerError> {
         self.ask(paths::FIND_ADJUSTED, &FindRequest { request_id }).await
+    }
+
+    async fn settle_channel(&self, ask: SettleChannel) -> Result<Adjusted, OwnerError> {
+        self.ask(paths::SETTLE_CHANNEL, &ask).await
     }
 
     async fn look_at_closed_day(&self, before: NaiveDate) -> Result<Option<ClosedDay>, OwnerError> {

@@ -37,6 +37,18 @@ pub struct Config {
     pub seal_within_s: u64,
     /// The accounts of the coin liability.
     pub coin_accounts: Vec<String>,
+    pub channel_settlement: ChannelAccounts,
+}
+
+/// The accounts that a channel's payment to us moves.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ChannelAccounts {
+    /// What channels owe us.
+    pub receivable: String,
+    pub bank: String,
+    /// What channels keep.
+    pub fee: String,
 }
 
 /// Why the settings were refused.

@@ -56,6 +56,11 @@ pub static MIGRATOR: std::sync::LazyLock<pg::Migrator> = std::sync::LazyLock::ne
         (121, "rule_days", include_str!("../../../migrations/clearing/0121_rule_days.sql")),
         (122, "sums_by_group", include_str!("../../../migrations/clearing/0122_sums_by_group.sql")),
         (123, "vouchers_by_rule", include_str!("../../../migrations/clearing/0123_vouchers_by_rule.sql")),
+        (
+            124,
+            "channel_settlements",
+            include_str!("../../../migrations/clearing/0124_channel_settlements.sql"),
+        ),
     ]);
     pg::Migrator::with_migrations(own.iter().chain(trail::MIGRATOR.iter()).cloned().collect())
 });
@@ -116,7 +121,13 @@ pub async fn start(deps: Deps) -> Result<Running, StartError> {
     let terms = config.terms(&policy);
     let accounts = policy.accounts.iter().map(|account| account.code.clone()).collect();
     let seal_within = Duration::from_secs(config.seal_within_s);
-    let owner = Owner { db: db.clone(), accounts: Arc::new(accounts), seal_within };
+    let owner = Owner {
+        db: db.clone(),
+        accounts: Arc::new(accounts),
+        currency: config.currency.clone(),
+        channels: config.channel_settlement.clone(),
+        seal_within,
+    };
     let lease = Duration::from_millis(config.lease_ms);
     let membership =
         Membership::join(db.clone(), LogName::Vouchers.as_str(), NodeSettings::even(&node, lease)).await?;

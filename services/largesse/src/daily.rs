@@ -32,6 +32,19 @@ const BILL_COLUMNS: [&str; 8] =
     ["bill_id", "channel", "scope", "format", "period_from", "period_to", "rows", "state"];
 const RUN_COLUMNS: [&str; 7] = ["run_id", "day", "state", "step", "rows_done", "report_sha256", "last_error"];
 
+const SETTLEMENT_COLUMNS: [&str; 10] = [
+    "settlement_no",
+    "channel",
+    "day",
+    "payments",
+    "gross_minor",
+    "fee_minor",
+    "net_minor",
+    "currency",
+    "voucher_id",
+    "last_error",
+];
+
 fn question(desk: &DeskArgs, path: &str, role: Role) -> Result<Question, Failure> {
     Question::open((&desk.url, path), &desk.data_dir, (role, subject(role, &desk.sub)))
 }
@@ -189,6 +202,17 @@ pub async fn recon(command: ReconCommand) -> Result<ExitCode, Failure> {
                 ];
                 print!("{}", table(std::slice::from_ref(&today), &figures));
             }
+            Ok(ExitCode::SUCCESS)
+        }
+        ReconCommand::Settlements { day, channel, waiting, before, desk } => {
+            let query = query(&[
+                ("day", day.map(|day| day.to_string())),
+                ("channel", channel),
+                ("waiting", waiting.then(|| "true".to_owned())),
+                ("before", before.map(|before| before.to_string())),
+            ]);
+            let asking = question(&desk, "/v1/finance/channel-settlements", Role::Auditor)?;
+            show(&desk, &asking.get(&query).await?, "settlements", &SETTLEMENT_COLUMNS);
             Ok(ExitCode::SUCCESS)
         }
         ReconCommand::Rules(command) => rules(command).await,

@@ -9,6 +9,7 @@ use std::process::ExitCode;
 const VOUCHER_COLUMNS: [&str; 9] =
     ["voucher_id", "posted_day", "day", "rule", "source", "from_seq", "to_seq", "coins", "amount_micro"];
 const LINE_COLUMNS: [&str; 4] = ["account", "name", "debit_micro", "credit_micro"];
+const ASKED_COLUMNS: [&str; 6] = ["asked_at", "reason", "break_id", "maker_id", "checker_id", "match_id"];
 const ROW_COLUMNS: [&str; 6] = ["seq", "kind", "coins", "order_id", "owner_id", "reference"];
 const ROLL_COLUMNS: [&str; 9] = [
     "day",
@@ -49,7 +50,10 @@ pub async fn run(command: JournalCommand) -> Result<ExitCode, Failure> {
             println!();
             finance.show(&detail["voucher"], "postings", &LINE_COLUMNS);
             println!();
-            finance.show(&json!({ "rows": detail["rows"] }), "rows", &ROW_COLUMNS);
+            match detail.get("asked") {
+                Some(asked) => finance.show(asked, "", &ASKED_COLUMNS),
+                None => finance.show(&json!({ "rows": detail["rows"] }), "rows", &ROW_COLUMNS),
+            }
             say_next(&finance, &detail);
         }
         JournalCommand::Export { book, from, to, format, out, finance } => {

@@ -7,6 +7,7 @@ use contracts::entry::{Entry, Funds};
 use contracts::log::{AccountingZone, LogName};
 use contracts::owner::{
     Adjust, AdjustPurpose, Adjusted, Adjusts, ClosedDay, OwnerError, Resettle, Resettled, Resettles,
+    SettleChannel,
 };
 use contracts::voucher::Posting;
 use contracts::wallet::{Act, Command, RefundAmount, Wallet, WalletError};
@@ -214,6 +215,11 @@ impl Commands for OwnerCommands {
                 Ok(json!({ "voucher": voucher_proof(&voucher), "entry": entry }))
             }
         }
+    }
+
+    async fn settle_channel(&self, ask: SettleChannel) -> Result<Adjusted, CommandError> {
+        let clearing = self.clearing.as_ref().ok_or(CommandError::NotOffered(ActionKind::AdjustVoucher))?;
+        clearing.settle_channel(ask).await.map_err(owner_failed)
     }
 
     async fn look_at_closed_day(&self, before: NaiveDate) -> Result<Option<ClosedDay>, CommandError> {

@@ -1,5 +1,6 @@
 //! One file per act: comparing minutes and vouchers, working on breaks, bringing about what was decided, healing,
-//! verifying the trail, reading breaks and lag; importing bills, running days, changing matching rules, explaining.
+//! verifying the trail, reading breaks and lag; importing bills, running days, posting what channels have paid, changing
+//! matching rules, explaining.
 
 pub mod act_on_break;
 pub mod change_rules;
@@ -26,5 +27,6 @@ pub mod run_day;
 pub mod run_desk;
 pub mod run_effects;
 pub mod seen;
+pub mod settle_channels;
 pub mod settle_receivable;
 pub mod sources;

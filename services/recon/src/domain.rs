@@ -6,6 +6,7 @@ pub mod bill_findings;
 pub mod bill_line;
 pub mod break_kind;
 pub mod break_state;
+pub mod channel_paid;
 pub mod compare;
 pub mod controls;
 pub mod covering;

@@ -6,6 +6,7 @@ mod closing;
 mod desk;
 mod rules;
 mod runs;
+mod settlements;
 
 use crate::app::act_on_break::Desk;
 use crate::app::desk_error::DeskError;
@@ -61,6 +62,7 @@ pub(crate) fn router(api: Api) -> Router {
         .route("/v1/finance/recon-runs/{run_id}/report", get(runs::get_report))
         .route("/v1/finance/recon-runs/{a}/diff/{b}", get(runs::diff_runs))
         .route("/v1/finance/explanations/{id}", get(runs::get_explanation))
+        .route("/v1/finance/channel-settlements", get(settlements::list_settlements))
         .route("/v1/finance/today", get(runs::get_today))
         .route("/v1/finance/matching-rules", post(rules::propose_rules).get(rules::list_rules))
         .route("/v1/finance/matching-rules/{version}/dry-run", post(rules::try_rules))
@@ -106,6 +108,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
     runs::diff_runs,
     runs::get_explanation,
     runs::get_today,
+    settlements::list_settlements,
     rules::list_rules,
     rules::propose_rules,
     rules::try_rules,

@@ -4,6 +4,7 @@ pub mod ageing;
 pub mod audit;
 pub mod bills;
 pub mod breaks;
+pub mod channel_settlements;
 pub mod closing;
 pub mod day_lines;
 pub mod desk;

@@ -19,6 +19,12 @@ const CLOSE: &str = include_str!("../../../../migrations/clearing/0120_close.sql
 const RULE_DAYS: &str = include_str!("../../../../migrations/clearing/0121_rule_days.sql");
 const SUMS_BY_GROUP: &str = include_str!("../../../../migrations/clearing/0122_sums_by_group.sql");
 
+const ADJUSTMENTS: &str = include_str!("../../../../migrations/clearing/0110_adjustments.sql");
+const CHANNELS_POSTED: &str = include_str!("../../../../migrations/clearing/0124_channel_settlements.sql");
+const RECON: &str = include_str!("../../../../migrations/recon/0101_init.sql");
+const DESK: &str = include_str!("../../../../migrations/recon/0102_desk.sql");
+const CHANNELS_PAID: &str = include_str!("../../../../migrations/recon/0109_channel_settlements.sql");
+
 pub struct Books {
     pub pool: PgPool,
     database: testkit::TestDatabase,
@@ -53,11 +59,18 @@ impl Books {
                 (104, "payouts", PAYOUTS),
                 (132, "book_digest", BOOK_DIGEST),
             ]),
+            "recon" => pg::migrator(&[
+                (101, "init", RECON),
+                (102, "desk", DESK),
+                (109, "channel_settlements", CHANNELS_PAID),
+            ]),
             _ => pg::migrator(&[
                 (101, "init", CLEARING),
+                (110, "adjustments", ADJUSTMENTS),
                 (120, "close", CLOSE),
                 (121, "rule_days", RULE_DAYS),
                 (122, "sums_by_group", SUMS_BY_GROUP),
+                (124, "channel_settlements", CHANNELS_POSTED),
             ]),
         };
         self.database.db(service, &Lane::Live, &[&seqlog::MIGRATOR, &own]).await;

@@ -201,3 +201,67 @@ async fn what_two_people_said_of_the_world_outside_stands_beside_the_sub_ledger(
     let line = report.invariants.iter().find(|line| line.name == "promo-coins-in-wallets-equal-2205-02");
     assert!(line.is_some_and(|line| line.figure.ends_with("adjusted by -1000000")), "{line:?}");
 }
+
+#[tokio::test]
+async fn what_channels_paid_is_in_the_books_as_reconciliation_matched_it() {
+    let books = Books::whole().await;
+    books.migrate("recon").await;
+    let name = "channel-settlements-equal-their-vouchers".to_owned();
+    let is_named = async || books.failures().await.contains(&name);
+    assert!(!is_named().await, "nothing was matched, and nothing posted");
+    books
+        .run(
+            "INSERT INTO clearing.adjustments (request_id, body_hash, partition, match_id, rule, day, reason, accounts,
+                debits, credits, voucher_seq, posted_day)
+                VALUES ('01900000-0000-7000-8000-0000000000aa', 0, 5, '01900000-0000-7000-8000-0000000000bb',
+                'clearing.channel_settlement', '2026-03-01', 'x', '{1002.01,6401.02,1122}', '{4000000,1000000,0}',
+                '{0,0,5000000}', 13, '2026-03-01');
+             INSERT INTO clearing.vouchers SELECT partition, 13, epoch, decided_at, minute, day, 1,
+                'clearing.channel_settlement', 'clearing.vouchers', 1, 1, posted_day, 1, 0, '{1002.01,6401.02,1122}',
+                '{4000000,1000000,0}', '{0,0,5000000}' FROM clearing.vouchers WHERE seq = 1",
+        )
+        .await;
+    assert!(is_named().await, "a voucher without its match");
+    books
+        .run(
+            "INSERT INTO recon.channel_settlements (match_id, turn, channel, run_day, day, gross_minor, net_minor,
+                currency, payments, request_id) VALUES ('01900000-0000-7000-8000-0000000000bb', 1, 'sandbox',
+                '2026-03-01', '2026-03-01', 5, 4, 'CNY', 1, '01900000-0000-7000-8000-0000000000aa')",
+        )
+        .await;
+    assert!(!is_named().await, "its answer is not known yet");
+    books
+        .run(
+            "UPDATE recon.channel_settlements SET partition = 5, voucher_seq = 13, posted_day = '2026-03-01';
+             UPDATE clearing.log_head_groups SET last_seqs[6] = 13;
+             INSERT INTO clearing.account_days (posted_day, account, part_group, debit_micro, credit_micro)
+                VALUES ('2026-03-01', '1002.01', 0, 4000000, 0), ('2026-03-01', '6401.02', 0, 1000000, 0)
+                ON CONFLICT (posted_day, account, part_group) DO UPDATE SET debit_micro = account_days.debit_micro + EXCLUDED.debit_micro;
+             UPDATE clearing.account_days SET credit_micro = credit_micro + 5000000 WHERE account = '1122'",
+        )
+        .await;
+    assert!(!is_named().await);
+    let failed = books.failures().await;
+    let control = |name: &String| name.ends_with("-1122") || name.ends_with("-1002-01");
+    assert!(!failed.iter().any(control), "they stand beside what payments and payouts say: {failed:?}");
+    for (damage, mend) in [
+        (
+            "UPDATE clearing.vouchers SET debits[1] = 3000000, debits[2] = 2000000 WHERE seq = 13",
+            "UPDATE clearing.vouchers SET debits[1] = 4000000, debits[2] = 1000000 WHERE seq = 13",
+        ),
+        (
+            "UPDATE clearing.adjustments SET voucher_seq = 12 WHERE voucher_seq = 13",
+            "UPDATE clearing.adjustments SET voucher_seq = 13 WHERE voucher_seq = 12",
+        ),
+        (
+            "UPDATE clearing.vouchers SET rule = 'clearing.adjust' WHERE seq = 13",
+            "UPDATE clearing.vouchers SET rule = 'clearing.channel_settlement' WHERE seq = 13",
+        ),
+    ] {
+        books.run("ALTER TABLE clearing.vouchers DISABLE TRIGGER USER").await;
+        books.run(damage).await;
+        assert!(is_named().await, "{damage}");
+        books.run(mend).await;
+        assert!(!is_named().await, "{mend}");
+    }
+}

@@ -1,18 +1,21 @@
-//! Adjusting vouchers: asked for by reconciliation with two people's names, checked, and posted by the one writer of the
-//! partition's vouchers, in one transaction with the answer.
+//! Vouchers that reconciliation asks for, with two people's names or by a match with a bank's statement: checked, and
+//! posted by the one writer of the partition's vouchers, in one transaction with the answer.
 
 use super::post_vouchers::Writer;
+use crate::config::ChannelAccounts;
+use crate::store::adjustments::{By, New};
 use crate::store::{account_days, adjustments, closings, periods};
 use chrono::{NaiveDate, Utc};
 use contracts::digest::body_hash;
 use contracts::log::{LogName, Stamp, minute_of};
-use contracts::owner::{Adjust, Adjusted, Adjusts, ClosedDay, OwnerError};
+use contracts::owner::{Adjust, Adjusted, Adjusts, CHANNEL_SETTLEMENT, ClosedDay, OwnerError, SettleChannel};
 use contracts::voucher::{Posting, Voucher};
-use ids::{Partition, RequestId, partition_of};
+use ids::{Partition, RequestId};
 use money::Micros;
 use pg::Db;
 use seqlog::{AppendError, RolledBack};
 use sqlx::PgConnection;
+use std::cmp::Ordering;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,6 +35,9 @@ pub struct Owner {
     pub(crate) db: Db,
     /// The accounts of the chart in force.
     pub(crate) accounts: Arc<BTreeSet<String>>,
+    /// ISO 4217.
+    pub(crate) currency: String,
+    pub(crate) channels: ChannelAccounts,
     /// How long looking at one closed day may take: it reads every voucher of the day.
     pub(crate) seal_within: Duration,
 }
@@ -45,17 +51,40 @@ fn refused(slug: &str, detail: impl Into<String>) -> OwnerError {
 }
 
 impl Owner {
-    fn check(&self, ask: &Adjust) -> Result<(), OwnerError> {
+    fn check_people(ask: &Adjust) -> Result<(), OwnerError> {
         if ask.maker_id == ask.checker_id {
             return Err(refused(
                 "maker-is-checker",
                 "an adjustment is proposed by one and approved by another",
             ));
         }
+        Ok(())
+    }
+
+    /// The voucher of a channel's payment to us: off what the channel owed, to the bank, and the rest is its fee.
+    fn lines_of(&self, ask: &SettleChannel) -> Result<Vec<Posting>, OwnerError> {
+        if ask.currency != self.currency {
+            let detail = format!("the statement is in {}, the books are in {}", ask.currency, self.currency);
+            return Err(refused("other-currency", detail));
+        }
+        let too_large = |_| refused("amount-too-large", "an amount is out of range");
+        let (gross, net) = (Micros::of_minor(ask.gross_minor), Micros::of_minor(ask.net_minor));
+        let (gross, net) = (gross.map_err(too_large)?, net.map_err(too_large)?);
+        let fee = gross.checked_sub(net).map_err(too_large)?;
+        let owed = gross.checked_neg().map_err(too_large)?;
+        let ChannelAccounts { receivable, bank, fee: fees } = &self.channels;
+        let lines = [(bank, net), (fees, fee), (receivable, owed)].into_iter();
+        lines
+            .filter_map(|(account, micro)| line_of(account, micro).transpose())
+            .collect::<Result<_, _>>()
+            .map_err(too_large)
+    }
+
+    fn check(&self, ask: &New<'_>) -> Result<(), OwnerError> {
         if ask.reason.trim().is_empty() {
             return Err(refused("reason-missing", "an adjustment says why"));
         }
-        if !is_balanced(&ask.lines) {
+        if !is_balanced(ask.lines) {
             return Err(refused(
                 "voucher-unbalanced",
                 "the lines do not balance, or are too few or too many",
@@ -69,21 +98,23 @@ impl Owner {
         }
     }
 
-    async fn post(&self, ask: &Adjust) -> Result<Adjusted, OwnerError> {
-        let hash = body_hash(ask);
-        if adjustments::find(&self.db, ask.request_id).await.map_err(away)?.is_none() {
-            self.check(ask)?;
-            let partition = partition_of(ask.request_id.uuid());
-            match adjustments::insert_if_new(&self.db, ask, (hash, partition)).await {
-                Err(error) if pg::is_constraint(&error) => {
-                    return Err(refused("adjustment-refused", error.to_string()));
-                }
-                inserted => inserted.map_err(away)?,
-            }
+    async fn is_known(&self, request_id: RequestId) -> Result<bool, OwnerError> {
+        Ok(adjustments::find(&self.db, request_id).await.map_err(away)?.is_some())
+    }
+
+    async fn keep(&self, new: &New<'_>) -> Result<(), OwnerError> {
+        self.check(new)?;
+        match adjustments::insert_if_new(&self.db, new).await {
+            Err(error) if pg::is_constraint(&error) => Err(refused("adjustment-refused", error.to_string())),
+            inserted => inserted.map_err(away),
         }
+    }
+
+    /// Waits for the partition's writer to post what is kept.
+    async fn posted(&self, request_id: RequestId, hash: i64) -> Result<Adjusted, OwnerError> {
         let began = tokio::time::Instant::now();
         loop {
-            match adjustments::find(&self.db, ask.request_id).await.map_err(away)? {
+            match adjustments::find(&self.db, request_id).await.map_err(away)? {
                 Some(known) if known.body_hash != hash => {
                     return Err(refused("request-reused", "this id came before with another voucher"));
                 }
@@ -95,6 +126,17 @@ impl Owner {
             }
         }
     }
+}
+
+/// An amount on the side that its sign says; nothing for zero.
+fn line_of(account: &str, micro: Micros) -> Result<Option<Posting>, money::MoneyError> {
+    let zero = Micros::ZERO;
+    let (debit, credit) = match micro.cmp(&zero) {
+        Ordering::Less => (zero, micro.checked_neg()?),
+        Ordering::Equal => return Ok(None),
+        Ordering::Greater => (micro, zero),
+    };
+    Ok(Some(Posting { account: account.to_owned(), debit, credit }))
 }
 
 /// One side above zero in each line, and as much on the one as on the other.
@@ -111,7 +153,40 @@ fn is_balanced(lines: &[Posting]) -> bool {
 #[async_trait::async_trait]
 impl Adjusts for Owner {
     async fn adjust(&self, ask: Adjust) -> Result<Adjusted, OwnerError> {
-        self.post(&ask).await
+        let hash = body_hash(&ask);
+        if !self.is_known(ask.request_id).await? {
+            Owner::check_people(&ask)?;
+            let Adjust { break_id, maker_id, checker_id, .. } = ask;
+            let new = New {
+                request_id: ask.request_id,
+                body_hash: hash,
+                rule: ask.purpose.rule(),
+                by: By::People { break_id, maker_id, checker_id },
+                day: ask.day,
+                reason: &ask.reason,
+                lines: &ask.lines,
+            };
+            self.keep(&new).await?;
+        }
+        self.posted(ask.request_id, hash).await
+    }
+
+    async fn settle_channel(&self, ask: SettleChannel) -> Result<Adjusted, OwnerError> {
+        let hash = body_hash(&ask);
+        if !self.is_known(ask.request_id).await? {
+            let lines = self.lines_of(&ask)?;
+            let new = New {
+                request_id: ask.request_id,
+                body_hash: hash,
+                rule: CHANNEL_SETTLEMENT,
+                by: By::Match(ask.match_id),
+                day: ask.day,
+                reason: &ask.reason,
+                lines: &lines,
+            };
+            self.keep(&new).await?;
+        }
+        self.posted(ask.request_id, hash).await
     }
 
     async fn find_adjusted(&self, request_id: RequestId) -> Result<Option<Adjusted>, OwnerError> {

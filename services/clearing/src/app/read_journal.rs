@@ -3,6 +3,7 @@
 use crate::app::keep_partitions::Sources;
 use crate::app::post_vouchers::Terminology;
 use crate::domain::movement::{Accountable, Component};
+use crate::store::adjustments::{self, AskedView};
 use crate::store::journal::{self, After};
 use chrono::{DateTime, NaiveDate, Utc};
 use contracts::class::{Classed, ErrorClass};
@@ -106,6 +107,9 @@ pub struct SourceRow {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct VoucherDetail {
     pub voucher: VoucherView,
+    /// By whose word it was posted, where no row of a log stands behind it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<AskedView>,
     pub rows: Vec<SourceRow>,
     /// Ask for the next rows with this; missing on the last page.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -188,7 +192,14 @@ impl Reading {
             LogName::Payouts => self.rows(&*sources.payouts, &voucher, after, limit).await?,
             LogName::Orders | LogName::Vouchers => (Vec::new(), None),
         };
-        Ok(VoucherDetail { voucher: self.view(voucher)?, rows, next })
+        let asked = match voucher.source {
+            LogName::Vouchers => {
+                let place = (name.partition, name.seq);
+                adjustments::find_of_voucher(&self.db.reading(), place, voucher.from_seq).await?
+            }
+            _ => None,
+        };
+        Ok(VoucherDetail { voucher: self.view(voucher)?, asked, rows, next })
     }
 
     fn view(&self, voucher: Voucher) -> Result<VoucherView, JournalError> {

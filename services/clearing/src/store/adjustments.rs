@@ -1,13 +1,36 @@
-//! Adjusting vouchers, asked for once and posted once.
+//! Vouchers that reconciliation asks for: asked for once and posted once.
 
-use chrono::NaiveDate;
+use chrono::{DateTime, NaiveDate, Utc};
 use contracts::log::Seq;
-use contracts::owner::{Adjust, Adjusted};
+use contracts::owner::Adjusted;
 use contracts::voucher::Posting;
-use ids::{Partition, RequestId};
-use pg::Db;
+use ids::{BreakId, Partition, RequestId, Uuid};
+use pg::{Db, ReadDb};
+use serde::{Deserialize, Serialize};
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row};
+use utoipa::ToSchema;
+
+/// By whose word a voucher is posted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum By {
+    /// Two people agreed on it, about a break.
+    People { break_id: BreakId, maker_id: Uuid, checker_id: Uuid },
+    /// A match of payments with a bank's statement, by rules that people agreed on.
+    Match(Uuid),
+}
+
+/// What is asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct New<'a> {
+    pub request_id: RequestId,
+    pub body_hash: i64,
+    pub rule: &'static str,
+    pub by: By,
+    pub day: NaiveDate,
+    pub reason: &'a str,
+    pub lines: &'a [Posting],
+}
 
 /// One to be posted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,32 +51,35 @@ pub struct Known {
 }
 
 const INSERT: &str = "
-INSERT INTO {s}.adjustments (request_id, body_hash, partition, break_id, rule, day, maker_id, checker_id, reason,
+INSERT INTO {s}.adjustments (request_id, body_hash, partition, break_id, match_id, rule, day, maker_id, checker_id, reason,
     accounts, debits, credits)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT (request_id) DO NOTHING";
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) ON CONFLICT (request_id) DO NOTHING";
 
 /// Keeps what is to be posted, unless it is known.
 ///
 /// # Errors
 /// Whatever the database says: it refuses one person for two, and what does not sum to zero.
-pub async fn insert_if_new(
-    db: &Db,
-    ask: &Adjust,
-    (body_hash, partition): (i64, Partition),
-) -> Result<(), sqlx::Error> {
+pub async fn insert_if_new(db: &Db, new: &New<'_>) -> Result<(), sqlx::Error> {
+    let (found, matched, maker, checker) = match new.by {
+        By::People { break_id, maker_id, checker_id } => {
+            (Some(break_id.uuid()), None, Some(maker_id), Some(checker_id))
+        }
+        By::Match(match_id) => (None, Some(match_id), None, None),
+    };
     sqlx::query(db.sql(INSERT))
-        .bind(ask.request_id.uuid())
-        .bind(body_hash)
-        .bind(partition.number())
-        .bind(ask.break_id.uuid())
-        .bind(ask.purpose.rule())
-        .bind(ask.day)
-        .bind(ask.maker_id)
-        .bind(ask.checker_id)
-        .bind(&ask.reason)
-        .bind(ask.lines.iter().map(|line| line.account.as_str()).collect::<Vec<_>>())
-        .bind(ask.lines.iter().map(|line| line.debit.get()).collect::<Vec<_>>())
-        .bind(ask.lines.iter().map(|line| line.credit.get()).collect::<Vec<_>>())
+        .bind(new.request_id.uuid())
+        .bind(new.body_hash)
+        .bind(ids::partition_of(new.request_id.uuid()).number())
+        .bind(found)
+        .bind(matched)
+        .bind(new.rule)
+        .bind(new.day)
+        .bind(maker)
+        .bind(checker)
+        .bind(new.reason)
+        .bind(new.lines.iter().map(|line| line.account.as_str()).collect::<Vec<_>>())
+        .bind(new.lines.iter().map(|line| line.debit.get()).collect::<Vec<_>>())
+        .bind(new.lines.iter().map(|line| line.credit.get()).collect::<Vec<_>>())
         .execute(db.pool())
         .await?;
     Ok(())
@@ -77,6 +103,48 @@ pub async fn find(db: &Db, request_id: RequestId) -> Result<Option<Known>, sqlx:
         posted_day,
     });
     Ok(Some(Known { body_hash: row.try_get("body_hash")?, posted }))
+}
+
+/// Why a voucher was posted that no row of a log stands behind.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct AskedView {
+    pub reason: String,
+    /// The break that two people agreed about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub break_id: Option<Uuid>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub maker_id: Option<Uuid>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checker_id: Option<Uuid>,
+    /// The match of payments with a bank's statement, where it was no people's word.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub match_id: Option<Uuid>,
+    pub asked_at: DateTime<Utc>,
+}
+
+const OF_VOUCHER: &str = "
+SELECT reason, break_id, maker_id, checker_id, match_id, asked_at FROM {s}.adjustments
+WHERE adjustment_no = $1 AND partition = $2 AND voucher_seq = $3";
+
+/// By whose word a voucher was posted; its `from_seq` is the number of what was asked.
+///
+/// # Errors
+/// Whatever the database says.
+pub async fn find_of_voucher(
+    db: &ReadDb,
+    (partition, voucher_seq): (Partition, Seq),
+    adjustment_no: Seq,
+) -> Result<Option<AskedView>, sqlx::Error> {
+    let find = sqlx::query(db.sql(OF_VOUCHER)).bind(adjustment_no).bind(partition.number()).bind(voucher_seq);
+    let Some(row) = db.fetch_optional(find).await? else { return Ok(None) };
+    Ok(Some(AskedView {
+        reason: row.try_get("reason")?,
+        break_id: row.try_get("break_id")?,
+        maker_id: row.try_get("maker_id")?,
+        checker_id: row.try_get("checker_id")?,
+        match_id: row.try_get("match_id")?,
+        asked_at: row.try_get("asked_at")?,
+    }))
 }
 
 const ANY_DUE: &str =

@@ -82,5 +82,5 @@ async fn a_restart_with_the_same_files_adds_no_policy_and_a_changed_one_does() {
     config.face_values[0].micros_per_coin = money::Micros::new(90_000);
     bench.start_with("a", config).await.shutdown().await;
     assert_eq!(versions().await, 2);
-    assert_eq!(bench.count("SELECT count(*) FROM {s}.accounts WHERE version = 2").await, 20);
+    assert_eq!(bench.count("SELECT count(*) FROM {s}.accounts WHERE version = 2").await, 21);
 }

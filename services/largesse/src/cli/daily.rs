@@ -192,6 +192,26 @@ pub enum ReconCommand {
         #[command(flatten)]
         desk: DeskArgs,
     },
+    /// What channels have paid to us, by the banks' statements: each with what the channel kept and its voucher
+    #[command(after_help = "Examples:
+  largesse recon settlements --day 2026-11-20
+  largesse recon settlements --waiting --json")]
+    Settlements {
+        /// Only what the run of this day matched
+        #[arg(long, value_name = "DAY")]
+        day: Option<NaiveDate>,
+        /// Only of this channel
+        #[arg(long, value_name = "NAME")]
+        channel: Option<String>,
+        /// Only those that have no voucher yet
+        #[arg(long)]
+        waiting: bool,
+        /// Only those before this number, for the next page
+        #[arg(long, value_name = "NUMBER")]
+        before: Option<i64>,
+        #[command(flatten)]
+        desk: DeskArgs,
+    },
     /// Rules of matching: versions, proposed by one person and decided by another
     #[command(subcommand)]
     Rules(RulesCommand),

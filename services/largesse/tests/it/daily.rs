@@ -134,4 +134,61 @@ async fn a_bill_with_planted_faults_gives_exactly_these_differences_from_the_com
     assert!(figures.contains("arrived") && figures.contains("400000"), "{figures}");
     let rules = house.done(&["recon", "rules", "list"]).await;
     assert!(rules.contains("shipped"), "{rules}");
+    the_bank_shows_the_day(&house, &day, &channel["ours_minor"]).await;
+}
+
+/// The bank's statement shows what the channel paid for the day, less 37 that it kept: the books have it at once.
+async fn the_bank_shows_the_day(house: &House, day: &str, gross: &Value) {
+    let profile = "version = 1\nname = \"icbc\"\ncurrency = \"CNY\"\n[columns]\nat = \"date\"\nchannel_ref = \"ref\"\n\
+        our_ref = \"note\"\namount = { in_positive = { column = \"amount\" } }\n[dates]\n\
+        format = \"%Y-%m-%d\"\noffset = \"+08:00\"\n";
+    let (profile_file, statement) = (house.place.file("icbc.toml"), house.place.file("statement.csv"));
+    std::fs::write(&profile_file, profile).expect("written");
+    let gross = gross.as_i64().expect("a sum");
+    let net = gross - 37;
+    let line = format!("date,ref,note,amount\n{day},b-1,sandbox-{day},{}.{:02}\n", net / 100, net % 100);
+    std::fs::write(&statement, line).expect("written");
+    let saved = house.json(&["bill", "save-profile", text(&profile_file)]).await;
+    assert_eq!((&saved["name"], &saved["version"]), (&json!("icbc"), &json!(1)), "{saved}");
+    let listed = house.done(&["bill", "profiles"]).await;
+    assert!(listed.contains("icbc"), "{listed}");
+    let owed = balance(house, "1122").await;
+    let words =
+        ["bill", "import", text(&statement), "--channel", "sandbox", "--scope", "bank", "--profile", "icbc"];
+    house.done(&words).await;
+    between_closings().await;
+    house.done(&["recon", "run", "--day", day]).await;
+    let began = std::time::Instant::now();
+    let settled = loop {
+        let listed = house.json(&["recon", "settlements", "--day", day]).await;
+        if listed["settlements"][0]["voucher_id"].is_string() {
+            break listed["settlements"][0].clone();
+        }
+        assert!(began.elapsed() < Duration::from_secs(30), "{listed}");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    };
+    let figures = ["payments", "gross_minor", "fee_minor", "net_minor"].map(|name| settled[name].clone());
+    assert_eq!(figures, [json!(5), json!(gross), json!(37), json!(net)], "{settled}");
+    assert_eq!(balance(house, "1122").await, owed - gross * 1_000_000, "the channel owes us so much less");
+    assert_eq!(balance(house, "1002.01").await, net * 1_000_000);
+    assert_eq!(balance(house, "6401.02").await, 37_000_000);
+    let voucher = settled["voucher_id"].as_str().expect("its name");
+    let shown = house.done(&["journal", "show", voucher]).await;
+    for said in
+        ["6401.02", "the bank shows what sandbox paid to us", settled["match_id"].as_str().expect("an id")]
+    {
+        assert!(shown.contains(said), "{said:?} is not in {shown}");
+    }
+    let table = house.done(&["recon", "settlements", "--channel", "sandbox"]).await;
+    assert!(table.contains("fee_minor") && table.contains("37"), "{table}");
+    let waiting = house.json(&["recon", "settlements", "--waiting"]).await;
+    assert_eq!(waiting["settlements"], json!([]));
+    house.place.closed_books(house.database.url()).await;
+}
+
+/// What an account holds, on its debit side, in millionths of a minor unit.
+async fn balance(house: &House, account: &str) -> i64 {
+    let sum = "SELECT coalesce(sum(debit_micro - credit_micro), 0)::bigint FROM clearing.account_days WHERE account = $1";
+    let pool = house.database.pool().await;
+    sqlx::query_scalar(sum).bind(account.to_owned()).fetch_one(&pool).await.expect("reads")
 }

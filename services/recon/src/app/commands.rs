@@ -3,7 +3,7 @@
 use crate::domain::action::{Action, ActionKind, Agreed};
 use chrono::NaiveDate;
 use contracts::class::{Classed, ErrorClass};
-use contracts::owner::ClosedDay;
+use contracts::owner::{Adjusted, ClosedDay, SettleChannel};
 use ids::{RequestId, Uuid, derive_id, partition_of};
 use serde_json::Value;
 
@@ -55,6 +55,9 @@ pub trait Commands: Send + Sync {
     /// The owning service's record of it, read again; `None` where it has none.
     async fn find_proof(&self, request_id: RequestId, action: &Action)
     -> Result<Option<Value>, CommandError>;
+
+    /// Posts what a channel has paid to us, or finds that it is posted.
+    async fn settle_channel(&self, ask: SettleChannel) -> Result<Adjusted, CommandError>;
 
     /// Looks at the newest closed day before a day; `None` where none is closed.
     async fn look_at_closed_day(&self, before: NaiveDate) -> Result<Option<ClosedDay>, CommandError>;

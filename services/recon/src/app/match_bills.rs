@@ -4,9 +4,10 @@
 
 use super::daily_error::DailyError;
 use crate::domain::bill_findings::{self, BothSides, Due, logs_of};
-use crate::domain::bill_line::BillScope;
+use crate::domain::bill_line::{BillScope, OurLine, TheirLine};
 use crate::domain::break_kind::BreakKind;
 use crate::domain::canonical::{hash_of, hex};
+use crate::domain::channel_paid::ChannelPaid;
 use crate::domain::report::{ChannelResult, FileLine};
 use crate::store::bills::{self, BillView};
 use crate::store::breaks::NewBreak;
@@ -49,6 +50,8 @@ pub struct Matched {
     pub result: ChannelResult,
     pub matches: Vec<MatchView>,
     pub found: Vec<NewBreak>,
+    /// What the channel has paid to us, where this is a bank's statement.
+    pub paid: Vec<ChannelPaid>,
     /// Every row that is in a match now.
     pub matched_rows: BTreeSet<String>,
 }
@@ -149,6 +152,10 @@ impl BillMatching<'_> {
         let outcome = run(&rules, &left, &right)?;
         let matches: Vec<MatchView> =
             outcome.matches.iter().map(|of| self.match_view(place, of, &sides)).collect();
+        let paid: Vec<ChannelPaid> = match scope {
+            BillScope::Bank => matches.iter().filter_map(|of| channel_paid(of, &sides)).collect(),
+            BillScope::Channel | BillScope::Funds => Vec::new(),
+        };
         let mut found: Vec<NewBreak> = Vec::new();
         let is_missing = files.is_empty()
             && (scope != BillScope::Bank || self.expected_statements.iter().any(|bank| bank == channel));
@@ -171,7 +178,7 @@ impl BillMatching<'_> {
         }
         let matched_rows = matches.iter().flat_map(|of| of.ours.iter().chain(&of.theirs)).cloned().collect();
         let result = self.result(place, files, &sides, (&outcome, &matches));
-        Ok(Matched { result, matches, found, matched_rows })
+        Ok(Matched { result, matches, found, paid, matched_rows })
     }
 
     fn blank(&self, (scope, channel): &Place) -> NewBreak {
@@ -293,6 +300,21 @@ impl BillMatching<'_> {
             suggestions: suggestions.collect(),
         }
     }
+}
+
+/// What a channel has paid to us; `None` where the match is about payouts.
+fn channel_paid(of: &MatchView, sides: &BothSides) -> Option<ChannelPaid> {
+    let ours = of.ours.iter().map(|id| sides.ours.get(id).filter(|line| line.payout.is_none()));
+    let ours: Vec<&OurLine> = ours.collect::<Option<_>>()?;
+    let theirs: Vec<&TheirLine> = of.theirs.iter().filter_map(|id| sides.theirs.get(id)).collect();
+    Some(ChannelPaid {
+        match_id: of.match_id,
+        day: theirs.iter().map(|line| line.day).max()?,
+        gross_minor: of.amount_minor,
+        net_minor: theirs.iter().try_fold(0_i64, |sum, line| sum.checked_add(line.amount_minor))?,
+        currency: of.currency.clone(),
+        payments: count(ours.len()),
+    })
 }
 
 fn count(len: usize) -> i64 {

@@ -11,7 +11,7 @@ use super::daily_error::DailyError;
 use super::match_bills::BillMatching;
 use super::run_desk::{Left, Standing};
 use crate::domain::bill_findings::logs_of;
-use crate::domain::bill_line::{PayoutSettings, movements_of};
+use crate::domain::bill_line::{BillScope, PayoutSettings, movements_of};
 use crate::domain::break_kind::BreakKind;
 use crate::domain::break_state::{BreakState, BreakStep};
 use crate::domain::controls::{FaceValue, face_value};
@@ -277,6 +277,9 @@ impl Daily {
         for (place, files) in matching.places().await? {
             let matched = matching.run(&place, &files).await?;
             matches::replace(&self.db, (place.0, &place.1, day), &matched.matches).await?;
+            if place.0 == BillScope::Bank {
+                matching.keep_settlements(&place.1, &matched.paid).await?;
+            }
             let logs = logs_of(place.0, &place.1);
             let first = day.checked_sub_days(Days::new(u64::from(self.lag_days))).unwrap_or(day);
             let is_found: BTreeSet<&str> =

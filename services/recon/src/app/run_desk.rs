@@ -119,6 +119,7 @@ impl DeskWork {
         self.judge_again(now).await?;
         self.desk.run_effects(now).await?;
         self.desk.prove_effects(now).await?;
+        self.desk.post_settlements(now).await?;
         self.healer.heal(&self.desk, now).await?;
         let overdue = breaks::count_overdue(&self.desk.db, now).await?;
         let overdue = u32::try_from(overdue).unwrap_or(u32::MAX);

@@ -2,7 +2,7 @@
 
 use chrono::NaiveDate;
 use contracts::log::LogName;
-use contracts::owner::ClosedDay;
+use contracts::owner::{Adjusted, ClosedDay, SettleChannel};
 use ids::RequestId;
 use recon::{Action, ActionKind, Agreed, CommandError, Commands};
 use serde_json::{Value, json};
@@ -25,6 +25,7 @@ struct State {
     done: BTreeMap<RequestId, Action>,
     asked: u32,
     closed_days: BTreeMap<NaiveDate, bool>,
+    settled: Vec<SettleChannel>,
 }
 
 pub struct FakeOwner(Mutex<State>);
@@ -32,7 +33,8 @@ pub struct FakeOwner(Mutex<State>);
 impl FakeOwner {
     pub fn new() -> Arc<FakeOwner> {
         let (done, closed_days) = (BTreeMap::new(), BTreeMap::new());
-        Arc::new(FakeOwner(Mutex::new(State { mood: Mood::Answers, done, asked: 0, closed_days })))
+        let settled = Vec::new();
+        Arc::new(FakeOwner(Mutex::new(State { mood: Mood::Answers, done, asked: 0, closed_days, settled })))
     }
 
     /// Closes a day; it holds what it was closed with, or not any more.
@@ -47,6 +49,11 @@ impl FakeOwner {
     /// What was done, in the order of request ids.
     pub fn done(&self) -> Vec<Action> {
         self.0.lock().expect("no test panics here").done.values().cloned().collect()
+    }
+
+    /// What channels have paid, in the order in which it was posted.
+    pub fn settled(&self) -> Vec<SettleChannel> {
+        self.0.lock().expect("no test panics here").settled.clone()
     }
 
     /// How often anything was asked for.
@@ -84,6 +91,27 @@ impl Commands for FakeOwner {
         let first = state.done.entry(request_id).or_insert_with(|| action.clone()).clone();
         assert_eq!(first, *action, "one request id stands for one action");
         if state.mood == Mood::LosesAnswers { Err(silent()) } else { Ok(record(request_id, action)) }
+    }
+
+    async fn settle_channel(&self, ask: SettleChannel) -> Result<Adjusted, CommandError> {
+        let mut state = self.0.lock().expect("no test panics here");
+        let silent = || CommandError::NoAnswer("it is away".to_owned());
+        match state.mood {
+            Mood::Refuses => return Err(CommandError::Refused("no-such-account".to_owned())),
+            Mood::Away => return Err(silent()),
+            Mood::Answers | Mood::LosesAnswers => {}
+        }
+        let known = state.settled.iter().position(|known| known.request_id == ask.request_id);
+        let at = known.unwrap_or(state.settled.len());
+        if known.is_none() {
+            state.settled.push(ask.clone());
+        }
+        assert_eq!(state.settled[at], ask, "one request id stands for one payment of a channel");
+        let (request_id, posted_day) = (ask.request_id, ask.day);
+        let partition = ids::partition_of(request_id.uuid());
+        let voucher_seq = i64::try_from(at).expect("few") + 1;
+        let posted = Adjusted { request_id, partition, voucher_seq, posted_day };
+        if state.mood == Mood::LosesAnswers { Err(silent()) } else { Ok(posted) }
     }
 
     async fn look_at_closed_day(&self, before: NaiveDate) -> Result<Option<ClosedDay>, CommandError> {

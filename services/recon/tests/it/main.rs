@@ -16,6 +16,7 @@ mod matching;
 mod matching_rules;
 mod minutes;
 mod payouts;
+mod settling;
 mod small_day;
 mod trail;
 mod vouchers;

@@ -106,6 +106,9 @@ async fn a_statement_is_matched_with_payouts_and_what_is_on_one_side_only_is_tol
     assert!(explained["why"].as_str().expect("why").contains("the pass payout"), "{explained}");
     assert_eq!(explained["theirs"][0]["channel_ref"], "b-1");
 
+    let settled = office.get("/v1/finance/channel-settlements").await;
+    assert_eq!(settled["settlements"], json!([]), "payouts are no payments of a channel");
+
     // The bank has had its days: what it still does not show is told, with no file of that day.
     let late = day().checked_add_days(Days::new(7)).expect("a day");
     let (_, report) = office.run(late).await;
