@@ -9,6 +9,9 @@ pub enum CacheError {
     TimedOut { act: &'static str },
     #[error("the cache could not be reached: {reason}")]
     Unreachable { reason: String },
+    /// It is there, and does not let us in: a wrong user or password. Only connecting says so.
+    #[error("the cache lets nobody in by this URL: {reason}")]
+    Refused { reason: String },
     #[error("the cache gave an answer to {act} that makes no sense: {reason}")]
     BadReply { act: &'static str, reason: String },
     #[error("this is not a Redis URL (redis://host:port)")]
@@ -24,13 +27,14 @@ impl Classed for CacheError {
         match self {
             CacheError::TimedOut { .. } | CacheError::Unreachable { .. } => ErrorClass::Transient,
             CacheError::BadReply { .. } | CacheError::Unsupported { .. } => ErrorClass::Bug,
-            CacheError::BadUrl | CacheError::BadBatch => ErrorClass::Rejected,
+            CacheError::BadUrl | CacheError::BadBatch | CacheError::Refused { .. } => ErrorClass::Rejected,
         }
     }
 
     fn slug(&self) -> &'static str {
         match self {
             CacheError::TimedOut { .. } | CacheError::Unreachable { .. } => "cache-unavailable",
+            CacheError::Refused { .. } => "cache-refused",
             CacheError::BadReply { .. } => "cache-bad-reply",
             CacheError::BadUrl => "cache-bad-url",
             CacheError::Unsupported { .. } => "cache-unsupported",

@@ -94,14 +94,15 @@ impl Cache {
     /// As [`Cache::connect`], with settings.
     ///
     /// # Errors
-    /// [`CacheError::BadUrl`].
+    /// [`CacheError::BadUrl`], [`CacheError::Refused`].
     pub async fn connect_with(url: &str, lane: &Lane, settings: CacheSettings) -> Result<Cache, CacheError> {
         let store = RedisStore::try_new(url, settings.act_timeout)?;
-        let cache = Cache::new(Arc::new(store), lane, settings);
-        if let Err(error) = cache.ping().await {
-            tracing::warn!(%error, "the cache does not answer yet; going on without it");
+        match RedisStore::greet(url, settings.act_timeout).await {
+            Err(error @ CacheError::Refused { .. }) => return Err(error),
+            Err(error) => tracing::warn!(%error, "the cache does not answer yet; going on without it"),
+            Ok(()) => {}
         }
-        Ok(cache)
+        Ok(Cache::new(Arc::new(store), lane, settings))
     }
 
     /// The same cache behind a dependency ([`REDIS`]): while the server fails or is slow, acts fail at once instead of
@@ -350,7 +351,9 @@ impl Cache {
 /// What the server says no to, or says oddly, it has answered.
 fn judge<T>(answer: &Result<T, CacheError>) -> Verdict {
     match answer {
-        Err(CacheError::TimedOut { .. } | CacheError::Unreachable { .. }) => Verdict::Fails,
+        Err(CacheError::TimedOut { .. } | CacheError::Unreachable { .. } | CacheError::Refused { .. }) => {
+            Verdict::Fails
+        }
         Ok(_)
         | Err(
             CacheError::BadReply { .. }

@@ -10,7 +10,7 @@ use crate::{
 use bytes::Bytes;
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::streams::{StreamId, StreamRangeReply};
-use redis::{Client, ErrorKind, FromRedisValue, Pipeline, RedisError, Script};
+use redis::{AsyncConnectionConfig, Client, ErrorKind, FromRedisValue, Pipeline, RedisError, Script};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
@@ -103,6 +103,29 @@ impl RedisStore {
             incr,
             add_once,
             take_from_buckets,
+        })
+    }
+
+    /// Asks for a sign of life on a connection of its own, which is told why it is not let in: the shared one goes on
+    /// trying.
+    pub async fn greet(url: &str, act_timeout: Duration) -> Result<(), CacheError> {
+        let client = Client::open(url).map_err(|_| CacheError::BadUrl)?;
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(act_timeout))
+            .set_response_timeout(Some(act_timeout));
+        let opened = client.get_multiplexed_async_connection_with_config(&config).await;
+        let answered = match opened {
+            Ok(mut connection) => redis::cmd("PING").query_async(&mut connection).await,
+            Err(error) => Err(error),
+        };
+        answered.map_err(|error| {
+            let is_kept_out = error.kind() == ErrorKind::AuthenticationFailed
+                || matches!(error.code(), Some("NOAUTH" | "WRONGPASS" | "NOPERM"));
+            if is_kept_out {
+                CacheError::Refused { reason: error.to_string() }
+            } else {
+                failed("ping", &error)
+            }
         })
     }
 

@@ -188,3 +188,25 @@ async fn a_shadow_run_leaves_nothing_behind() {
     tokio::time::timeout(Duration::from_secs(10), gone).await.expect("the run's own limit holds");
     assert!(live.get(&key).await.expect("read").is_some());
 }
+
+#[tokio::test]
+async fn a_wrong_password_and_a_missing_one_are_refused_at_once_and_not_taken_for_a_server_that_is_away() {
+    let own =
+        tokio::task::spawn_blocking(|| testkit::Server::start(testkit::Kind::Redis, testkit::Fsync::Off));
+    let own = own.await.expect("no panic").expect("a private server");
+    let wrong = own.url().replace("redis://", "redis://ann:secret@");
+    let told = async |url: &str| match Cache::connect(url, &Lane::Live).await {
+        Err(error @ CacheError::Refused { .. }) => error.to_string(),
+        Err(other) => panic!("{other}"),
+        Ok(_) => panic!("let in"),
+    };
+    assert!(!told(&wrong).await.contains("secret"));
+    let client = redis::Client::open(own.url()).expect("a URL");
+    let mut connection = client.get_multiplexed_async_connection().await.expect("there");
+    let guarded: Result<(), _> =
+        redis::cmd("CONFIG").arg("SET").arg("requirepass").arg("word").query_async(&mut connection).await;
+    guarded.expect("it has a password now");
+    assert!(told(own.url()).await.contains("NOAUTH"));
+    let right = own.url().replace("redis://", "redis://:word@");
+    Cache::connect(&right, &Lane::Live).await.expect("let in").ping().await.expect("it answers");
+}
