@@ -7,6 +7,9 @@
 use crate::doubling::Doubling;
 use crate::evening::{Evening, is_long};
 use chaos::{ChaosError, STACK, SmallDisk};
+use rand::rngs::StdRng;
+use rand::seq::SliceRandom;
+use rand::{Rng, SeedableRng};
 use std::time::{Duration, Instant};
 use testkit::Kind;
 
@@ -86,17 +89,29 @@ async fn postgresql_crashes(evening: &mut Evening) {
     println!("the next command was decided {:?} after PostgreSQL was back", evening.recovery().await);
 }
 
-/// Each process once, in an order that is no order.
-async fn every_process_is_killed(evening: &mut Evening, round: usize) {
-    for turn in 0..STACK.len() {
-        let victim = STACK[(turn * 3 + round) % STACK.len()].name;
+/// The longest pause between two kills, in milliseconds.
+const PAUSE_MS_MAX: u64 = 1_400;
+
+/// Chance that is the same again under the same seed, which it prints: `LARGESSE_TEST_SEED` asks for one.
+fn chance() -> StdRng {
+    let asked = std::env::var("LARGESSE_TEST_SEED").ok().and_then(|seed| seed.parse().ok());
+    let seed: u64 = asked.unwrap_or_else(rand::random);
+    println!("LARGESSE_TEST_SEED={seed}");
+    StdRng::seed_from_u64(seed)
+}
+
+/// Each process once, in a random order, at random moments.
+async fn every_process_is_killed(evening: &mut Evening, chance: &mut StdRng) {
+    let mut victims = STACK.map(|role| role.name);
+    victims.shuffle(chance);
+    for victim in victims {
         evening
             .act(move |cluster| {
                 cluster.kill(victim)?;
                 cluster.start_again(victim)
             })
             .await;
-        tokio::time::sleep(Duration::from_millis(700)).await;
+        tokio::time::sleep(Duration::from_millis(chance.random_range(0..PAUSE_MS_MAX))).await;
     }
     println!("the next command was decided {:?} after the last kill", evening.recovery().await);
 }
@@ -115,7 +130,7 @@ async fn an_evening_on_which_messages_come_twice_clients_repeat_themselves_and_e
     redis_crashes_and_forgets_everything(&mut evening).await;
     connections_are_cut_at_work(&mut evening).await;
     postgresql_crashes(&mut evening).await;
-    every_process_is_killed(&mut evening, 5).await;
+    every_process_is_killed(&mut evening, &mut chance()).await;
     evening.end("messages came twice, everything failed, every request was sent three times").await;
 }
 
@@ -128,10 +143,9 @@ async fn five_minutes_of_kills() {
     }
     let mut evening = Evening::begin(1).await;
     let until = Instant::now() + Duration::from_secs(300);
-    let mut round = 0;
+    let mut chance = chance();
     while Instant::now() < until {
-        every_process_is_killed(&mut evening, round).await;
-        round += 1;
+        every_process_is_killed(&mut evening, &mut chance).await;
     }
     evening.end("every process killed, for five minutes").await;
 }

@@ -14,6 +14,9 @@ use std::time::Duration;
 /// The trace of the caller's own request.
 const CALLER: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 
+/// What separate processes sign tokens with.
+const KEY: (&str, &str) = ("LARGESSE_SECRET_TOKEN_KEY", "a key that every process of this test shares");
+
 /// The parts of an OTLP export that are looked at here.
 #[derive(Clone, PartialEq, Message)]
 struct Export {
@@ -23,8 +26,30 @@ struct Export {
 
 #[derive(Clone, PartialEq, Message)]
 struct Resource {
+    #[prost(message, optional, tag = "1")]
+    of: Option<Attributes>,
     #[prost(message, repeated, tag = "2")]
     scopes: Vec<ScopeSpans>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Attributes {
+    #[prost(message, repeated, tag = "1")]
+    all: Vec<Attribute>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Attribute {
+    #[prost(string, tag = "1")]
+    key: String,
+    #[prost(message, optional, tag = "2")]
+    value: Option<Text>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Text {
+    #[prost(string, tag = "1")]
+    text: String,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -72,6 +97,8 @@ type Said = (String, Span);
 struct Collector {
     url: String,
     spans: Arc<Mutex<Vec<Said>>>,
+    /// Which node said a span, by its id.
+    nodes: Arc<Mutex<HashMap<Vec<u8>, String>>>,
 }
 
 impl Collector {
@@ -79,19 +106,30 @@ impl Collector {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let url = format!("http://{}", listener.local_addr().expect("bound"));
         let spans: Arc<Mutex<Vec<Said>>> = Arc::default();
-        let taken = Arc::clone(&spans);
+        let nodes: Arc<Mutex<HashMap<Vec<u8>, String>>> = Arc::default();
+        let (taken, said_by) = (Arc::clone(&spans), Arc::clone(&nodes));
         std::thread::spawn(move || {
             while let Ok((stream, _)) = listener.accept() {
                 let Some(body) = take(stream) else { continue };
                 let export = Export::decode(body.as_slice()).expect("an OTLP export");
                 let mut taken = taken.lock().expect("nobody panicked");
-                for of_scope in export.resources.into_iter().flat_map(|resource| resource.scopes) {
-                    let scope = of_scope.scope.unwrap_or_default().name;
-                    taken.extend(of_scope.spans.into_iter().map(|span| (scope.clone(), span)));
+                let mut said_by = said_by.lock().expect("nobody panicked");
+                for Resource { of, scopes } in export.resources {
+                    let node = instance(of.unwrap_or_default());
+                    for of_scope in scopes {
+                        let scope = of_scope.scope.unwrap_or_default().name;
+                        said_by.extend(of_scope.spans.iter().map(|span| (span.id.clone(), node.clone())));
+                        taken.extend(of_scope.spans.into_iter().map(|span| (scope.clone(), span)));
+                    }
                 }
             }
         });
-        Collector { url, spans }
+        Collector { url, spans, nodes }
+    }
+
+    /// The node that said a span.
+    fn node_of(&self, span: &Span) -> String {
+        self.nodes.lock().expect("nobody panicked").get(&span.id).cloned().unwrap_or_default()
     }
 
     fn of_trace(&self, trace: &[u8]) -> Vec<Said> {
@@ -114,6 +152,11 @@ impl Collector {
     }
 }
 
+fn instance(of: Attributes) -> String {
+    let found = of.all.into_iter().find(|attribute| attribute.key == "service.instance.id");
+    found.and_then(|attribute| attribute.value).unwrap_or_default().text
+}
+
 /// The body of one request, which is answered.
 fn take(mut stream: TcpStream) -> Option<Vec<u8>> {
     let mut request = Vec::new();
@@ -134,10 +177,10 @@ fn take(mut stream: TcpStream) -> Option<Vec<u8>> {
 }
 
 /// Sends one gift of a viewer who has coins, under the caller's trace; its order.
-async fn send_one(place: &Place, base: &str) -> String {
+pub async fn send_one(place: &Place, base: &str, env: &[(&str, &str)]) -> String {
     let (client, data_dir) = (Client::new(), place.data_dir());
     let words = ["token", "--role", "viewer", "--sub", "ann", "--data-dir", text(&data_dir)];
-    let token = place.run(&words, &[]).await.stdout.trim().to_owned();
+    let token = place.run(&words, env).await.stdout.trim().to_owned();
     let asked = client
         .post(format!("{base}/v1/recharges"))
         .bearer_auth(&token)
@@ -164,48 +207,42 @@ async fn send_one(place: &Place, base: &str) -> String {
     panic!("no gift was accepted within 10 s");
 }
 
-#[tokio::test]
-async fn one_gift_is_one_trace_through_every_service_in_the_order_it_happened() {
-    let (place, address, collector) = (Place::new(), free_address(), Collector::start());
-    let (data_dir, listen) = (place.data_dir(), address.to_string());
-    let env = [
-        ("LARGESSE_TELEMETRY__OTLP_ENDPOINT", collector.url.as_str()),
-        ("LARGESSE_TELEMETRY__TRACE_SAMPLE_PPM", "1000000"),
-    ];
-    let process = place.start(&["up", "--data-dir", text(&data_dir), "--listen", &listen], &env);
-    wait_until_ready(address).await;
-    let order = send_one(&place, &format!("http://{address}")).await;
-    let trace = ids::Uuid::try_parse(&order).expect("a UUID").into_bytes();
+/// What each service does for one gift, in the order in which it happens.
+const STEPS: [(&str, &str); 9] = [
+    ("gift", "send a gift"),
+    ("wallet", "append wallet.entries"),
+    ("wallet", "publish wallet.entries"),
+    ("gift", "append gift.orders"),
+    ("gift", "publish gift.orders"),
+    ("settlement", "append settlement.items"),
+    ("clearing", "read wallet.entries"),
+    ("clearing", "read settlement.items"),
+    ("recon", "read gift.orders"),
+];
 
-    // In the order in which it happened; each hangs under the one before it that is not indented.
-    let steps = [
-        ("gift", "send a gift"),
-        ("wallet", "append wallet.entries"),
-        ("wallet", "publish wallet.entries"),
-        ("gift", "append gift.orders"),
-        ("gift", "publish gift.orders"),
-        ("settlement", "append settlement.items"),
-        ("clearing", "read wallet.entries"),
-        ("clearing", "read settlement.items"),
-        ("recon", "read gift.orders"),
-    ];
-    let has = |said: &[Said], (service, name): (&str, &str)| {
-        said.iter().any(|(scope, span)| scope == service && span.name == name)
+/// Each hangs under the one before it.
+const CHAIN: [(&str, &str); 4] = [
+    ("wallet", "append wallet.entries"),
+    ("gift", "append gift.orders"),
+    ("settlement", "append settlement.items"),
+    ("clearing", "read settlement.items"),
+];
+
+/// Waits until the trace of an order is whole, and proves it; its steps.
+async fn prove_one_trace(collector: &Collector, order: &str) -> HashMap<(&'static str, &'static str), Span> {
+    let trace = ids::Uuid::try_parse(order).expect("a UUID").into_bytes();
+    let find = |said: &[Said], (service, name): (&str, &str)| {
+        said.iter().find(|(scope, span)| scope == service && span.name == name).map(|(_, span)| span.clone())
     };
-    let said = collector.wait(&trace, |said| steps.iter().all(|step| has(said, *step))).await;
-    let by_name: HashMap<(&str, &str), &Span> =
-        said.iter().map(|(scope, span)| ((scope.as_str(), span.name.as_str()), span)).collect();
-    let first = by_name[&("gift", "send a gift")];
+    let whole = |said: &[Said]| STEPS.iter().all(|step| find(said, *step).is_some());
+    let said = collector.wait(&trace, whole).await;
+    let by_name: HashMap<(&str, &str), Span> =
+        STEPS.into_iter().filter_map(|step| Some((step, find(&said, step)?))).collect();
+    let first = &by_name[&STEPS[0]];
     assert_eq!(first.parent, Vec::<u8>::new(), "the request is the first of the trace");
-    let chain = [
-        ("wallet", "append wallet.entries"),
-        ("gift", "append gift.orders"),
-        ("settlement", "append settlement.items"),
-        ("clearing", "read settlement.items"),
-    ];
     let mut before = first;
-    for step in chain {
-        let span = by_name[&step];
+    for step in CHAIN {
+        let span = &by_name[&step];
         assert_eq!(span.parent, before.id, "{step:?} hangs under {}", before.name);
         assert!(span.began_ns >= before.began_ns, "{step:?} began before {}", before.name);
         assert!(span.ended_ns >= span.began_ns, "{step:?} ended before it began");
@@ -224,7 +261,69 @@ async fn one_gift_is_one_trace_through_every_service_in_the_order_it_happened() 
             said.iter().any(|(scope, span)| scope == "clearing" && span.name.starts_with("receive"))
         })
         .await;
+    by_name
+}
+
+#[tokio::test]
+async fn one_gift_is_one_trace_through_every_service_in_the_order_it_happened() {
+    let (place, address, collector) = (Place::new(), free_address(), Collector::start());
+    let (data_dir, listen) = (place.data_dir(), address.to_string());
+    let env = [
+        ("LARGESSE_TELEMETRY__OTLP_ENDPOINT", collector.url.as_str()),
+        ("LARGESSE_TELEMETRY__TRACE_SAMPLE_PPM", "1000000"),
+    ];
+    let process = place.start(&["up", "--data-dir", text(&data_dir), "--listen", &listen], &env);
+    wait_until_ready(address).await;
+    let order = send_one(&place, &format!("http://{address}"), &[]).await;
+    prove_one_trace(&collector, &order).await;
     assert!(process.kill_after(Duration::ZERO).await.expect("killed"), "up had ended by itself");
+}
+
+/// Every service a process of its own, with nothing between them but HTTP and RabbitMQ.
+#[tokio::test]
+async fn one_gift_is_one_trace_through_separate_processes_and_rabbitmq() {
+    let (place, collector) = (Place::new(), Collector::start());
+    let database = testkit::postgres().await.fresh_database().await;
+    let migrated = place.run(&["migrate", "--database", database.url()], &[]).await;
+    assert!(migrated.status.success(), "{}", migrated.stderr);
+    let amqp = testkit::amqp_url().await;
+    let services = ["cashier", "wallet", "gift", "settlement", "clearing", "recon"];
+    let places: Vec<_> = services.into_iter().map(|service| (service, free_address())).collect();
+    let peers: Vec<(String, String)> = places
+        .iter()
+        .map(|(service, at)| {
+            (format!("LARGESSE_PEERS__{}", service.to_uppercase()), format!("[\"http://{at}\"]"))
+        })
+        .collect();
+    let mut processes = Vec::new();
+    for (service, address) in &places {
+        let (folder, listen) = (place.file(service), address.to_string());
+        let pages: &[&str] = if *service == "gift" { &["console"] } else { &[] };
+        let at = ["--data-dir", text(&folder), "--database", database.url(), "--amqp", &amqp, "--listen"];
+        let words = [&["serve", *service][..], pages, &at, &[listen.as_str()]].concat();
+        let mut env = vec![
+            ("LARGESSE_NODE", *service),
+            KEY,
+            ("LARGESSE_DATABASE__CONNECTIONS_MAX", "8"),
+            ("LARGESSE_TELEMETRY__OTLP_ENDPOINT", collector.url.as_str()),
+            ("LARGESSE_TELEMETRY__TRACE_SAMPLE_PPM", "1000000"),
+        ];
+        env.extend(peers.iter().map(|(name, list)| (name.as_str(), list.as_str())));
+        processes.push(place.start(&words, &env));
+    }
+    for (_, address) in &places {
+        wait_until_ready(*address).await;
+    }
+    let door = places.iter().find(|(service, _)| *service == "gift").expect("it is there").1;
+    let order = send_one(&place, &format!("http://{door}"), &[KEY]).await;
+    let steps = prove_one_trace(&collector, &order).await;
+    for ((service, name), span) in &steps {
+        assert_eq!(&collector.node_of(span), service, "{name} was said by another process");
+    }
+    place.closed_books(database.url()).await;
+    for process in processes {
+        assert!(process.kill_after(Duration::ZERO).await.expect("killed"), "one had ended by itself");
+    }
 }
 
 #[tokio::test]
