@@ -1,5 +1,6 @@
 //! Which processes a stack has, and what each is told.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -37,6 +38,9 @@ pub const STACK: [Role; 8] = [
 pub const WALLET_ELSEWHERE: Role =
     Role { name: "wallet-3", services: &["wallet"], database: Database::Second };
 
+/// Connections that each process may open: a private server has enough for all.
+const CONNECTIONS_EACH: u32 = 16;
+
 /// Services that others name in `[peers]`.
 const PEERS: [&str; 6] = ["cashier", "wallet", "gift", "settlement", "clearing", "recon"];
 
@@ -63,7 +67,7 @@ pub(crate) fn config_of(
         Database::Second => urls.second_database.as_ref()?,
     };
     let mut text = format!(
-        "node = \"{}\"\n\n[http]\nlisten = \"{}\"\n\n[database]\nurl = \"{}\"\n\n[redis]\nurl = \"{}\"\n\n\
+        "node = \"{}\"\n\n[http]\nlisten = \"{}\"\n\n[database]\nurl = \"{}\"\nconnections_max = {CONNECTIONS_EACH}\n\n[redis]\nurl = \"{}\"\n\n\
          [amqp]\nurl = \"{}\"\n\n[peers]\n",
         role.name, own.1, database, urls.redis, urls.amqp
     );
@@ -76,6 +80,15 @@ pub(crate) fn config_of(
         text.push_str("\n[wallet]\nhome = \"moved\"\n");
         // One list of nodes for all.
         writeln!(text, "\n[routes]\ndatabase_url = \"{}\"", urls.database).ok()?;
+    }
+    text.push_str("\n[connections]\n");
+    let of_database = placed.iter().filter(|(other, _)| other.database == role.database);
+    let mut processes: BTreeMap<&str, u32> = BTreeMap::new();
+    for (other, _) in of_database {
+        *processes.entry(other.services.first()?).or_default() += 1;
+    }
+    for (service, processes) in processes {
+        writeln!(text, "{service} = {{ processes = {processes}, each = {CONNECTIONS_EACH} }}").ok()?;
     }
     text.push('\n');
     text.push_str(more);

@@ -20,7 +20,7 @@ pub use db::Db;
 pub use embedded::Embedded;
 pub use error::{PgError, is_certain, is_connection_lost, is_constraint};
 pub use migrate::{check_migrated, migrate, migrator, missing_migrations};
-pub use pool::{Access, Plans, PoolSettings, connect, place_of, report_pool};
+pub use pool::{Access, Plans, PoolSettings, connect, place_of, report_pool, server_of};
 pub use pooled::{Call, Pooled, went};
 pub use reading::ReadDb;
 pub use server::{ServerFacts, TooFewConnections, server_facts};

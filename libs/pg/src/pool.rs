@@ -106,6 +106,15 @@ pub fn place_of(pool: &PgPool) -> String {
     format!("{}:{}/{database}", options.get_host(), options.get_port())
 }
 
+/// The server of a URL, as `host:port`: databases and users of one server share its connections.
+///
+/// # Errors
+/// [`PgError::BadUrl`].
+pub fn server_of(url: &str) -> Result<String, PgError> {
+    let options = PgConnectOptions::from_str(url).map_err(|_| PgError::BadUrl(redacted(url)))?;
+    Ok(format!("{}:{}", options.get_host(), options.get_port()))
+}
+
 /// The URL without its password: what may be shown.
 fn redacted(url: &str) -> String {
     match (url.find("://"), url.rfind('@')) {

@@ -60,33 +60,34 @@ fn skew(before: SystemTime, now: SystemTime, after: SystemTime) -> Duration {
     early.max(late)
 }
 
-/// A process wants more connections than the server has to give.
+/// More connections are wanted than the server has to give.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "the database takes {max} connections, keeps {reserved} for administrators, and {others} are left to others: \
-     this process may open {wanted} and there are {left}; lower [database] connections_max or others_connections, \
-     or raise max_connections in the server"
+     {who} may open {wanted} and there are {left}; lower [database] connections_max, read_connections_max or \
+     others_connections (and what [connections] says of them), or raise max_connections in the server"
 )]
 pub struct TooFewConnections {
     pub max: i64,
     pub reserved: i64,
     pub others: u32,
+    pub who: String,
     pub wanted: u32,
     pub left: i64,
 }
 
 impl ServerFacts {
-    /// Whether a process may open `wanted` connections beside those that others may use.
+    /// Whether `who` may open `wanted` connections beside those that others may use.
     ///
     /// # Errors
     /// [`TooFewConnections`], with what to change.
-    pub fn check_budget(&self, wanted: u32, others: u32) -> Result<(), TooFewConnections> {
+    pub fn check_budget(&self, who: &str, wanted: u32, others: u32) -> Result<(), TooFewConnections> {
         let (max, reserved) = (self.max_connections, self.reserved_connections);
         let left = max.saturating_sub(reserved).saturating_sub(i64::from(others)).max(0);
         if i64::from(wanted) <= left {
             return Ok(());
         }
-        Err(TooFewConnections { max, reserved, others, wanted, left })
+        Err(TooFewConnections { max, reserved, others, who: who.to_owned(), wanted, left })
     }
 }
 
@@ -110,11 +111,11 @@ mod tests {
 
     #[test]
     fn a_process_that_fits_starts_and_one_that_does_not_is_told_what_to_change() {
-        assert_eq!(server(100).check_budget(77, 20), Ok(()));
-        let refused = server(100).check_budget(78, 20).expect_err("one too many");
+        assert_eq!(server(100).check_budget("we", 77, 20), Ok(()));
+        let refused = server(100).check_budget("we", 78, 20).expect_err("one too many");
         assert_eq!(refused.left, 77);
         assert!(refused.to_string().contains("connections_max"), "{refused}");
-        assert!(server(10).check_budget(1, 20).is_err(), "others may use all there are");
+        assert!(server(10).check_budget("we", 1, 20).is_err(), "others may use all there are");
     }
 
     #[test]

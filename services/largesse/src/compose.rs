@@ -11,14 +11,13 @@ use crate::health::{NoneFree, watch_database, watch_weak};
 use crate::parts::{Common, Running, key_age, start_services};
 use crate::peers::Peers;
 use crate::secrets::Secrets;
+use crate::servers::{open_bus, open_cache, open_database};
 use crate::waiting::Waiting;
 use axum::Router;
-use bus::Bus;
-use cache::Cache;
 use clap::ValueEnum;
 use contracts::lane::Lane;
 use edge::{Edge, ReadyFlag, TokenKeys};
-use pg::{Db, Embedded, Migrator, PoolSettings};
+use pg::{Db, Embedded, Migrator};
 use sqlx::PgPool;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -126,8 +125,8 @@ pub struct Stack {
 }
 
 impl Stack {
-    /// Waits for storage, broker and schemas, starts the services of `plan`, and listens. Serves when this returns;
-    /// [`Stack::open`] says so at `/readyz`.
+    /// Waits for storage and schemas, goes on without a broker or cache that is away, starts the services of `plan`, and
+    /// listens. Serves when this returns; [`Stack::open`] says so at `/readyz`.
     ///
     /// # Errors
     /// [`Failure`] naming what did not start; what had started is stopped with the process.
@@ -150,9 +149,9 @@ impl Stack {
         let dependencies = Dependencies::declare()?;
         let mut peers = Peers::start(&config.peers, plan.services, &tokens, dependencies.registry())?;
         let place = FleetPlace::of(config, secrets, address)?;
-        let bus = open_bus(config, &lane, &waiting).await?.watched_by(Arc::new(dependencies.broker.clone()));
-        let cache = open_cache(config, &lane, &waiting).await?.behind(dependencies.redis.clone());
-        let (pool, reads, embedded) = open_database(config, directory, &waiting).await?;
+        let bus = open_bus(config, &lane).await?.watched_by(Arc::new(dependencies.broker.clone()));
+        let cache = open_cache(config, &lane).await?.behind(dependencies.redis.clone());
+        let (pool, reads, embedded) = open_database(config, plan.services, directory, &waiting).await?;
         ready_schemas(&pool, (plan.schemas, embedded.is_some()), &waiting).await?;
         let mut fleet = Fleet::default();
         if plan.schemas == Schemas::Awaited && embedded.is_none() {
@@ -310,46 +309,6 @@ fn tuned(config: &Config, is_embedded: bool) -> Config {
     config
 }
 
-/// The pool, the pool of stale reads where there is one, and the embedded database where that is used. A real
-/// server is refused when it has fewer connections to give than this process may take.
-async fn open_database(
-    config: &Config,
-    directory: &Directory,
-    waiting: &Waiting,
-) -> Result<(PgPool, Option<PgPool>, Option<Embedded>), Failure> {
-    if config.database.url.is_empty() {
-        let embedded = Embedded::open(&directory.database()).await?;
-        return Ok((embedded.pool(), None, Some(embedded)));
-    }
-    let settings = PoolSettings {
-        connections_max: config.database.connections_max,
-        slow_statement: Duration::from_millis(config.database.slow_statement_ms),
-        ..PoolSettings::default()
-    };
-    let url = &config.database.url;
-    if !["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme)) {
-        let reason = "database.url is not a database URL: it must begin with postgres://";
-        return Err(Failure::Config(reason.to_owned()));
-    }
-    let connect = async || pg::connect(url, settings).await.map_err(Into::into);
-    let pool = waiting.until("the database", "start it, or correct database.url", connect).await?;
-    let facts = pg::server_facts(&pool).await?;
-    facts.check_budget(settings.connections_max, config.database.others_connections)?;
-    if config.database.read_url.is_empty() {
-        return Ok((pool, None, None));
-    }
-    let settings = PoolSettings {
-        connections_max: config.database.read_connections_max,
-        access: pg::Access::ReadOnly,
-        ..settings
-    };
-    let read_url = &config.database.read_url;
-    let connect = async || pg::connect(read_url, settings).await.map_err(Into::into);
-    let reads =
-        waiting.until("the database of reads", "start it, or correct database.read_url", connect).await?;
-    Ok((pool, Some(reads), None))
-}
-
 /// Brings the schemas up to date, or waits until somebody has.
 async fn ready_schemas(
     pool: &PgPool,
@@ -362,26 +321,6 @@ async fn ready_schemas(
     }
     let check = async || check_schemas(pool, &lane).await.map_err(Into::into);
     waiting.until("the schemas", "run `largesse migrate`", check).await
-}
-
-async fn open_bus(config: &Config, lane: &Lane, waiting: &Waiting) -> Result<Bus, Failure> {
-    if config.amqp.url.is_empty() {
-        return Ok(Bus::in_process(lane));
-    }
-    let connect = async || Bus::connect(&config.amqp.url, lane, 1).await.map_err(Into::into);
-    waiting.until("the broker", "start it, or correct amqp.url", connect).await
-}
-
-async fn open_cache(config: &Config, lane: &Lane, waiting: &Waiting) -> Result<Cache, Failure> {
-    if config.redis.url.is_empty() {
-        return Ok(Cache::in_process(lane));
-    }
-    let connect = async || {
-        let cache = Cache::connect(&config.redis.url, lane).await?;
-        cache.ping().await?;
-        Ok(cache)
-    };
-    waiting.until("the cache", "start it, or correct redis.url", connect).await
 }
 
 fn edge_of(config: &Config, tokens: &TokenKeys, metrics: &telemetry::Metrics) -> Edge {

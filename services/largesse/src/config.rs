@@ -36,6 +36,8 @@ pub struct Config {
     pub telemetry: Telemetry,
     /// The host of each master, by what it is a master of.
     pub placement: BTreeMap<String, String>,
+    /// What all processes at the server of `database.url` may open, by service.
+    pub connections: BTreeMap<String, Connections>,
     pub start: Start,
     pub quotas: QuotaRates,
     pub peers: peer::Config,
@@ -123,6 +125,14 @@ pub struct Database {
     pub others_connections: u32,
     pub read_url: String,
     pub read_connections_max: u32,
+}
+
+/// How many processes there are of a service, and how many connections each may open.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Connections {
+    pub processes: u32,
+    pub each: u32,
 }
 
 /// A server named by URL; empty means the in-process default.

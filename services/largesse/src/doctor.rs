@@ -6,6 +6,7 @@ use crate::compose;
 use crate::config::{Config, Profile};
 use crate::failure::Failure;
 use crate::parts::start_failed;
+use crate::servers::Budget;
 use chrono::NaiveDate;
 use contracts::lane::Lane;
 use pg::{Db, ServerFacts};
@@ -203,14 +204,22 @@ fn durability(facts: &ServerFacts, profile: Profile) -> [Line; 4] {
 }
 
 fn connections(facts: &ServerFacts, config: &Config) -> Line {
-    let (wanted, others) = (config.database.connections_max, config.database.others_connections);
-    match facts.check_budget(wanted, others) {
-        // The embedded database has one, and every part of the process takes turns.
-        _ if facts.max_connections <= 1 || config.database.url.is_empty() => {
-            line(Verdict::Fine, "connections", format!("{} in the server", facts.max_connections))
+    let what = "connections";
+    // The embedded database has one, and every part of the process takes turns.
+    if facts.max_connections <= 1 || config.database.url.is_empty() {
+        return line(Verdict::Fine, what, format!("{} in the server", facts.max_connections));
+    }
+    let budget = match Budget::of(config, &[]) {
+        Ok(budget) => budget,
+        Err(refused) => return line(Verdict::Refused, what, refused.to_string()),
+    };
+    match budget.check(facts) {
+        Ok(()) => {
+            let (others, max) = (config.database.others_connections, facts.max_connections);
+            let found = format!("{} of {max} for {}; {others} left to others", budget.wanted, budget.who);
+            line(Verdict::Fine, what, found)
         }
-        Ok(()) => line(Verdict::Fine, "connections", format!("{wanted} of {}", facts.max_connections)),
-        Err(refused) => line(Verdict::Refused, "connections", refused.to_string()),
+        Err(refused) => line(Verdict::Refused, what, refused.to_string()),
     }
 }
 

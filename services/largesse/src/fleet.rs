@@ -26,7 +26,7 @@ use std::time::Duration;
 const FOLDER: &str = "sets";
 
 /// Connections to a database that only keeps the list.
-const LIST_CONNECTIONS_MAX: u32 = 2;
+pub const LIST_CONNECTIONS_MAX: u32 = 2;
 
 /// The longest that ending the list's tasks may take.
 const STOP_WITHIN: Duration = Duration::from_secs(2);

@@ -40,6 +40,7 @@ mod replay;
 mod retire;
 mod secrets;
 mod serve;
+mod servers;
 mod sets;
 mod shards;
 mod statement;

@@ -64,7 +64,7 @@ impl Waiting {
 }
 
 /// Whether waiting may help.
-fn may_come(reason: &(dyn Error + 'static)) -> bool {
+pub fn may_come(reason: &(dyn Error + 'static)) -> bool {
     let mut cause = Some(reason);
     while let Some(error) = cause {
         if let Some(pg::PgError::BadUrl(_) | pg::PgError::Differs { .. }) = error.downcast_ref() {
@@ -81,14 +81,14 @@ fn may_come(reason: &(dyn Error + 'static)) -> bool {
         if let Some(bus::BusError::BadUrl(_)) = error.downcast_ref() {
             return false;
         }
-        if let Some(cache::CacheError::BadUrl) = error.downcast_ref() {
+        if let Some(cache::CacheError::BadUrl | cache::CacheError::Refused { .. }) = error.downcast_ref() {
             return false;
         }
         cause = error.source();
     }
-    // RabbitMQ and Redis say so in words.
+    // RabbitMQ says so in words.
     let text = in_one_line(reason);
-    !["ACCESS_REFUSED", "NOT_ALLOWED", "WRONGPASS", "NOAUTH"].iter().any(|word| text.contains(word))
+    !["ACCESS_REFUSED", "NOT_ALLOWED"].iter().any(|word| text.contains(word))
 }
 
 /// An error with its causes.

@@ -24,7 +24,7 @@ async fn a_reading_handle_reads_and_the_server_refuses_its_writes() {
     assert!(refused.to_string().contains("read-only"), "{refused}");
     let facts = pg::server_facts(&pool).await.expect("facts");
     assert!(facts.version_number >= 150_000 && facts.max_connections > 0, "{facts:?}");
-    assert!(facts.check_budget(1, 0).is_ok() && facts.check_budget(u32::MAX, 0).is_err());
+    assert!(facts.check_budget("we", 1, 0).is_ok() && facts.check_budget("we", u32::MAX, 0).is_err());
 }
 
 #[tokio::test]

@@ -96,7 +96,7 @@ async fn a_wrong_password_and_a_wrong_place_are_refused_with_what_to_change() {
         ("LARGESSE_DATABASE__URL", "postgres://app@127.0.0.1:1/none", "1", "correct database.url"),
         ("LARGESSE_DATABASE__URL", "mysql://app@db/none", "60", "not a database URL"),
         ("LARGESSE_AMQP__URL", wrong_guest.as_str(), "60", "correct amqp.url"),
-        ("LARGESSE_REDIS__URL", "redis://127.0.0.1:1", "1", "correct redis.url"),
+        ("LARGESSE_REDIS__URL", "http://127.0.0.1:1", "60", "correct redis.url"),
     ] {
         let words = ["up", "--data-dir", text(&data_dir), "--listen", "127.0.0.1:0"];
         let began = std::time::Instant::now();

@@ -51,3 +51,34 @@ async fn a_process_that_wants_more_connections_than_there_are_does_not_start() {
     assert!(refused.stderr.contains("connections_max"), "{}", refused.stderr);
     assert_eq!(refused.stderr.trim().lines().count(), 1, "{}", refused.stderr);
 }
+
+#[tokio::test]
+async fn the_doctor_shows_what_all_processes_may_open_and_each_refuses_to_start_when_it_is_too_much() {
+    let database = testkit::postgres().await.fresh_database().await;
+    let place = Place::new();
+    let migrated = place.run(&["migrate", "--database", database.url()], &[]).await;
+    assert!(migrated.status.success(), "{}", migrated.stderr);
+    let declared = |processes: &'static str| {
+        [
+            ("LARGESSE_DATABASE__URL", database.url()),
+            ("LARGESSE_CONNECTIONS__WALLET__PROCESSES", processes),
+            ("LARGESSE_CONNECTIONS__WALLET__EACH", "16"),
+        ]
+    };
+    let well = place.run(&["doctor"], &declared("2")).await;
+    assert!(well.status.success(), "{}\n{}", well.stdout, well.stderr);
+    assert!(well.stdout.contains("32 of ") && well.stdout.contains("wallet 2 × 16"), "{}", well.stdout);
+    let ill = place.run(&["doctor"], &declared("5000")).await;
+    assert!(!ill.status.success(), "{}", ill.stdout);
+    let data_dir = place.data_dir();
+    let words = |service| ["serve", service, "--listen", "127.0.0.1:0", "--data-dir", text(&data_dir)];
+    let refused = place.run(&words("wallet"), &declared("5000")).await;
+    assert!(!refused.status.success());
+    assert!(
+        refused.stderr.contains("wallet 5000 × 16") && refused.stderr.contains("[connections]"),
+        "{}",
+        refused.stderr
+    );
+    let unknown = place.run(&words("recon"), &declared("2")).await;
+    assert!(unknown.stderr.contains("no entry for recon"), "{}", unknown.stderr);
+}

@@ -20,6 +20,7 @@ mod planning;
 mod planted;
 mod processes;
 mod refunds;
+mod starting;
 mod steering;
 mod traces;
 
