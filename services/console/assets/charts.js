@@ -1,13 +1,9 @@
-// Charts as pictures that also are text: each has its figures beside it, and the same in a table.
+// Charts as pictures that also are text: their figures stand in a table beside them.
 
-import { made, table, row } from "./desk.js";
-import { element } from "./words.js";
+import { made } from "./desk.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const WIDTH = 360;
-const BAR_HEIGHT = 30;
-const LABEL_WIDTH = 86;
-const FIGURE_WIDTH = 74;
 
 function shape(name, attributes, text) {
   const made = document.createElementNS(SVG, name);
@@ -27,36 +23,6 @@ function picture(caption, height, shapes, className) {
   const svg = shape("svg", { viewBox: `0 0 ${WIDTH} ${height}`, role: "img", class: className });
   svg.append(shape("title", {}, caption), ...shapes);
   return svg;
-}
-
-function withTable(caption, svg, columns, rows) {
-  const alternative = element("details", "as-table");
-  alternative.append(element("summary", "", "As a table"), table(caption, columns, rows));
-  return made("figure", "chart", svg, alternative);
-}
-
-/**
- * Bars from left to right. Each is `{ label, value, text, className, href }`: `value` is a BigInt and makes the length,
- * `text` is what people read.
- */
-export function bars(caption, [nameHead, valueHead], list) {
-  const most = list.reduce((largest, { value }) => (value > largest ? value : largest), 0n);
-  const room = WIDTH - LABEL_WIDTH - FIGURE_WIDTH;
-  const shapes = list.flatMap(({ label, value, text, className, href }, place) => {
-    const middle = place * BAR_HEIGHT + BAR_HEIGHT / 2;
-    const length = lengthOf(value, most, room);
-    const parts = [
-      shape("text", { x: LABEL_WIDTH - 8, y: middle + 4, "text-anchor": "end", class: "chart-label" }, label),
-      shape("rect", { x: LABEL_WIDTH, y: middle - 9, width: length, height: 18, rx: 3, class: `bar ${className ?? ""}` }),
-      shape("text", { x: LABEL_WIDTH + length + 6, y: middle + 4, class: "chart-figure" }, text),
-    ];
-    if (!href) return parts;
-    const way = shape("a", { href });
-    way.append(...parts);
-    return [way];
-  });
-  const svg = picture(caption, Math.max(1, list.length) * BAR_HEIGHT, shapes, "bars");
-  return withTable(caption, svg, [nameHead, `#${valueHead}`], list.map(({ label, text }) => row({ head: label }, { number: text })));
 }
 
 /** Columns from left to right, one for each of `{ label, value, text }`, from zero up. */

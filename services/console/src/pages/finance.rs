@@ -5,15 +5,21 @@
 //! Pages that are not drawn so yet are frames of headings and empty tables, which their scripts fill. What the API
 //! refuses, the page tells.
 
+mod ages;
+mod amounts;
 mod books;
 mod break_acts;
 mod breaks;
+mod charts;
 mod control;
 mod draw;
 mod evidence;
 mod one_break;
+mod overview;
+mod part;
 mod payees;
 mod refunds;
+mod suspense;
 mod today;
 
 use super::frame::{Frame, Session};
@@ -28,11 +34,11 @@ use maud::{Markup, html};
 /// The pages' addresses.
 pub(crate) fn routes() -> Router<Deps> {
     Router::new()
-        .route("/finance", get(today::today))
+        .route("/finance", get(overview::page))
         .route("/finance/breaks", get(breaks::inbox))
         .route("/finance/breaks/{break_id}", get(one_break::page))
         .route("/finance/approvals", get(today::approvals))
-        .route("/finance/suspense", get(today::suspense))
+        .route("/finance/suspense", get(suspense::page))
         .route("/finance/trial-balance", get(books::trial_balance))
         .route("/finance/journal", get(books::journal))
         .route("/finance/journal/{voucher_id}", get(books::voucher))

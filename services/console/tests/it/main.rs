@@ -5,6 +5,7 @@
 mod browsers;
 mod cutter;
 mod finance_browsers;
+mod finance_glance;
 mod finance_markup;
 mod finance_stub;
 mod markup;

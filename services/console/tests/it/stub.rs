@@ -51,7 +51,8 @@ pub fn router(profile: Profile) -> Router {
     router_over(profile, crate::finance_stub::routes())
 }
 
-fn router_over(profile: Profile, finance: Router) -> Router {
+/// The same with other services of finance behind them.
+pub fn router_over(profile: Profile, finance: Router) -> Router {
     let keys = TokenKeys::from_secret(SECRET).expect("long enough");
     let stub = Stub { world: Arc::default(), effects: broadcast::channel(1_024).0 };
     let api = Router::new()
