@@ -77,7 +77,6 @@ assets! {
     SCRIPT "stream.js",
     SCRIPT "today.js",
     SCRIPT "trial-balance.js",
-    SCRIPT "voucher.js",
     SCRIPT "wallet.js",
     SCRIPT "words.js",
 }

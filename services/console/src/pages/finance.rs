@@ -21,6 +21,7 @@ mod payees;
 mod refunds;
 mod suspense;
 mod today;
+mod voucher;
 
 use super::frame::{Frame, Session};
 use crate::Deps;
@@ -41,7 +42,7 @@ pub(crate) fn routes() -> Router<Deps> {
         .route("/finance/suspense", get(suspense::page))
         .route("/finance/trial-balance", get(books::trial_balance))
         .route("/finance/journal", get(books::journal))
-        .route("/finance/journal/{voucher_id}", get(books::voucher))
+        .route("/finance/journal/{voucher_id}", get(voucher::page))
         .route("/finance/orders/{order_id}", get(books::order))
         .route("/finance/roll-forward", get(books::roll_forward))
         .route("/finance/statements", get(payees::statements))

@@ -4,6 +4,7 @@
 
 mod browsers;
 mod cutter;
+mod finance_books;
 mod finance_browsers;
 mod finance_glance;
 mod finance_markup;

@@ -1,7 +1,7 @@
-//! The books from the top to the gift: trial balance, an account's vouchers, a voucher's rows, an order; and the
-//! liability of coins from day to day.
+//! The books from the top to the gift: trial balance, an account's vouchers, an order; and the liability of coins from
+//! day to day.
 
-use super::{About, Page, Set, card, field, page, pager, state, table, table_card};
+use super::{About, Page, Set, card, field, page, pager, state, table};
 use crate::Deps;
 use crate::pages::frame::Session;
 use axum::extract::State;
@@ -76,30 +76,6 @@ pub(super) async fn journal(State(deps): State<Deps>, session: Session) -> Page 
     let content = html! {
         (from_to(&deps, "/finance/journal", &account))
         section .card aria-label="Vouchers" { (table("vouchers", "Vouchers", &columns)) (pager()) }
-    };
-    page(&deps, &session, &about, &content)
-}
-
-/// `/finance/journal/{voucher_id}`.
-pub(super) async fn voucher(
-    State(deps): State<Deps>,
-    session: Session,
-    Path(voucher_id): Path<String>,
-) -> Page {
-    let about = About {
-        title: "Voucher",
-        lede: "Its lines, which sum to zero, and the rows it was made of.",
-        script: "voucher",
-        under: "/finance/journal",
-    };
-    let lines = [("Account", Set::Text), ("Debit, ¥", Set::Number), ("Credit, ¥", Set::Number)];
-    let content = html! {
-        div #voucher-page data-id=(voucher_id) {
-            (card("voucher", "The voucher"))
-            (table_card("lines", "Lines", &lines))
-            (card("sources", "What it was made of"))
-            (pager())
-        }
     };
     page(&deps, &session, &about, &content)
 }

@@ -181,7 +181,7 @@ fn books(of: &Subjects) -> Vec<Page> {
         Page {
             name: "/finance/journal/{voucher_id}",
             html: Some(format!("/finance/journal/{}", of.voucher_id)),
-            asks: asks([&format!("/v1/finance/journal/{}", of.voucher_id)]),
+            asks: asks([]),
         },
         Page {
             name: "/finance/orders/{order_id}",

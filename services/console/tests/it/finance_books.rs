@@ -1,0 +1,93 @@
+//! Invariant under test: the pages of the books have their rows and sums before any script runs, to the last digit and
+//! page by page; what a service says stays text, and what is wrong is told with its status.
+
+use crate::finance_markup::{answer_for, answer_of, between, page_for, rows};
+use crate::finance_stub::ORDER;
+use crate::stub;
+use axum::Router;
+use axum::extract::OriginalUri;
+use axum::routing::get;
+use console::Profile;
+use edge::{Json, Problem, Role};
+use http::StatusCode;
+use serde_json::{Value, json};
+
+/// What nobody may put on a page as markup.
+const BAD: &str = "\"><script>alert(1)</script>";
+
+/// A page as it is where these services stand behind it.
+async fn auditor_sees(finance: Router, path: &str) -> (StatusCode, String) {
+    answer_of(stub::router_over(Profile::Development, finance), Some(Role::Auditor), path).await
+}
+
+/// A service with one answer, which also says what it was asked for.
+fn one(path: &str, answer: &Value) -> Router {
+    let answer = answer.clone();
+    Router::new().route(
+        path,
+        get(async move |OriginalUri(uri): OriginalUri| {
+            let mut answer = answer;
+            answer["asked"] = json!(uri.to_string());
+            Json(answer)
+        }),
+    )
+}
+
+fn sums(page: &str) -> Vec<&str> {
+    between(page, ("<tfoot>", "</tfoot>"))
+}
+
+#[tokio::test]
+async fn a_voucher_has_its_lines_and_rows_before_any_script_runs() {
+    let page = page_for(Role::Auditor, "/finance/journal/17-4211").await;
+    assert!(page.contains("<h1>Voucher 17-4211</h1>"), "{page}");
+    let lines = rows(&page, "lines");
+    assert_eq!(lines.len(), 2, "{page}");
+    assert!(lines[0].contains("href=\"/finance/journal?account=2206\">2206 Gift clearing"), "{}", lines[0]);
+    let total = sums(&page).concat();
+    let exact = "¥90,071,992.54<span class=\"below-minor\">740993</span>";
+    assert_eq!(total.matches(exact).count(), 2, "both sides sum to the same: {total}");
+    let sources = rows(&page, "sources");
+    assert_eq!(sources.len(), 1, "{page}");
+    for said in [&format!("href=\"/finance/orders/{ORDER}\""), "Settled", "1,200", "¥120.00"] {
+        assert!(sources[0].contains(said), "the row does not say {said}: {}", sources[0]);
+    }
+    // Its next rows, and from them the way back.
+    assert!(page.contains("href=\"/finance/journal/17-4211?after=4\" rel=\"next\""), "{page}");
+    assert!(!page.contains("id=\"first\""), "this is the first page");
+    let page = page_for(Role::Auditor, "/finance/journal/17-4211?after=4").await;
+    assert!(page.contains("id=\"first\" href=\"/finance/journal/17-4211\""), "{page}");
+}
+
+#[tokio::test]
+async fn what_a_voucher_says_stays_text_and_what_is_no_voucher_is_told() {
+    let voucher = json!({ "voucher_id": "3-17", "posted_day": "2026-11-20", "day": "2026-11-19", "rule": BAD,
+        "source": BAD, "from_seq": 1, "to_seq": 2, "row_count": 1, "coins": -3, "decided_at": "2026-11-20T06:40:00Z",
+        "amount_micro": 1, "postings": [
+            { "account": BAD, "name": BAD, "debit_micro": i64::MAX, "credit_micro": 0 },
+            { "account": "1&2", "name": "", "debit_micro": 1, "credit_micro": 0 },
+        ] });
+    let row = json!({ "seq": 1, "kind": BAD, "coins": 0, "owner_id": BAD, "reference": BAD,
+        "parts": [{ "component": BAD, "amount_micro": -1 }] });
+    let answer = json!({ "voucher": voucher, "rows": [row] });
+    let (status, page) =
+        auditor_sees(one("/v1/finance/journal/3-17", &answer), "/finance/journal/3-17").await;
+    assert_eq!(status, StatusCode::OK);
+    assert!(!page.contains("<script>alert"), "{page}");
+    assert!(page.contains("href=\"/finance/journal?account=1%262\""), "{page}");
+    assert!(page.contains("−¥0.00<span class=\"below-minor\">000001</span>"), "{page}");
+    // A sum that does not fit is not shown as another.
+    assert!(sums(&page).concat().contains("<td class=\"number\">—</td>"), "{page}");
+
+    for path in ["3", "3-x", "-", "3-17%3Fafter=1", "..%2F17-1", "3-17?after=4&after=5", "3-17?before=1"] {
+        let (status, page) = answer_for(Some(Role::Auditor), &format!("/finance/journal/{path}")).await;
+        assert!(status.is_client_error(), "{path}: {status}");
+        assert!(page.contains("id=\"page-state\""), "{path} is not told: {page}");
+        assert!(rows(&page, "lines").is_empty(), "{path} shows lines");
+    }
+    let refuse = async || Problem::not_found("no-such-voucher", "There is no voucher here.");
+    let none = Router::new().route("/v1/finance/journal/{id}", get(refuse));
+    let (status, page) = auditor_sees(none, "/finance/journal/3-17").await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+    assert!(page.contains("There is no voucher here."), "{page}");
+}
