@@ -76,7 +76,6 @@ assets! {
     SCRIPT "statements.js",
     SCRIPT "stream.js",
     SCRIPT "today.js",
-    SCRIPT "trial-balance.js",
     SCRIPT "wallet.js",
     SCRIPT "words.js",
 }

@@ -21,6 +21,7 @@ mod payees;
 mod refunds;
 mod suspense;
 mod today;
+mod trial_balance;
 mod voucher;
 
 use super::frame::{Frame, Session};
@@ -40,7 +41,7 @@ pub(crate) fn routes() -> Router<Deps> {
         .route("/finance/breaks/{break_id}", get(one_break::page))
         .route("/finance/approvals", get(today::approvals))
         .route("/finance/suspense", get(suspense::page))
-        .route("/finance/trial-balance", get(books::trial_balance))
+        .route("/finance/trial-balance", get(trial_balance::page))
         .route("/finance/journal", get(books::journal))
         .route("/finance/journal/{voucher_id}", get(voucher::page))
         .route("/finance/orders/{order_id}", get(books::order))

@@ -91,3 +91,41 @@ async fn what_a_voucher_says_stays_text_and_what_is_no_voucher_is_told() {
     assert_eq!(status, StatusCode::NOT_FOUND);
     assert!(page.contains("There is no voucher here."), "{page}");
 }
+
+#[tokio::test]
+async fn the_trial_balance_has_its_rows_and_sums_before_any_script_runs() {
+    let page = page_for(Role::Auditor, "/finance/trial-balance").await;
+    let accounts = rows(&page, "accounts");
+    assert_eq!(accounts.len(), 8, "{page}");
+    let way = "href=\"/finance/journal?account=2205.01&amp;from=2020-01-01\"";
+    assert!(accounts[1].contains(way), "{}", accounts[1]);
+    let owed = "<span class=\"below-zero\">";
+    assert!(!accounts[1].contains(owed) && accounts[1].contains("¥26,071,992.54"), "{}", accounts[1]);
+    let total = "¥250,071,992.54<span class=\"below-minor\">740993</span>";
+    assert_eq!(sums(&page).concat().matches(total).count(), 2, "{page}");
+    assert!(page.contains("close to zero"), "{page}");
+    assert_eq!(page.matches("/v1/finance/exports/trial-balance?to=").count(), 4, "files are offered: {page}");
+
+    // Of a day: the form, the ways and the files say which.
+    let page = page_for(Role::Auditor, "/finance/trial-balance?day=2026-11-20").await;
+    assert!(page.contains("name=\"day\" value=\"2026-11-20\""), "{page}");
+    assert!(rows(&page, "accounts")[0].contains("&amp;to=2026-11-20\""), "{page}");
+    assert!(page.contains("to=2026-11-20&amp;format=csv"), "{page}");
+    assert!(rows(&page, "accounts")[0].contains("¥63,050,394.78"), "the day was not asked for: {page}");
+    let empty = page_for(Role::Auditor, "/finance/trial-balance?day=").await;
+    assert_eq!(rows(&empty, "accounts").len(), 8, "an empty field asks for nothing");
+}
+
+#[tokio::test]
+async fn a_day_that_is_none_is_told_and_files_that_nobody_makes_are_not_offered() {
+    for wrong in ["day=2026-02-30", "day=today", "to=2026-11-20", "day=2026-11-20&day=2026-11-21"] {
+        let path = format!("/finance/trial-balance?{wrong}");
+        let (status, page) = answer_for(Some(Role::Auditor), &path).await;
+        assert!(status.is_client_error(), "{wrong}: {status}");
+        assert!(page.contains("id=\"page-state\"") && page.contains("id=\"filters\""), "{wrong}: {page}");
+        assert!(rows(&page, "accounts").is_empty() && !page.contains("id=\"verdict\""), "{wrong} shows rows");
+    }
+    let (status, page) = auditor_sees(Router::new(), "/finance/trial-balance").await;
+    assert_eq!((status, rows(&page, "accounts").len()), (StatusCode::OK, 8));
+    assert!(!page.contains("/exports/"), "{page}");
+}

@@ -1,5 +1,4 @@
-//! The books from the top to the gift: trial balance, an account's vouchers, an order; and the liability of coins from
-//! day to day.
+//! The books of some days: vouchers, and the liability of coins from day to day; and one order.
 
 use super::{About, Page, Set, card, field, page, pager, state, table};
 use crate::Deps;
@@ -11,35 +10,6 @@ use maud::{Markup, html};
 
 /// Days that a first look goes back.
 const FIRST_LOOK_DAYS: u64 = 13;
-
-/// `/finance/trial-balance`.
-pub(super) async fn trial_balance(State(deps): State<Deps>, session: Session) -> Page {
-    let about = About {
-        title: "Trial balance",
-        lede: "Every account; each opens its vouchers.",
-        script: "trial-balance",
-        under: "/finance/trial-balance",
-    };
-    let columns = [
-        ("Account", Set::Text),
-        ("Debit, ¥", Set::Number),
-        ("Credit, ¥", Set::Number),
-        ("Balance, ¥", Set::Number),
-    ];
-    let content = html! {
-        form .filters method="get" aria-label="As of" {
-            (field("Up to the end of", &html! { input type="date" name="day" #day; }))
-            div .filter-actions {
-                button .primary type="submit" { "Show" }
-                a .quiet.button href="/finance/trial-balance" { "Everything posted" }
-            }
-            div .filter-actions.exports #exports {}
-        }
-        p .verdict #verdict role="status" {}
-        section .card aria-label="Trial balance" { (table("accounts", "Trial balance", &columns)) }
-    };
-    page(&deps, &session, &about, &content)
-}
 
 fn from_to(deps: &Deps, path: &str, more: &Markup) -> Markup {
     let to = deps.zone.day_of(Utc::now());

@@ -168,7 +168,7 @@ fn books(of: &Subjects) -> Vec<Page> {
     of_order.push(Ask { path: format!("/v1/finance/explanations/{order}"), then: Then::MayMiss });
     let explained = format!("/v1/finance/explanations/{}", of.payment_id);
     vec![
-        page("/finance/trial-balance", asks(["/v1/trial-balance", "/v1/finance/periods"])),
+        page("/finance/trial-balance", asks([])),
         page("/finance/journal", asks([&format!("/v1/finance/journal?{days}&limit=100")])),
         page(
             "/finance/journal?account=2206",
