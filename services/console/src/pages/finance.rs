@@ -12,8 +12,10 @@ mod break_acts;
 mod breaks;
 mod charts;
 mod control;
+mod days;
 mod draw;
 mod evidence;
+mod journal;
 mod one_break;
 mod overview;
 mod part;
@@ -42,7 +44,7 @@ pub(crate) fn routes() -> Router<Deps> {
         .route("/finance/approvals", get(today::approvals))
         .route("/finance/suspense", get(suspense::page))
         .route("/finance/trial-balance", get(trial_balance::page))
-        .route("/finance/journal", get(books::journal))
+        .route("/finance/journal", get(journal::page))
         .route("/finance/journal/{voucher_id}", get(voucher::page))
         .route("/finance/orders/{order_id}", get(books::order))
         .route("/finance/roll-forward", get(books::roll_forward))

@@ -129,3 +129,64 @@ async fn a_day_that_is_none_is_told_and_files_that_nobody_makes_are_not_offered(
     assert_eq!((status, rows(&page, "accounts").len()), (StatusCode::OK, 8));
     assert!(!page.contains("/exports/"), "{page}");
 }
+
+#[tokio::test]
+async fn the_journal_has_its_vouchers_and_their_lines_before_any_script_runs() {
+    let page = page_for(Role::Auditor, "/finance/journal?from=2026-11-01&to=2026-11-20&account=2206").await;
+    let table = page.split("id=\"vouchers\"").nth(1).unwrap_or_default();
+    for said in
+        ["href=\"/finance/journal/17-4211\">17-4211", "settlement.items", "870", "1,040,000", "2 lines"]
+    {
+        assert!(table.contains(said), "no row says {said}: {page}");
+    }
+    assert_eq!(table.matches("<details>").count(), 2, "each of two vouchers has its lines: {page}");
+    let exact = "¥90,071,992.54<span class=\"below-minor\">740993</span>";
+    assert_eq!(table.matches(exact).count(), 4, "every line has its amount: {page}");
+    // The form, the next page and the files keep what was asked for.
+    for field in ["name=\"from\" value=\"2026-11-01\"", "name=\"to\" value=\"2026-11-20\"", "value=\"2206\""]
+    {
+        assert!(page.contains(field), "the form lost {field}: {page}");
+    }
+    let asked = "from=2026-11-01&amp;to=2026-11-20";
+    let next = format!(
+        "href=\"/finance/journal?{asked}&amp;account=2206&amp;after=2026-11-20_17-4212\" rel=\"next\""
+    );
+    assert!(page.contains(&next) && !page.contains("id=\"first\""), "{page}");
+    let file = format!("href=\"/v1/finance/exports/journal?{asked}&amp;format=parquet\"");
+    assert!(page.contains(&file), "{page}");
+    let page = page_for(Role::Auditor, "/finance/journal?account=2206&after=2026-11-20_17-4212").await;
+    assert!(page.contains("id=\"first\" href=\"/finance/journal?account=2206\""), "{page}");
+}
+
+#[tokio::test]
+async fn the_journal_asks_for_the_days_of_the_page_and_tells_what_is_wrong() {
+    let asked_for = async |query: &'static str| {
+        // The service answers with what it was asked for.
+        let voucher = json!({ "voucher_id": "3-17", "posted_day": "2026-11-20", "day": "2026-11-20", "source": BAD,
+            "from_seq": 1, "to_seq": 2, "row_count": 1, "coins": 0, "decided_at": "2026-11-20T06:40:00Z",
+            "amount_micro": 0, "postings": [{ "account": BAD, "name": "", "debit_micro": 0, "credit_micro": 0 }] });
+        let asked = async move |OriginalUri(uri): OriginalUri| {
+            let mut voucher = voucher;
+            voucher["rule"] = json!(uri.query());
+            Json(json!({ "vouchers": [voucher], "next": null }))
+        };
+        let service = Router::new().route("/v1/finance/journal", get(asked));
+        auditor_sees(service, &format!("/finance/journal?{query}")).await
+    };
+    let (status, page) = asked_for("from=2026-11-01&to=2026-11-20&account=+2206+&after=x").await;
+    let asked = "day_from=2026-11-01&amp;day_to=2026-11-20&amp;account=2206&amp;after=x&amp;limit=100";
+    assert!(status.is_success() && page.contains(asked), "{page}");
+    assert!(!page.contains("<script>alert") && page.contains("&lt;script&gt;alert(1)"), "{page}");
+    let (_, page) = asked_for("from=&to=&account=&after=").await;
+    assert!(
+        !page.contains("account=") && !page.contains("&amp;after="),
+        "empty fields are asked for: {page}"
+    );
+
+    for wrong in ["from=2026-13-01", "from=2026-11-20&to=2026-11-01", "day=2026-11-20", "to=a&to=b"] {
+        let (status, page) = asked_for(wrong).await;
+        assert!(status.is_client_error(), "{wrong}: {status}");
+        assert!(page.contains("id=\"page-state\"") && page.contains("id=\"span\""), "{wrong}: {page}");
+        assert!(!page.contains("id=\"vouchers\"") && !page.contains("/exports/"), "{wrong} shows rows");
+    }
+}

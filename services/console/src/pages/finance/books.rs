@@ -1,6 +1,6 @@
-//! The books of some days: vouchers, and the liability of coins from day to day; and one order.
+//! One order, and the liability of coins from day to day.
 
-use super::{About, Page, Set, card, field, page, pager, state, table};
+use super::{About, Page, card, field, page, state};
 use crate::Deps;
 use crate::pages::frame::Session;
 use axum::extract::State;
@@ -11,43 +11,17 @@ use maud::{Markup, html};
 /// Days that a first look goes back.
 const FIRST_LOOK_DAYS: u64 = 13;
 
-fn from_to(deps: &Deps, path: &str, more: &Markup) -> Markup {
+fn from_to(deps: &Deps, path: &str) -> Markup {
     let to = deps.zone.day_of(Utc::now());
     let from = to.checked_sub_days(Days::new(FIRST_LOOK_DAYS)).unwrap_or(to);
     html! {
         form .filters method="get" action=(path) aria-label="Which days" #span data-from=(from) data-to=(to) {
             (field("From", &html! { input type="date" name="from" value=(from); }))
             (field("To", &html! { input type="date" name="to" value=(to); }))
-            (more)
             div .filter-actions { button .primary type="submit" { "Show" } }
             div .filter-actions.exports #exports {}
         }
     }
-}
-
-/// `/finance/journal`.
-pub(super) async fn journal(State(deps): State<Deps>, session: Session) -> Page {
-    let about = About {
-        title: "Journal",
-        lede: "Vouchers by the day they were posted to; each opens its lines and the rows it was made of.",
-        script: "journal",
-        under: "/finance/journal",
-    };
-    let columns = [
-        ("Voucher", Set::Text),
-        ("Day", Set::Text),
-        ("Rule", Set::Text),
-        ("Source", Set::Text),
-        ("Rows", Set::Number),
-        ("Coins", Set::Number),
-        ("Lines", Set::Text),
-    ];
-    let account = html! { (field("Account", &html! { input type="text" name="account" placeholder="2205.01" size="12"; })) };
-    let content = html! {
-        (from_to(&deps, "/finance/journal", &account))
-        section .card aria-label="Vouchers" { (table("vouchers", "Vouchers", &columns)) (pager()) }
-    };
-    page(&deps, &session, &about, &content)
 }
 
 /// `/finance/orders/{order_id}`.
@@ -78,7 +52,7 @@ pub(super) async fn roll_forward(State(deps): State<Deps>, session: Session) -> 
         under: "/finance/roll-forward",
     };
     let content = html! {
-        (from_to(&deps, "/finance/roll-forward", &html! {}))
+        (from_to(&deps, "/finance/roll-forward"))
         section .card aria-labelledby="roll-title" {
             h2 #roll-title { "At the end of each day" }
             div #roll-chart {}

@@ -158,8 +158,7 @@ fn work(of: &Subjects) -> Vec<Page> {
 }
 
 fn books(of: &Subjects) -> Vec<Page> {
-    let days = format!("day_from={}&day_to={}", of.day_back(13), of.today);
-    let ever = format!("day_from=2020-01-01&day_to={}", of.today);
+    let ever = |account: &str| format!("/finance/journal?account={account}&from=2020-01-01");
     let roll = format!("/v1/finance/roll-forward?from={}&to={}", of.day_back(13), of.today);
     let order = &of.order_id;
     let mut of_order =
@@ -169,15 +168,9 @@ fn books(of: &Subjects) -> Vec<Page> {
     let explained = format!("/v1/finance/explanations/{}", of.payment_id);
     vec![
         page("/finance/trial-balance", asks([])),
-        page("/finance/journal", asks([&format!("/v1/finance/journal?{days}&limit=100")])),
-        page(
-            "/finance/journal?account=2206",
-            asks([&format!("/v1/finance/journal?{ever}&account=2206&limit=100")]),
-        ),
-        page(
-            "/finance/journal?account=1221",
-            asks([&format!("/v1/finance/journal?{ever}&account=1221&limit=100")]),
-        ),
+        page("/finance/journal", asks([])),
+        Page { name: "/finance/journal?account=2206", html: Some(ever("2206")), asks: asks([]) },
+        Page { name: "/finance/journal?account=1221", html: Some(ever("1221")), asks: asks([]) },
         Page {
             name: "/finance/journal/{voucher_id}",
             html: Some(format!("/finance/journal/{}", of.voucher_id)),
