@@ -21,6 +21,7 @@ mod overview;
 mod part;
 mod payees;
 mod refunds;
+mod roll_forward;
 mod suspense;
 mod today;
 mod trial_balance;
@@ -47,7 +48,7 @@ pub(crate) fn routes() -> Router<Deps> {
         .route("/finance/journal", get(journal::page))
         .route("/finance/journal/{voucher_id}", get(voucher::page))
         .route("/finance/orders/{order_id}", get(books::order))
-        .route("/finance/roll-forward", get(books::roll_forward))
+        .route("/finance/roll-forward", get(roll_forward::page))
         .route("/finance/statements", get(payees::statements))
         .route("/finance/statements/{payee_id}/{day}", get(payees::statement))
         .route("/finance/payouts", get(payees::payouts))

@@ -190,3 +190,55 @@ async fn the_journal_asks_for_the_days_of_the_page_and_tells_what_is_wrong() {
         assert!(!page.contains("id=\"vouchers\"") && !page.contains("/exports/"), "{wrong} shows rows");
     }
 }
+
+#[tokio::test]
+async fn the_liability_of_coins_has_its_days_and_their_chart_before_any_script_runs() {
+    let page = page_for(Role::Auditor, "/finance/roll-forward?from=2026-11-18&to=2026-11-20").await;
+    let days = rows(&page, "roll");
+    assert_eq!(days.len(), 3, "{page}");
+    let figures = between(days[1], ("<td class=\"number\"><span>", "</span>"));
+    let none = "¥0.00";
+    assert_eq!(figures, ["¥900.00", "¥2,000.00", "¥400.00", none, none, none, none, "¥2,500.00"]);
+    let chart = between(&page, ("<figure", "</figure>")).concat();
+    // 250 is the highest, 90 and 180 are in proportion; 122 units are all there is room for.
+    assert_eq!(between(&chart, (" height=\"", "\"")), ["43", "122", "87"], "{chart}");
+    assert!(
+        chart.contains("<title>2026-11-19: ¥2,500.00</title>") && chart.contains(">11-19</text>"),
+        "{chart}"
+    );
+    assert_eq!(page.matches("<details><summary>2026-11-").count(), 3, "every day by account: {page}");
+    assert!(page.contains("2205.01 Contract liability"), "{page}");
+    assert!(page.contains("name=\"from\" value=\"2026-11-18\""), "{page}");
+    assert!(!page.contains("verdict"), "nothing is wrong with these days: {page}");
+    for wrong in ["from=soon", "from=2026-11-20&to=2026-11-01", "day=2026-11-20"] {
+        let (status, page) = answer_for(Some(Role::Auditor), &format!("/finance/roll-forward?{wrong}")).await;
+        assert!(status.is_client_error(), "{wrong}: {status}");
+        assert!(page.contains("id=\"page-state\"") && page.contains("id=\"span\""), "{wrong}: {page}");
+        assert!(rows(&page, "roll").is_empty(), "{wrong} shows rows");
+    }
+}
+
+#[tokio::test]
+async fn days_that_do_not_join_and_accounts_that_are_off_are_told() {
+    let roll = |opening: i64, closing: i64, mut more: Value| {
+        for name in ["credited", "spent", "returned", "withdrawn", "expired", "other"] {
+            more[format!("{name}_micro")] = json!(0);
+        }
+        (more["opening_micro"], more["closing_micro"]) = (json!(opening), json!(closing));
+        more
+    };
+    let account = roll(0, 0, json!({ "account": "2205.01", "name": BAD, "difference_micro": -100_000_000 }));
+    let answer = json!({ "days": [
+        roll(0, 0, json!({ "day": "2026-11-18", "accounts": [] })),
+        roll(-5, 7, json!({ "day": "2026-11-19", "accounts": [account] })),
+        roll(7, 7, json!({ "day": "2026-11-20", "accounts": [] })),
+    ] });
+    let (_, page) = auditor_sees(one("/v1/finance/roll-forward", &answer), "/finance/roll-forward").await;
+    assert_eq!(page.matches("does not open as the day before closed").count(), 1, "{page}");
+    assert!(page.contains("The day 2026-11-19 does not open"), "{page}");
+    assert!(page.contains("On 2026-11-19 account 2205.01 is off the trial balance by −¥1.00."), "{page}");
+    assert!(!page.contains("<script>alert") && page.contains("&lt;script&gt;alert(1)"), "{page}");
+    let none = one("/v1/finance/roll-forward", &json!({ "days": [] }));
+    let (_, page) = auditor_sees(none, "/finance/roll-forward").await;
+    assert!(page.contains("There is no day in these.") && !page.contains("<figure"), "{page}");
+}

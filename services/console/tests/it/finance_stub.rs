@@ -162,9 +162,13 @@ fn voucher(seq: i64) -> Value {
 
 fn books(path: &str) -> Option<Value> {
     let roll = |day, opening: i64, closing: i64| {
+        let account = json!({ "account": "2205.01", "name": "Contract liability: paid coins",
+            "opening_micro": opening, "credited_micro": closing - opening + 40_000_000_000_i64,
+            "spent_micro": 40_000_000_000_i64, "returned_micro": 0, "withdrawn_micro": 0, "expired_micro": 0,
+            "other_micro": 0, "closing_micro": closing, "difference_micro": 0 });
         json!({ "day": day, "opening_micro": opening, "credited_micro": closing - opening + 40_000_000_000_i64,
             "spent_micro": 40_000_000_000_i64, "returned_micro": 0, "withdrawn_micro": 0, "expired_micro": 0,
-            "other_micro": 0, "closing_micro": closing, "accounts": [] })
+            "other_micro": 0, "closing_micro": closing, "accounts": [account] })
     };
     if path.strip_prefix("/v1/finance/journal/").is_some() {
         return Some(json!({ "voucher": voucher(4_211), "rows": [

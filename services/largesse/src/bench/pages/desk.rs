@@ -159,7 +159,6 @@ fn work(of: &Subjects) -> Vec<Page> {
 
 fn books(of: &Subjects) -> Vec<Page> {
     let ever = |account: &str| format!("/finance/journal?account={account}&from=2020-01-01");
-    let roll = format!("/v1/finance/roll-forward?from={}&to={}", of.day_back(13), of.today);
     let order = &of.order_id;
     let mut of_order =
         asks([&format!("/v1/gift-orders/{order}"), &format!("/v1/finance/breaks?order_id={order}&limit=50")]);
@@ -182,7 +181,7 @@ fn books(of: &Subjects) -> Vec<Page> {
             asks: of_order,
         },
         Page { name: "/v1/finance/explanations/{payment_id}", html: None, asks: asks([&explained]) },
-        page("/finance/roll-forward", asks([&roll])),
+        page("/finance/roll-forward", asks([])),
     ]
 }
 
