@@ -55,7 +55,6 @@ assets! {
     SCRIPT "lobby.js",
     SCRIPT "me.js",
     SCRIPT "money.js",
-    SCRIPT "order.js",
     SCRIPT "outbox.js",
     SCRIPT "panel.js",
     SCRIPT "payouts.js",

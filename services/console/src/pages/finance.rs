@@ -7,7 +7,6 @@
 
 mod ages;
 mod amounts;
-mod books;
 mod break_acts;
 mod breaks;
 mod charts;
@@ -17,6 +16,7 @@ mod draw;
 mod evidence;
 mod journal;
 mod one_break;
+mod order;
 mod overview;
 mod part;
 mod payees;
@@ -47,7 +47,7 @@ pub(crate) fn routes() -> Router<Deps> {
         .route("/finance/trial-balance", get(trial_balance::page))
         .route("/finance/journal", get(journal::page))
         .route("/finance/journal/{voucher_id}", get(voucher::page))
-        .route("/finance/orders/{order_id}", get(books::order))
+        .route("/finance/orders/{order_id}", get(order::page))
         .route("/finance/roll-forward", get(roll_forward::page))
         .route("/finance/statements", get(payees::statements))
         .route("/finance/statements/{payee_id}/{day}", get(payees::statement))

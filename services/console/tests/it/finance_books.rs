@@ -2,8 +2,8 @@
 //! page by page; what a service says stays text, and what is wrong is told with its status.
 
 use crate::finance_markup::{answer_for, answer_of, between, page_for, rows};
-use crate::finance_stub::ORDER;
-use crate::stub;
+use crate::finance_stub::{self, ORDER};
+use crate::{sample, stub};
 use axum::Router;
 use axum::extract::OriginalUri;
 use axum::routing::get;
@@ -20,17 +20,10 @@ async fn auditor_sees(finance: Router, path: &str) -> (StatusCode, String) {
     answer_of(stub::router_over(Profile::Development, finance), Some(Role::Auditor), path).await
 }
 
-/// A service with one answer, which also says what it was asked for.
+/// A service with one answer.
 fn one(path: &str, answer: &Value) -> Router {
     let answer = answer.clone();
-    Router::new().route(
-        path,
-        get(async move |OriginalUri(uri): OriginalUri| {
-            let mut answer = answer;
-            answer["asked"] = json!(uri.to_string());
-            Json(answer)
-        }),
-    )
+    Router::new().route(path, get(async move || Json(answer)))
 }
 
 fn sums(page: &str) -> Vec<&str> {
@@ -241,4 +234,60 @@ async fn days_that_do_not_join_and_accounts_that_are_off_are_told() {
     let none = one("/v1/finance/roll-forward", &json!({ "days": [] }));
     let (_, page) = auditor_sees(none, "/finance/roll-forward").await;
     assert!(page.contains("There is no day in these.") && !page.contains("<figure"), "{page}");
+}
+
+#[tokio::test]
+async fn an_order_has_its_facts_before_any_script_runs_and_its_text_stays_text() {
+    let order = json!({ "order_id": ORDER, "state": "delivered", "outcome": "accepted", "viewer_id": BAD, "room_id": BAD,
+        "gift_id": 1, "quantity": 1_314, "charge_coins": 5_200, "paid_coins": 5_000, "promo_coins": 200,
+        "refunded_coins": 0, "decided_at": "2026-11-20T06:40:00Z" });
+    let api = one("/v1/gift-orders/{id}", &order).merge(finance_stub::routes());
+    let pages = stub::pages_over(Profile::Development, api);
+    let (status, page) = answer_of(pages, Some(Role::Auditor), &format!("/finance/orders/{ORDER}")).await;
+    assert_eq!(status, StatusCode::OK);
+    let facts = between(&page, ("<div id=\"order\">", "</dl>")).concat();
+    let gift = sample::gifts().into_iter().find(|gift| gift.gift_id == 1).expect("in the sample");
+    for said in
+        ["Delivered", &format!("{} {} × 1,314", gift.glyph, gift.name), "5,200", "20 Nov 2026, 14:40:00"]
+    {
+        assert!(facts.contains(said), "the order does not say {said}: {facts}");
+    }
+    assert!(!page.contains("<script>alert") && page.contains("&lt;script&gt;alert(1)"), "{page}");
+    assert_eq!(rows(&page, "order-breaks").len(), 4, "{page}");
+    let explanation = between(&page, ("<div id=\"explanation\">", "</section>")).concat();
+    for said in ["Matched by its reference.", "w-17", ":7</span>", "Exact", "¥30.00", "#4203", "¥0.00"] {
+        assert!(explanation.contains(said), "the explanation does not say {said}: {explanation}");
+    }
+}
+
+#[tokio::test]
+async fn an_order_that_nobody_knows_still_shows_its_breaks_and_says_what_is_not_known() {
+    let refuse = |slug, detail| get(async move || Problem::not_found(slug, detail));
+    let found = finance_stub::routes();
+    let path = format!("/finance/orders/{ORDER}");
+    // The stand-in's order is a viewer's own: to an auditor it says no. The explanation is there.
+    let (status, page) = answer_for(Some(Role::Auditor), &path).await;
+    assert_eq!((status, rows(&page, "order-breaks").len()), (StatusCode::OK, 4));
+    assert!(page.contains("class=\"state error\" id=\"order-state\""), "{page}");
+
+    let api = Router::new()
+        .route("/v1/gift-orders/{id}", refuse("no-such-order", "There is <no> such order."))
+        .route("/v1/finance/explanations/{id}", refuse("nothing-known", "Nothing is known of this id."))
+        .merge(found);
+    let pages = stub::pages_over(Profile::Development, api);
+    let (status, page) = answer_of(pages, Some(Role::Auditor), &path).await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+    assert!(page.contains("There is &lt;no&gt; such order."), "{page}");
+    assert_eq!(rows(&page, "order-breaks").len(), 4, "a break about an order that is missing: {page}");
+    assert!(page.contains("No payment, payout or row of a bill has this id."), "{page}");
+    assert_eq!(page.matches("state error").count(), 1, "that nothing is known is no error: {page}");
+
+    for path in ["a%3Fb", "a%2F..%2Fb", "%22%3E%3Cscript%3Ealert(1)%3C%2Fscript%3E", "a%26limit=1"] {
+        let (status, page) = answer_for(Some(Role::Auditor), &format!("/finance/orders/{path}")).await;
+        assert_eq!(status, StatusCode::NOT_FOUND, "{path}");
+        assert!(
+            page.contains("There is no such order.") && !page.contains("<script>alert"),
+            "{path}: {page}"
+        );
+    }
 }

@@ -143,7 +143,13 @@ fn work(path: &str) -> Option<Value> {
         }
         path if path.starts_with("/v1/finance/explanations/") => {
             json!({ "about": "payment", "why": "Matched by its reference.",
-            "ours": [{ "payment_id": ORDER, "amount_minor": 3_000, "currency": "CNY" }], "theirs": [], "matches": [], "breaks": [] })
+            "ours": [{ "payment_id": ORDER, "channel": "wechat", "channel_payment_id": "w-17", "paid_day": DAY,
+                "amount_minor": 3_000, "currency": "CNY" }],
+            "theirs": [{ "row_id": format!("{BATCH}:7"), "channel": "wechat", "kind": "payment", "status": "success",
+                "day": DAY, "amount_minor": 3_000, "currency": "CNY" }],
+            "matches": [{ "channel": "wechat", "day": DAY, "pass": "exact", "rules_version": 1, "variance_minor": 0,
+                "amount_minor": 3_000, "currency": "CNY" }],
+            "breaks": [a_break(3, "closed", "low")] })
         }
         _ => return None,
     })

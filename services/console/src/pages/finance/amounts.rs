@@ -1,7 +1,11 @@
 //! Exact amounts as pages set them: what is below the minor unit is there, and quieter.
 
-use super::draw::yuan_of_micros;
+use super::draw::{yuan_of_micros, yuan_of_minor};
+use crate::pages::frame::grouped;
 use maud::{Markup, html};
+
+/// Currencies whose smallest unit is the whole one.
+const WITHOUT_DECIMALS: [&str; 4] = ["JPY", "KRW", "VND", "CLP"];
 
 /// Millionths of a minor unit as yuan.
 pub(super) fn micros(micros: i64) -> Markup {
@@ -19,6 +23,15 @@ pub(super) fn micros_cell(amount: i64) -> Markup {
     html! { td .number { (micros(amount)) } }
 }
 
+/// Minor units of a currency; other currencies than yuan are named.
+pub(super) fn minor(minor: i64, currency: &str) -> String {
+    match currency {
+        "CNY" => yuan_of_minor(minor),
+        whole if WITHOUT_DECIMALS.contains(&whole) => format!("{whole} {}", grouped(minor)),
+        other => format!("{other} {}", yuan_of_minor(minor).replacen('¥', "", 1)),
+    }
+}
+
 /// Parts of a million as percent, with two decimals that are cut off and never rounded up.
 pub(super) fn percent(ppm: i64) -> String {
     let hundredths = ppm.unsigned_abs() / 100;
@@ -28,7 +41,7 @@ pub(super) fn percent(ppm: i64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{micros, percent};
+    use super::{micros, minor, percent};
 
     #[test]
     fn what_is_below_the_minor_unit_is_set_apart_and_kept() {
@@ -39,6 +52,12 @@ mod tests {
             "<span>¥90,071,992.54<span class=\"below-minor\">740993</span></span>",
         ];
         assert_eq!(texts, expected);
+    }
+
+    #[test]
+    fn a_currency_keeps_its_decimals_and_its_name() {
+        let texts = [minor(-1_234, "CNY"), minor(1_234, "JPY"), minor(-123_456, "USD")];
+        assert_eq!(texts, ["−¥12.34", "JPY 1,234", "USD −1,234.56"]);
     }
 
     #[test]

@@ -160,10 +160,6 @@ fn work(of: &Subjects) -> Vec<Page> {
 fn books(of: &Subjects) -> Vec<Page> {
     let ever = |account: &str| format!("/finance/journal?account={account}&from=2020-01-01");
     let order = &of.order_id;
-    let mut of_order =
-        asks([&format!("/v1/gift-orders/{order}"), &format!("/v1/finance/breaks?order_id={order}&limit=50")]);
-    // It tells of breaks and payments; of an order that is neither it knows nothing.
-    of_order.push(Ask { path: format!("/v1/finance/explanations/{order}"), then: Then::MayMiss });
     let explained = format!("/v1/finance/explanations/{}", of.payment_id);
     vec![
         page("/finance/trial-balance", asks([])),
@@ -178,7 +174,7 @@ fn books(of: &Subjects) -> Vec<Page> {
         Page {
             name: "/finance/orders/{order_id}",
             html: Some(format!("/finance/orders/{order}")),
-            asks: of_order,
+            asks: asks([]),
         },
         Page { name: "/v1/finance/explanations/{payment_id}", html: None, asks: asks([&explained]) },
         page("/finance/roll-forward", asks([])),
