@@ -5,16 +5,27 @@
 //! Pages that are not drawn so yet are frames of headings and empty tables, which their scripts fill. What the API
 //! refuses, the page tells.
 
-mod books;
+mod ages;
+mod amounts;
 mod break_acts;
 mod breaks;
+mod charts;
 mod control;
+mod days;
 mod draw;
 mod evidence;
+mod journal;
 mod one_break;
+mod order;
+mod overview;
+mod part;
 mod payees;
 mod refunds;
+mod roll_forward;
+mod suspense;
 mod today;
+mod trial_balance;
+mod voucher;
 
 use super::frame::{Frame, Session};
 use crate::Deps;
@@ -28,16 +39,16 @@ use maud::{Markup, html};
 /// The pages' addresses.
 pub(crate) fn routes() -> Router<Deps> {
     Router::new()
-        .route("/finance", get(today::today))
+        .route("/finance", get(overview::page))
         .route("/finance/breaks", get(breaks::inbox))
         .route("/finance/breaks/{break_id}", get(one_break::page))
         .route("/finance/approvals", get(today::approvals))
-        .route("/finance/suspense", get(today::suspense))
-        .route("/finance/trial-balance", get(books::trial_balance))
-        .route("/finance/journal", get(books::journal))
-        .route("/finance/journal/{voucher_id}", get(books::voucher))
-        .route("/finance/orders/{order_id}", get(books::order))
-        .route("/finance/roll-forward", get(books::roll_forward))
+        .route("/finance/suspense", get(suspense::page))
+        .route("/finance/trial-balance", get(trial_balance::page))
+        .route("/finance/journal", get(journal::page))
+        .route("/finance/journal/{voucher_id}", get(voucher::page))
+        .route("/finance/orders/{order_id}", get(order::page))
+        .route("/finance/roll-forward", get(roll_forward::page))
         .route("/finance/statements", get(payees::statements))
         .route("/finance/statements/{payee_id}/{day}", get(payees::statement))
         .route("/finance/payouts", get(payees::payouts))

@@ -143,7 +143,13 @@ fn work(path: &str) -> Option<Value> {
         }
         path if path.starts_with("/v1/finance/explanations/") => {
             json!({ "about": "payment", "why": "Matched by its reference.",
-            "ours": [{ "payment_id": ORDER, "amount_minor": 3_000, "currency": "CNY" }], "theirs": [], "matches": [], "breaks": [] })
+            "ours": [{ "payment_id": ORDER, "channel": "wechat", "channel_payment_id": "w-17", "paid_day": DAY,
+                "amount_minor": 3_000, "currency": "CNY" }],
+            "theirs": [{ "row_id": format!("{BATCH}:7"), "channel": "wechat", "kind": "payment", "status": "success",
+                "day": DAY, "amount_minor": 3_000, "currency": "CNY" }],
+            "matches": [{ "channel": "wechat", "day": DAY, "pass": "exact", "rules_version": 1, "variance_minor": 0,
+                "amount_minor": 3_000, "currency": "CNY" }],
+            "breaks": [a_break(3, "closed", "low")] })
         }
         _ => return None,
     })
@@ -162,9 +168,13 @@ fn voucher(seq: i64) -> Value {
 
 fn books(path: &str) -> Option<Value> {
     let roll = |day, opening: i64, closing: i64| {
+        let account = json!({ "account": "2205.01", "name": "Contract liability: paid coins",
+            "opening_micro": opening, "credited_micro": closing - opening + 40_000_000_000_i64,
+            "spent_micro": 40_000_000_000_i64, "returned_micro": 0, "withdrawn_micro": 0, "expired_micro": 0,
+            "other_micro": 0, "closing_micro": closing, "difference_micro": 0 });
         json!({ "day": day, "opening_micro": opening, "credited_micro": closing - opening + 40_000_000_000_i64,
             "spent_micro": 40_000_000_000_i64, "returned_micro": 0, "withdrawn_micro": 0, "expired_micro": 0,
-            "other_micro": 0, "closing_micro": closing, "accounts": [] })
+            "other_micro": 0, "closing_micro": closing, "accounts": [account] })
     };
     if path.strip_prefix("/v1/finance/journal/").is_some() {
         return Some(json!({ "voucher": voucher(4_211), "rows": [

@@ -4,7 +4,9 @@
 
 mod browsers;
 mod cutter;
+mod finance_books;
 mod finance_browsers;
+mod finance_glance;
 mod finance_markup;
 mod finance_stub;
 mod markup;

@@ -51,8 +51,8 @@ pub fn router(profile: Profile) -> Router {
     router_over(profile, crate::finance_stub::routes())
 }
 
-fn router_over(profile: Profile, finance: Router) -> Router {
-    let keys = TokenKeys::from_secret(SECRET).expect("long enough");
+/// The same with other services of finance behind them.
+pub fn router_over(profile: Profile, finance: Router) -> Router {
     let stub = Stub { world: Arc::default(), effects: broadcast::channel(1_024).0 };
     let api = Router::new()
         .route("/v1/gifts", get(async || Json(json!({ "version": 1, "gifts": sample::gifts() }))))
@@ -74,6 +74,12 @@ fn router_over(profile: Profile, finance: Router) -> Router {
         }))
         .with_state(stub)
         .merge(finance);
+    pages_over(profile, api)
+}
+
+/// The pages over these routes alone.
+pub fn pages_over(profile: Profile, api: Router) -> Router {
+    let keys = TokenKeys::from_secret(SECRET).expect("long enough");
     let deps = Deps {
         directory: Arc::new(sample::Sample),
         keys: keys.clone(),

@@ -98,7 +98,7 @@ fn iso(at: DateTime<Utc>) -> String {
 }
 
 /// A length of time in its largest unit: 40 s, 5 min, 3 h, 12 d.
-fn span(length: TimeDelta) -> String {
+pub(super) fn span(length: TimeDelta) -> String {
     match length.num_seconds().saturating_abs() {
         seconds @ ..120 => format!("{seconds} s"),
         seconds @ ..7_200 => format!("{} min", seconds / 60),
@@ -178,6 +178,11 @@ pub(super) struct Table<'a> {
 
 impl Table<'_> {
     pub fn draw(&self) -> Markup {
+        self.draw_with(&html! {})
+    }
+
+    /// The same with sums below its rows.
+    pub fn draw_with(&self, sums: &Markup) -> Markup {
         let stacks = self.columns.iter().any(|(_, set)| matches!(set, Set::Tick | Set::Decision));
         html! {
             @if !self.rows.is_empty() {
@@ -186,6 +191,7 @@ impl Table<'_> {
                         caption .visually-hidden { (self.caption) }
                         thead { tr { @for (label, set) in self.columns { (super::heading(label, *set)) } } }
                         tbody { @for row in &self.rows { (row) } }
+                        @if !sums.0.is_empty() { tfoot { (sums) } }
                     }
                 }
             }
@@ -197,6 +203,14 @@ impl Table<'_> {
 /// What there is to say of a part; nothing where the text is empty.
 pub(super) fn note(id: &str, text: &str) -> Markup {
     html! { p .state.empty-state id={ (id) "-state" } hidden[text.is_empty()] { (text) } }
+}
+
+/// The address of a page with the filters that are given.
+pub(super) fn address(path: &str, filters: &[(&str, Option<&str>)]) -> String {
+    let given: Vec<_> = filters.iter().filter_map(|(name, value)| Some((name, (*value)?))).collect();
+    // Plain texts always serialize.
+    let query = serde_urlencoded::to_string(given).unwrap_or_default();
+    if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") }
 }
 
 /// The way to more rows: to the first page where this is not it, to the next where there is one.
