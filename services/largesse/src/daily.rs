@@ -4,7 +4,7 @@ use crate::ask::Question;
 use crate::cli::DeskArgs;
 use crate::cli::daily::{BillCommand, FileArgs, OneVersion, ReconCommand, RulesCommand};
 use crate::failure::Failure;
-use crate::finance::table;
+use crate::finance::{read_setting, table};
 use crate::token::subject;
 use chrono::NaiveDate;
 use edge::Role;
@@ -105,12 +105,7 @@ pub async fn bill(command: BillCommand) -> Result<ExitCode, Failure> {
             show(&desk, &list, "profiles", &["name", "version", "created_by", "created_at"]);
         }
         BillCommand::SaveProfile { file, desk } => {
-            let text = String::from_utf8(read(&file)?).map_err(|error| malformed(&file, error))?;
-            let is_json = file.extension().is_some_and(|extension| extension == "json");
-            let profile: Value = match is_json {
-                true => serde_json::from_str(&text).map_err(|error| malformed(&file, error))?,
-                false => toml::from_str(&text).map_err(|error| malformed(&file, error))?,
-            };
+            let profile = read_setting(&file)?;
             let saving = question(&desk, "/v1/finance/bill-profiles", Role::FinanceMaker)?;
             let saved: Value = saving.post("", &profile).await?;
             show(&desk, &saved, "", &["name", "version", "created_by", "created_at"]);

@@ -134,6 +134,19 @@ pub fn read(path: &Path) -> Result<String, Failure> {
     std::fs::read_to_string(path).map_err(|source| Failure::File { path: path.to_owned(), source })
 }
 
+/// Reads a file of settings, TOML or, by its name, JSON.
+pub fn read_setting(path: &Path) -> Result<Value, Failure> {
+    let text = read(path)?;
+    let malformed = |reason: String| {
+        let detail = format!("{} cannot be read: {reason}", path.display());
+        Failure::Answered { slug: "malformed".to_owned(), detail }
+    };
+    match path.extension().is_some_and(|extension| extension == "json") {
+        true => serde_json::from_str(&text).map_err(|error| malformed(error.to_string())),
+        false => toml::from_str(&text).map_err(|error| malformed(error.to_string())),
+    }
+}
+
 /// Writes a file, or standard output.
 pub fn write(path: Option<&Path>, text: &str) -> Result<(), Failure> {
     match path {

@@ -47,6 +47,7 @@ mod statement;
 mod token;
 mod up;
 mod waiting;
+mod withholding;
 
 use clap::Parser;
 use cli::{Cli, Command};

@@ -44,6 +44,7 @@ pub async fn run(command: PayoutCommand) -> Result<ExitCode, Failure> {
         | PayoutCommand::ApproveAccount { .. }
         | PayoutCommand::Request { .. }
         | PayoutCommand::Cancel { .. } => of_payee(command).await?,
+        PayoutCommand::Withholding(command) => crate::withholding::run(command).await?,
         PayoutCommand::Build { id, finance } => {
             let finance = Finance::open(&finance)?;
             let batch_id = id.unwrap_or_else(PayoutBatchId::now);
@@ -131,7 +132,8 @@ async fn of_payee(command: PayoutCommand) -> Result<(), Failure> {
             let cancelled = finance.post(&format!("{REQUESTS}/{request}/cancel"), &Value::Null).await?;
             finance.show(&cancelled, "", &REQUEST_COLUMNS);
         }
-        PayoutCommand::Build { .. }
+        PayoutCommand::Withholding(_)
+        | PayoutCommand::Build { .. }
         | PayoutCommand::List { .. }
         | PayoutCommand::Show { .. }
         | PayoutCommand::Approve { .. }

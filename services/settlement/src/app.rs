@@ -1,6 +1,7 @@
 //! Settlement's acts, one file each.
 
 pub mod build_batch;
+pub mod change_withholding;
 pub mod contract_set;
 pub mod import_contracts;
 pub mod log_moves;

@@ -11,3 +11,4 @@ pub mod payout;
 pub mod split;
 pub mod statement;
 pub mod withholding;
+pub mod withholding_terms;

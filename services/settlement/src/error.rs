@@ -1,9 +1,9 @@
 //! Why settlement has no answer, or a refusal. Each error knows its class and its stable slug.
 
 use crate::domain::contract::TermsError;
-
 use crate::domain::payee_money::MoveError;
 use crate::domain::payout::{BatchState, LineState};
+use crate::domain::withholding_terms::BadTerms;
 use chrono::NaiveDate;
 use contracts::class::{Classed, ErrorClass};
 use contracts::sheet::Faults;
@@ -215,4 +215,71 @@ pub enum StartError {
     Consumer(#[from] refresh::ConsumerError),
     #[error("the name of the contracts' set is not one of a set")]
     SetName(#[from] refresh::BadSetName),
+}
+
+/// Why a rule of withholding was not taken or decided.
+#[derive(Debug, thiserror::Error)]
+pub enum WithholdingError {
+    #[error("this cannot be withheld by: {0}")]
+    BadTerms(#[from] BadTerms),
+    #[error("{0} has begun already; a rule begins on a day to come")]
+    NotToCome(NaiveDate),
+    #[error("say why, in at most 4,000 bytes")]
+    Reason,
+    #[error("a rule for this kind of payee begins on that day already, or waits for approval")]
+    DayTaken,
+    #[error("this id came before with something else")]
+    ProposalReused,
+    #[error("there is no such proposal")]
+    NoSuchProposal,
+    #[error("what one proposed, another approves")]
+    OwnProposal,
+    #[error("the proposal was decided otherwise")]
+    Decided,
+    #[error("the database cannot be reached")]
+    Unavailable(#[from] sqlx::Error),
+}
+
+impl WithholdingError {
+    /// A day that is taken, where a constraint says so.
+    pub(crate) fn of_sql(error: sqlx::Error) -> WithholdingError {
+        let constraint = error.as_database_error().and_then(sqlx::error::DatabaseError::constraint);
+        match constraint {
+            Some("withholding_proposals_one_undecided" | "withholding_rules_do_not_overlap") => {
+                WithholdingError::DayTaken
+            }
+            Some("withholding_proposals_pkey") => WithholdingError::ProposalReused,
+            _ => WithholdingError::Unavailable(error),
+        }
+    }
+}
+
+impl Classed for WithholdingError {
+    fn class(&self) -> ErrorClass {
+        match self {
+            WithholdingError::BadTerms(_) | WithholdingError::NotToCome(_) | WithholdingError::Reason => {
+                ErrorClass::Rejected
+            }
+            WithholdingError::DayTaken | WithholdingError::ProposalReused | WithholdingError::Decided => {
+                ErrorClass::Conflict
+            }
+            WithholdingError::NoSuchProposal => ErrorClass::NotFound,
+            WithholdingError::OwnProposal => ErrorClass::Denied,
+            WithholdingError::Unavailable(_) => ErrorClass::Transient,
+        }
+    }
+
+    fn slug(&self) -> &'static str {
+        match self {
+            WithholdingError::BadTerms(_) => "withholding-rule-refused",
+            WithholdingError::NotToCome(_) => "day-not-to-come",
+            WithholdingError::Reason => "reason-missing",
+            WithholdingError::DayTaken => "rule-day-taken",
+            WithholdingError::ProposalReused => "proposal-reused",
+            WithholdingError::NoSuchProposal => "no-such-proposal",
+            WithholdingError::OwnProposal => "maker-is-checker",
+            WithholdingError::Decided => "proposal-decided",
+            WithholdingError::Unavailable(_) => "settlement-unavailable",
+        }
+    }
 }

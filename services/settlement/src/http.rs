@@ -5,6 +5,7 @@ mod files;
 mod internal;
 mod payouts;
 mod statements;
+mod withholding;
 
 use crate::app::Settlement;
 use crate::app::tell::UNEXPLAINED;
@@ -21,6 +22,7 @@ pub(crate) fn router(settlement: Arc<Settlement>) -> Router {
         .merge(statements::router())
         .merge(files::router())
         .merge(payouts::router())
+        .merge(withholding::router())
         .merge(internal::router())
         .with_state(settlement)
         .merge(trail::routes(served))
@@ -31,6 +33,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
     let mut document = contracts::Api::openapi();
     document.merge(statements::Api::openapi());
     document.merge(payouts::Api::openapi());
+    document.merge(withholding::Api::openapi());
     document.merge(files::Api::openapi());
     document.merge(trail::openapi());
     document

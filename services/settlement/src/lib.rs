@@ -44,6 +44,11 @@ pub static MIGRATOR: std::sync::LazyLock<pg::Migrator> = std::sync::LazyLock::ne
         (104, "payouts", include_str!("../../../migrations/settlement/0104_payouts.sql")),
         (110, "resettlements", include_str!("../../../migrations/settlement/0110_resettlements.sql")),
         (132, "book_digest", include_str!("../../../migrations/settlement/0132_book_digest.sql")),
+        (
+            133,
+            "withholding_proposals",
+            include_str!("../../../migrations/settlement/0133_withholding_proposals.sql"),
+        ),
     ]);
     let files = refresh::MIGRATOR.iter().chain(own.iter()).chain(trail::MIGRATOR.iter()).cloned();
     pg::Migrator::with_migrations(files.collect())

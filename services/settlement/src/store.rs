@@ -15,6 +15,7 @@ pub mod statement_files;
 pub mod statement_lines;
 pub mod statements;
 pub mod withholding;
+pub mod withholding_proposals;
 
 /// A stored code or number that this program does not know: a newer version wrote it, or a hand did.
 pub(crate) fn unknown_code(column: &'static str, value: impl std::fmt::Display) -> sqlx::Error {

@@ -148,8 +148,60 @@ pub enum StatementCommand {
     },
 }
 
+/// One proposal about withholding.
+#[derive(Debug, Clone, Args)]
+pub struct OneProposal {
+    /// The proposal's id, as `propose` and `list` have it
+    #[arg(value_name = "PROPOSAL")]
+    pub proposal: Uuid,
+    #[command(flatten)]
+    pub finance: FinanceArgs,
+}
+
+#[derive(Debug, Clone, Subcommand)]
+pub enum WithholdingCommand {
+    /// Rules in force, or to be, and proposals, newest first
+    List {
+        #[command(flatten)]
+        finance: FinanceArgs,
+    },
+    /// Propose a rule (TOML or JSON) from a day to come on; another person approves it
+    #[command(after_help = "The file, flat or cumulative:
+  payee = \"streamer\"
+  valid_from = \"2027-01-01\"
+  name = \"as the tax office announced\"
+  [method.cumulative]
+  cost_ppm = 200000
+  allowance_minor = 500000
+  brackets = [
+    { above_minor = 0, rate_ppm = 30000, quick_minor = 0 },
+    { above_minor = 3600000, rate_ppm = 100000, quick_minor = 252000 },
+  ]
+
+Example:
+  largesse payout withholding propose 2027.toml --reason \"announcement 1 of 2027\" --sub mia")]
+    Propose {
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+        /// A UUID of your own, so that asking again changes nothing; a new one where it is missing
+        #[arg(long, value_name = "ID")]
+        id: Option<Uuid>,
+        #[command(flatten)]
+        finance: FinanceArgs,
+    },
+    /// Put a proposed rule in force from its day on (another person than the one who proposed it)
+    Approve(OneProposal),
+    /// Refuse a proposed rule
+    Refuse(OneProposal),
+}
+
 #[derive(Debug, Clone, Subcommand)]
 pub enum PayoutCommand {
+    /// What is withheld for payees' income tax: rules with the days they begin on
+    #[command(subcommand)]
+    Withholding(WithholdingCommand),
     /// Where a payee's money stands
     Payee {
         payee_id: Uuid,

@@ -121,6 +121,7 @@ async fn a_streamers_money_goes_from_the_contract_to_the_bank_by_the_verbs_of_th
 
     let streamer = a_contract_is_imported_by_one_and_approved_by_another(&house).await;
     let order = the_statement_names_its_contract_and_opens_its_orders(&house, &streamer).await;
+    a_rule_of_withholding_is_proposed_by_one_and_approved_by_another(&house).await;
     the_money_goes_to_the_bank_and_the_bank_says_what_became_of_it(&house, &streamer).await;
     a_file_of_refunds_is_handed_in_by_one_and_approved_by_another(&house, &order).await;
     house.place.closed_books(house.database.url()).await;
@@ -172,6 +173,26 @@ async fn a_contract_is_imported_by_one_and_approved_by_another(house: &House) ->
     let ended = house.run(&["contract", "import", text(&bad), "--sub", "mia"]).await;
     assert!(!ended.status.success() && ended.stderr.contains("line 2"), "{}{}", ended.stdout, ended.stderr);
     streamer
+}
+
+async fn a_rule_of_withholding_is_proposed_by_one_and_approved_by_another(house: &House) {
+    let later = house.day.checked_add_days(Days::new(30)).expect("a day");
+    let rule = format!(
+        "payee = \"streamer\"\nvalid_from = \"{later}\"\nname = \"as announced\"\n[method.cumulative]\ncost_ppm = 200000\n\
+         allowance_minor = 500000\nbrackets = [\n{{ above_minor = 0, rate_ppm = 30000, quick_minor = 0 }},\n]\n"
+    );
+    let file = house.file("withholding.toml", &rule);
+    let words =
+        ["payout", "withholding", "propose", text(&file), "--reason", "announcement 1", "--sub", "mia"];
+    let asked = house.json(&words).await;
+    let proposal = word(&asked, "proposal_id");
+    house.refused(&["payout", "withholding", "approve", proposal, "--sub", "mia"], "maker-is-checker").await;
+    house.done(&["payout", "withholding", "approve", proposal, "--sub", "ced"]).await;
+    let listed = house.done(&["payout", "withholding", "list"]).await;
+    assert!(listed.contains(&later.to_string()) && listed.contains("announcement 1"), "{listed}");
+    let bad = house.file("bad.toml", &rule.replace("quick_minor = 0", "quick_minor = 7"));
+    let words = ["payout", "withholding", "propose", text(&bad), "--reason", "x", "--sub", "mia"];
+    house.refused(&words, "withholding-rule-refused").await;
 }
 
 /// Once the day is over.

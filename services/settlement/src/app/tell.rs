@@ -1,25 +1,29 @@
-//! What the audit trail says of payees' money and of contracts, and what it must explain.
+//! What the audit trail says of payees' money, of contracts and of withholding, and what it must explain.
 
 use crate::domain::contract_file::ContractLine;
 use crate::domain::payout::{Batch, BatchStep, Line, LineState};
+use crate::domain::withholding_terms::WithholdingTerms;
 use crate::store::payee_accounts::PayeeAccount;
-use ids::{ContractImportId, PayoutBatchId};
+use ids::{ContractImportId, PayoutBatchId, Uuid};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use trail::Step;
 use trail::canonical::{hash_of, hex};
 
-/// Batches, accounts and imports of contracts that stand otherwise than their steps say: changed, or put in, past the
+/// Batches, accounts, imports of contracts and rules of withholding that stand otherwise than their steps say: changed, or put in, past the
 /// program.
 pub const UNEXPLAINED: &str = "
 WITH told AS (
     SELECT subject,
         (array_agg(act ORDER BY seq DESC) FILTER (WHERE act <> 'payout_lines_ended'))[1] AS act,
-        (array_agg(actor ORDER BY seq) FILTER (WHERE act IN ('payout_built', 'account_given', 'contracts_proposed')))[1]
+        (array_agg(actor ORDER BY seq) FILTER (WHERE act IN ('payout_built', 'account_given', 'contracts_proposed',
+            'withholding_proposed')))[1]
             AS made_by,
         (array_agg(actor ORDER BY seq) FILTER (WHERE act IN
-            ('payout_approved', 'account_approved', 'contracts_approved', 'contracts_refused')))[1] AS decided_by,
-        (array_agg(body ->> 'sha256' ORDER BY seq))[1] AS sha256
+            ('payout_approved', 'account_approved', 'contracts_approved', 'contracts_refused', 'withholding_approved',
+             'withholding_refused')))[1] AS decided_by,
+        (array_agg(body ->> 'sha256' ORDER BY seq))[1] AS sha256,
+        (array_agg(body -> 'rule' ORDER BY seq))[1] AS rule
     FROM {s}.audit_trail GROUP BY subject
 )
 (SELECT b.batch_id::text FROM {s}.payout_batches b LEFT JOIN told t ON t.subject = b.batch_id::text
@@ -36,6 +40,16 @@ UNION ALL
 (SELECT i.import_id::text FROM {s}.contract_imports i LEFT JOIN told t ON t.subject = i.import_id::text
 WHERE (t.act, t.made_by, t.decided_by) IS DISTINCT FROM
     ((ARRAY['contracts_proposed', 'contracts_approved', 'contracts_refused'])[i.state], i.created_by, i.decided_by))
+UNION ALL
+(SELECT p.proposal_id::text FROM {s}.withholding_proposals p LEFT JOIN told t ON t.subject = p.proposal_id::text
+WHERE (t.act, t.made_by, t.decided_by, t.rule) IS DISTINCT FROM
+    ((ARRAY['withholding_proposed', 'withholding_approved', 'withholding_refused'])[p.state], p.created_by, p.decided_by,
+        p.rule))
+UNION ALL
+-- The first three came with the program.
+(SELECT 'withholding rule ' || r.rule_id FROM {s}.withholding_rules r WHERE r.rule_id > 3
+    AND NOT EXISTS (SELECT FROM {s}.withholding_proposals p WHERE p.rule_id = r.rule_id AND p.state = 2
+        AND (p.payee_kind, p.valid_from) = (r.payee_kind, r.valid_from)))
 ORDER BY 1 LIMIT $1";
 
 fn step(subject: String, actor: &str, act: &'static str, body: Value) -> Step {
@@ -113,7 +127,21 @@ pub fn contracts_decided(import_id: ContractImportId, is_approved: Approved, by:
     step(import_id.to_string(), by, act, json!({}))
 }
 
-/// How an import was decided.
+/// Somebody wants this withheld.
+pub fn withholding_proposed(proposal_id: Uuid, rule: &WithholdingTerms, by: &str) -> Step {
+    step(proposal_id.to_string(), by, "withholding_proposed", json!({ "rule": rule }))
+}
+
+/// It is in force from its day on, or never will be.
+pub fn withholding_decided(proposal_id: Uuid, is_approved: Approved, by: &str) -> Step {
+    let act = match is_approved {
+        Approved::Yes => "withholding_approved",
+        Approved::No => "withholding_refused",
+    };
+    step(proposal_id.to_string(), by, act, json!({}))
+}
+
+/// How an import or a proposal was decided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Approved {
     Yes,

@@ -15,3 +15,4 @@ mod roles;
 mod statement_lines;
 mod statements;
 mod waiting;
+mod withholding;

@@ -7,6 +7,7 @@ use chrono::NaiveDate;
 use contracts::order::OrderKind;
 use ids::{AgencyId, StreamerId, Uuid};
 use serde_json::{Value, json};
+use std::time::Duration;
 
 /// Sums of a statement's lines, proving that each is the sum of its orders, page by page.
 async fn sum_of_lines(desk: &Desk, payee: (&str, Uuid), day: NaiveDate) -> (i64, Vec<(String, i64)>) {
@@ -106,7 +107,14 @@ async fn statements_are_listed_by_day_and_payee_and_come_as_csv() {
     desk.settle_all(noon(0)).await;
     desk.finalise(streamers[0].uuid(), day_of(2), noon(3)).await;
     let range = format!("from={}&to={}", day_of(1), day_of(2));
-    let all = desk.get(&format!("/v1/finance/statements?{range}")).await["statements"].clone();
+    // They are released meanwhile, and the pages below are compared with this one.
+    let all = loop {
+        let all = desk.get(&format!("/v1/finance/statements?{range}")).await["statements"].clone();
+        if all.as_array().is_some_and(|list| list.iter().all(|one| one["is_released"] == true)) {
+            break all;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
     assert_eq!(all.as_array().map(Vec::len), Some(4));
     let (day, payee) = (all[0]["day"].as_str().expect("a day"), all[0]["payee_id"].as_str().expect("an id"));
     let rest = format!("/v1/finance/statements?{range}&after_day={day}&after_payee_id={payee}");
