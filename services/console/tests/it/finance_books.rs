@@ -53,6 +53,31 @@ async fn a_voucher_has_its_lines_and_rows_before_any_script_runs() {
 }
 
 #[tokio::test]
+async fn a_voucher_that_people_or_a_match_stand_behind_says_whose_word_it_is() {
+    let voucher = json!({ "voucher_id": "3-17", "posted_day": "2026-11-20", "day": "2026-11-19",
+        "rule": "clearing.adjust", "source": "clearing.vouchers", "from_seq": 1, "to_seq": 1, "row_count": 1, "coins": 0,
+        "decided_at": "2026-11-20T06:40:00Z", "amount_micro": 1, "postings": [] });
+    let of = async |asked: Value| {
+        let answer = json!({ "voucher": voucher, "asked": asked, "rows": [] });
+        let (status, page) =
+            auditor_sees(one("/v1/finance/journal/3-17", &answer), "/finance/journal/3-17").await;
+        assert_eq!(status, StatusCode::OK, "{page}");
+        page.split_once("id=\"asked\"").map(|(_, rest)| rest.to_owned()).unwrap_or_default()
+    };
+    let people = json!({ "reason": BAD, "break_id": ORDER, "maker_id": "018f0000-0000-7000-8000-00000000aaaa",
+        "checker_id": "018f0000-0000-7000-8000-00000000bbbb", "asked_at": "2026-11-20T06:39:00Z" });
+    let said = of(people).await;
+    for part in [&format!("href=\"/finance/breaks/{ORDER}\""), "Approved by", "&lt;script"] {
+        assert!(said.contains(part), "{part} is not in {said}");
+    }
+    assert!(!said.contains("<script>alert") && !said.contains("Match with"), "{said}");
+    let matched =
+        json!({ "reason": "the bank shows it", "match_id": ORDER, "asked_at": "2026-11-20T06:39:00Z" });
+    let said = of(matched).await;
+    assert!(said.contains("Match with the bank") && !said.contains("Made by"), "{said}");
+}
+
+#[tokio::test]
 async fn what_a_voucher_says_stays_text_and_what_is_no_voucher_is_told() {
     let voucher = json!({ "voucher_id": "3-17", "posted_day": "2026-11-20", "day": "2026-11-19", "rule": BAD,
         "source": BAD, "from_seq": 1, "to_seq": 2, "row_count": 1, "coins": -3, "decided_at": "2026-11-20T06:40:00Z",

@@ -41,8 +41,20 @@ pub(super) struct Line {
 #[derive(Debug, Deserialize)]
 struct Detail {
     voucher: Voucher,
+    asked: Option<AskedFor>,
     rows: Vec<SourceRow>,
     next: Option<i64>,
+}
+
+/// By whose word it was posted, where no row of a log stands behind it.
+#[derive(Debug, Deserialize)]
+struct AskedFor {
+    reason: String,
+    break_id: Option<String>,
+    maker_id: Option<String>,
+    checker_id: Option<String>,
+    match_id: Option<String>,
+    asked_at: DateTime<Utc>,
 }
 
 /// A row that the voucher was made from.
@@ -129,7 +141,10 @@ fn content(detail: &Detail, asked: &Asked, look: &Look) -> Markup {
         }
         section .card aria-labelledby="sources-title" {
             h2 #sources-title { "What it was made of" }
-            (sources(detail, asked))
+            @match &detail.asked {
+                Some(of) => (asked_for(of, look)),
+                None => (sources(detail, asked)),
+            }
         }
     }
 }
@@ -178,6 +193,23 @@ fn lines(lines: &[Line]) -> Markup {
         (total(sum(|line| line.debit_micro)))
         (total(sum(|line| line.credit_micro)))
     } })
+}
+
+/// The reason, and the people or the match behind it.
+fn asked_for(of: &AskedFor, look: &Look) -> Markup {
+    let person = |id: &Option<String>| id.as_deref().map(|id| look.person(Some(id)));
+    let found = of.break_id.as_deref().map(|id| {
+        html! { a href={ "/finance/breaks/" (id) } { (short_id(id)) } }
+    });
+    let pairs = [
+        ("Reason", Some(html! { (of.reason) })),
+        ("Break", found),
+        ("Made by", person(&of.maker_id)),
+        ("Approved by", person(&of.checker_id)),
+        ("Match with the bank", of.match_id.as_deref().map(short_id)),
+        ("Asked for", Some(look.time(of.asked_at))),
+    ];
+    html! { div #asked { (facts(&pairs)) } }
 }
 
 fn sources(detail: &Detail, asked: &Asked) -> Markup {
