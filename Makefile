@@ -40,10 +40,12 @@ test: setup ## everything CI runs: format, deny, tidy, clippy, and every suite w
 	$(WITH_SERVERS) cargo nextest run --workspace
 	cargo test --workspace --doc
 
+# A test of statements at hand needs a folder of them.
+AT_HAND := $(if $(LARGESSE_TEST_STATEMENTS),,-E 'not test(every_file_at_hand_gives_what_it_must)')
 test-long: export LARGESSE_TEST_LONG := 1
 test-long: setup ## the same suites at full counts and durations
 	cargo nextest run --workspace --no-run
-	$(WITH_SERVERS) cargo nextest run --workspace --profile long
+	$(WITH_SERVERS) cargo nextest run --workspace --profile long --run-ignored all $(AT_HAND)
 
 demo: ## build, start everything embedded, replay the shipped sample, report
 	@scripts/setup.sh build

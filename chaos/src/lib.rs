@@ -31,7 +31,7 @@ pub enum ChaosError {
     StillRunning(u32, std::time::Duration),
     #[error("the package libfaketime is not installed")]
     NoFaketime,
-    #[error("no small disk: {0}")]
+    #[error("no small disk (mounting one needs root): {0}")]
     Disk(String),
     #[error("a private server did not start")]
     Server(#[from] testkit::TestkitError),

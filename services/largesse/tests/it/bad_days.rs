@@ -136,11 +136,8 @@ async fn an_evening_on_which_messages_come_twice_clients_repeat_themselves_and_e
 
 /// One fault at a time, and for long.
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "takes five minutes: a part of `make test-long`; the short evening kills every process once"]
 async fn five_minutes_of_kills() {
-    if !is_long() {
-        println!("skipped: a part of `make test-long`; the short evening kills every process once");
-        return;
-    }
     let mut evening = Evening::begin(1).await;
     let until = Instant::now() + Duration::from_secs(300);
     let mut chance = chance();
@@ -153,20 +150,15 @@ async fn five_minutes_of_kills() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_databases_disk_may_be_full() {
     let folder = tempfile::tempdir().expect("a folder");
-    let disk = match SmallDisk::mount(&folder.path().join("disk"), DISK_MIB) {
-        Ok(disk) => disk,
-        Err(error) => {
-            println!("skipped: {error}");
-            return;
-        }
-    };
+    // Where nothing may be mounted this fails and says so: it has not shown anything.
+    let disk =
+        SmallDisk::mount(&folder.path().join("disk"), DISK_MIB).unwrap_or_else(|error| panic!("{error}"));
     open_to_all(folder.path());
     let mut evening = Evening::prepare(Some(disk.folder())).await;
     evening.send(1).await;
     let filler = disk.folder().join("filler");
-    let filling = filler.clone();
-    evening.act(move |_| fill(&filling)).await;
-    tokio::time::sleep(Duration::from_secs(3)).await;
+    let before = evening.decided().await.expect("a count");
+    writing_stops(&mut evening, &filler).await;
     std::fs::remove_file(&filler).expect("room again");
     evening
         .act(|cluster| {
@@ -176,7 +168,51 @@ async fn the_databases_disk_may_be_full() {
         })
         .await;
     println!("the next command was decided {:?} after PostgreSQL was back", evening.recovery().await);
+    assert!(evening.decided().await.is_some_and(|now| now > before), "what was decided before is not there");
     evening.end("the databases' disk was full").await;
+}
+
+/// How long nothing may be decided until writing counts as stopped.
+const STILL_FOR: Duration = Duration::from_secs(3);
+/// How long a full disk may take to stop writing: files that are there are written to their ends.
+const STOPS_WITHIN: Duration = Duration::from_secs(60);
+
+/// Keeps the disk full until no command is decided any more, although they go on coming.
+async fn writing_stops(evening: &mut Evening, filler: &std::path::Path) {
+    let began = Instant::now();
+    let (mut last, mut since) = (None, Instant::now());
+    while since.elapsed() < STILL_FOR {
+        assert!(began.elapsed() < STOPS_WITHIN, "commands are decided on a full disk");
+        // What files give back is taken at once.
+        let filling = filler.to_owned();
+        evening.act(move |_| fill(&filling)).await;
+        // A database that does not answer has decided nothing that anybody could see.
+        let now = evening.decided().await.or(last);
+        if now != last {
+            (last, since) = (now, Instant::now());
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    println!("nothing was decided any more {:?} after the disk was full", began.elapsed() - STILL_FOR);
+    let written = write_a_lot(evening).await;
+    println!("a writer of our own was told: {written}");
+}
+
+/// Writes more than any file has room for; what the database says.
+async fn write_a_lot(evening: &Evening) -> String {
+    let Some(mut connection) = evening.connect().await else {
+        return "no connection: the database is away".to_owned();
+    };
+    let sql = "CREATE TABLE public.too_much AS SELECT md5(n::text) FROM generate_series(1, 400000) n";
+    let written = sqlx::query(sql).execute(&mut connection).await;
+    let refused = written.expect_err("a full disk took 25 MB").to_string();
+    assert!(
+        ["No space left", "closed", "terminating", "recovery", "EOF", "reset"]
+            .iter()
+            .any(|why| refused.contains(why)),
+        "{refused}"
+    );
+    refused
 }
 
 fn open_to_all(folder: &std::path::Path) {
@@ -187,9 +223,10 @@ fn open_to_all(folder: &std::path::Path) {
 /// Writes until there is no room.
 fn fill(path: &std::path::Path) -> Result<(), ChaosError> {
     use std::io::Write;
-    let mut file = std::fs::File::create(path).map_err(|error| ChaosError::Disk(error.to_string()))?;
+    let opened = std::fs::OpenOptions::new().create(true).append(true).open(path);
+    let mut file = opened.map_err(|error| ChaosError::Disk(error.to_string()))?;
     let zeros = vec![0_u8; 1 << 20];
     while file.write_all(&zeros).is_ok() {}
-    let _ = file.write(&zeros[..4_096]); // What is left of the last megabyte.
+    while file.write_all(&zeros[..4_096]).is_ok() {} // What is left of the last megabyte.
     Ok(())
 }

@@ -139,13 +139,8 @@ async fn with_a_short_deadline_what_was_not_shown_is_refunded_and_the_books_stil
 #[tokio::test]
 async fn a_full_disk_ends_the_process_with_a_typed_error_and_loses_no_acknowledged_gift() {
     let place = Place::new();
-    let disk = match SmallDisk::mount(&place.file("small"), DISK_MIB) {
-        Ok(disk) => disk,
-        Err(error) => {
-            println!("skipped: {error}");
-            return;
-        }
-    };
+    // Where nothing may be mounted this fails and says so: it has not shown anything.
+    let disk = SmallDisk::mount(&place.file("small"), DISK_MIB).unwrap_or_else(|error| panic!("{error}"));
     let (data_dir, json) = (disk.folder().join("data"), place.file("small.json"));
     let evening = place.file("evening.jsonl");
     short_evening(&evening, MANY_GIFTS);
@@ -154,10 +149,27 @@ async fn a_full_disk_ends_the_process_with_a_typed_error_and_loses_no_acknowledg
     assert!(!ended.status.success(), "the disk was large enough:\n{}", ended.stdout);
     assert!(!ended.stderr.contains("panicked"), "{}", ended.stderr);
     assert!(ended.stderr.contains("restart once there is room"), "{}", ended.stderr);
+    let full_at = chrono::Utc::now();
     disk.grow(2_048).expect("more room");
     let ended = place.start(&words, &[]).finish(COMMAND_LIMIT).await.expect("it ends");
     assert!(ended.status.success(), "{}\n{}", ended.stdout, ended.stderr);
     let report: serde_json::Value =
         serde_json::from_slice(&std::fs::read(json).expect("a report")).expect("JSON");
     assert_eq!(report["check"]["passed"], true);
+    let (before, all) = charged(&data_dir, full_at).await;
+    println!("{before} of {all} gifts were charged before the disk was full");
+    assert!(0 < before && before < all, "{before} of {all} gifts were charged before the disk was full");
+    assert_eq!(all, i64::try_from(MANY_GIFTS).expect("a small number"), "{report}");
+}
+
+/// Gifts charged until `until`, and all.
+async fn charged(data_dir: &Path, until: chrono::DateTime<chrono::Utc>) -> (i64, i64) {
+    let embedded = Embedded::open(&data_dir.join("pg")).await.expect("the database opens");
+    let db = Db::new(embedded.pool(), "wallet", &Lane::Live);
+    let sql = "SELECT count(*) FILTER (WHERE decided_at <= $1) AS before, count(*) AS whole
+               FROM {s}.entries WHERE send IS NOT NULL";
+    let row = sqlx::query(db.sql(sql)).bind(until).fetch_one(db.pool()).await.expect("the table is there");
+    let counted = (row.get("before"), row.get("whole"));
+    embedded.close().await;
+    counted
 }
