@@ -38,6 +38,7 @@ test: setup ## everything CI runs: format, deny, tidy, clippy, and every suite w
 	cargo nextest run -p tidy
 	cargo nextest run --workspace --no-run
 	$(WITH_SERVERS) cargo nextest run --workspace
+	@grep -rHoE --include='*.rs' '#\[ignore = "[^"]*' libs services chaos loadtest | sed -E 's/:#\[ignore = "/ skips: /'
 	cargo test --workspace --doc
 
 # A test of statements at hand needs a folder of them.
