@@ -134,10 +134,11 @@ impl Report {
         }
         if !self.pages.is_empty() {
             println!(
-                "\n{:<44} {:>9} {:>9} {:>9} {:>8}   targets: {} ms, {}",
+                "\n{:<44} {:>9} {:>9} {:>9} {:>9} {:>8}   targets: {} ms, {}",
                 "page, or route",
                 "ms",
                 "worst ms",
+                "small ms",
                 "empty ms",
                 "ratio",
                 PAGE_TARGET_US / 1_000,
@@ -200,6 +201,8 @@ pub struct PageFigure {
     pub full_us: u64,
     /// The slowest of the runs.
     pub full_worst_us: u64,
+    /// On a system that has just enough to fill the page.
+    pub small_us: u64,
     pub empty_us: u64,
     /// How many times the empty system's, in thousandths.
     pub ratio_milli: u64,
@@ -214,9 +217,15 @@ pub struct PageFigure {
 }
 
 impl PageFigure {
-    /// The median opening of each side.
-    pub fn new(page: &str, entries: usize, mut full: Vec<Opening>, mut empty: Vec<Opening>) -> PageFigure {
+    /// The median opening of each side; beside it a small system, and an empty one.
+    pub fn new(
+        page: &str,
+        entries: usize,
+        mut full: Vec<Opening>,
+        (mut small, mut empty): (Vec<Opening>, Vec<Opening>),
+    ) -> PageFigure {
         full.sort_unstable();
+        small.sort_unstable();
         empty.sort_unstable();
         let took = |opening: Option<&Opening>| opening.map_or(0, |opening| micros(opening.took));
         let median = full.get(full.len() / 2);
@@ -227,6 +236,7 @@ impl PageFigure {
             entries,
             full_us,
             full_worst_us: took(full.last()),
+            small_us: took(small.get(small.len() / 2)),
             empty_us,
             ratio_milli: full_us.saturating_mul(1_000) / empty_us.max(1),
             target_us: PAGE_TARGET_US,
@@ -248,10 +258,11 @@ impl fmt::Display for PageFigure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{:<44} {:>9} {:>9} {:>9} {:>8}   {} {} ms",
+            "{:<44} {:>9} {:>9} {:>9} {:>9} {:>8}   {} {} ms",
             self.page,
             millis(self.full_us),
             millis(self.full_worst_us),
+            millis(self.small_us),
             millis(self.empty_us),
             times(self.ratio_milli),
             self.slowest,

@@ -58,7 +58,7 @@ fn what(args: &BenchArgs, in_flight: usize) -> String {
     format!("wallet debits/s, {in_flight} in flight, {} entries there", args.large_entries)
 }
 
-async fn seed(pool: &PgPool, past: Past) -> Result<(), Failure> {
+pub async fn seed(pool: &PgPool, past: Past) -> Result<(), Failure> {
     let began = Instant::now();
     wallet::bench::seed(&migrated(pool).await?, past).await?;
     let bytes: i64 =

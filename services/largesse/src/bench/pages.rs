@@ -1,4 +1,5 @@
-//! How long finance waits for each page of the desk on a long system, beside the same page on an empty one.
+//! How long finance waits for each page of the desk on a long system, beside the same page on an empty one, and on one
+//! small system whose pages are full: an empty page asks less and shows nothing.
 //!
 //! A page's time is that of its HTML and then of everything its script asks for on opening, as a browser asks for it:
 //! all at once, and what follows from an answer behind it. Scripts and styles are not counted: browsers keep them. Both
@@ -29,6 +30,9 @@ use wallet::bench::Past;
 
 /// Openings before the first that counts: by then every connection has its statements planned for good.
 const WARM_UPS: u16 = 60;
+/// What the small system has: a thousandth of the entries, and more breaks than a page shows.
+const SMALL: past::Size =
+    past::Size { accounts: 10_000, entries_per_account: 5, breaks: 200, streamers: 200 };
 /// Openings that count, at least.
 const RUNS_MIN: u16 = 5;
 /// How long tokens are good for: longer than any run.
@@ -65,7 +69,13 @@ impl PageBench<'_> {
         report: &mut Report,
     ) -> Result<(), Failure> {
         let (began, entries) = (Instant::now(), past.accounts * past.entries_per_account);
-        past::seed(slow, past.accounts, past.entries_per_account).await?;
+        let size = past::Size {
+            accounts: past.accounts,
+            entries_per_account: past.entries_per_account,
+            breaks: past::BREAKS,
+            streamers: past::STREAMERS,
+        };
+        past::seed(slow, size).await?;
         let bytes: i64 =
             sqlx::query_scalar("SELECT pg_database_size(current_database())").fetch_one(slow).await?;
         println!(
@@ -80,14 +90,33 @@ impl PageBench<'_> {
             on_empty.insert(page.name, self.openings(&empty, &page).await?);
         }
         empty.stack.shutdown().await;
+        let mut on_small = self.openings_of_small().await?;
         let full = self.open_system("full", url).await?;
         for page in self.wanted_of(&Subjects::find(slow).await?) {
             let openings = self.openings(&full, &page).await?;
             let beside = on_empty.remove(page.name).unwrap_or_default();
-            report.add_page(PageFigure::new(page.name, entries, openings, beside))?;
+            let small = on_small.remove(page.name).unwrap_or_default();
+            report.add_page(PageFigure::new(page.name, entries, openings, (small, beside)))?;
         }
         full.stack.shutdown().await;
         Ok(())
+    }
+
+    /// Every page on a system that has just enough to fill it.
+    async fn openings_of_small(&self) -> Result<BTreeMap<&'static str, Vec<Opening>>, Failure> {
+        let url = self.bed.fresh_url().await?;
+        let slow = pg::connect(&url, crate::check::proofs()).await?;
+        let past::Size { accounts, entries_per_account, .. } = SMALL;
+        super::large::seed(&slow, Past { accounts, entries_per_account }).await?;
+        past::seed(&slow, SMALL).await?;
+        let mut found = BTreeMap::new();
+        let small = self.open_system("small", &url).await?;
+        for page in self.wanted_of(&Subjects::find(&slow).await?) {
+            found.insert(page.name, self.openings(&small, &page).await?);
+        }
+        small.stack.shutdown().await;
+        slow.close().await;
+        Ok(found)
     }
 
     /// Everything on one database, with nothing to do.

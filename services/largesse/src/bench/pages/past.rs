@@ -19,14 +19,25 @@ use pg::Db;
 use sqlx::{AssertSqlSafe, PgConnection, PgPool};
 use trail::Step;
 
-/// Breaks that are worked on; as many are closed.
+/// How much there is.
+#[derive(Clone, Copy, Debug)]
+pub struct Size {
+    pub accounts: usize,
+    pub entries_per_account: usize,
+    /// Breaks that are worked on; as many are closed.
+    pub breaks: i32,
+    /// Payees with a statement every day.
+    pub streamers: i32,
+}
+
+/// Breaks of the long system.
 pub const BREAKS: i32 = 10_000;
 /// Days behind today. Yesterday waits to be closed; those before it are.
 const DAYS: i32 = 36;
 /// Rows of a log that a voucher nets.
 const VOUCHER_ROWS: i32 = 100;
-/// Payees with a statement every day: as many as one batch of payouts may have lines.
-const STREAMERS: i32 = 5_000;
+/// Payees of the long system: as many as one batch of payouts may have lines.
+pub const STREAMERS: i32 = 5_000;
 /// Days of which earnings are kept: those of the statements that the page opens with.
 const EARNING_DAYS: i32 = 7;
 /// Weekly batches of payouts.
@@ -88,10 +99,10 @@ const READERS: [(&str, &str, LogName, &str); 8] = [
 ///
 /// # Errors
 /// [`Failure::Database`], [`Failure::Sql`].
-pub async fn seed(pool: &PgPool, accounts: usize, entries_per_account: usize) -> Result<(), Failure> {
+pub async fn seed(pool: &PgPool, size: Size) -> Result<(), Failure> {
     migrate_all(pool, &Lane::Live).await?;
     let mut connection = pool.acquire().await?;
-    make_past(&mut connection, accounts, entries_per_account).await?;
+    make_past(&mut connection, size).await?;
     for (what, log, sql) in [
         ("orders and refund cases", Some(("gift", LogName::Orders)), include_str!("gift.sql")),
         ("statements and payouts", Some(("settlement", LogName::Items)), include_str!("settlement.sql")),
@@ -118,22 +129,19 @@ pub async fn seed(pool: &PgPool, accounts: usize, entries_per_account: usize) ->
     Ok(())
 }
 
-async fn make_past(
-    connection: &mut PgConnection,
-    accounts: usize,
-    entries_per_account: usize,
-) -> Result<(), Failure> {
+async fn make_past(connection: &mut PgConnection, size: Size) -> Result<(), Failure> {
+    let Size { accounts, entries_per_account, breaks, streamers } = size;
     let cases = accounts * entries_per_account / ENTRIES_PER_REFUND_CASE;
     sqlx::raw_sql(ID).execute(&mut *connection).await?;
     sqlx::raw_sql(PAST).execute(&mut *connection).await?;
     sqlx::query(FILL_PAST)
         .bind(DAYS)
         .bind(VOUCHER_ROWS)
-        .bind(STREAMERS)
+        .bind(streamers)
         .bind(EARNING_DAYS)
         .bind(WEEKS)
         .bind(i32::try_from(cases).unwrap_or(i32::MAX).max(1))
-        .bind(BREAKS)
+        .bind(breaks)
         .bind(OPENED_PARTITION)
         .bind(i64::try_from(accounts).unwrap_or(i64::MAX))
         .execute(&mut *connection)
