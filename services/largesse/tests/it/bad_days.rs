@@ -6,6 +6,8 @@
 
 use crate::doubling::Doubling;
 use crate::evening::{Evening, is_long};
+use crate::shown::{Ranks, RoomFeed, busiest_room};
+use crate::witness::Witness;
 use chaos::{ChaosError, STACK, SmallDisk};
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
@@ -132,6 +134,139 @@ async fn an_evening_on_which_messages_come_twice_clients_repeat_themselves_and_e
     postgresql_crashes(&mut evening).await;
     every_process_is_killed(&mut evening, &mut chance()).await;
     evening.end("messages came twice, everything failed, every request was sent three times").await;
+}
+
+/// How long what was away or forgotten may take to be used and shown again.
+const RECOVERED_WITHIN: Duration = Duration::from_secs(60);
+
+/// Until no process says any more that something is away.
+async fn until_nothing_is_away(evening: &Evening) -> Duration {
+    let began = Instant::now();
+    for process in evening.cluster().processes() {
+        loop {
+            let answer = reqwest::get(format!("{}/readyz", process.url())).await.expect("an answer");
+            let said: serde_json::Value = answer.json().await.expect("JSON");
+            if said["ready"] == true && said["weakened"].as_array().is_none_or(Vec::is_empty) {
+                break;
+            }
+            assert!(began.elapsed() < RECOVERED_WITHIN, "{}: {said}", process.role.name);
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+    began.elapsed()
+}
+
+const DELIVERED: &str = "SELECT count(*) FROM gift.orders WHERE kind = 1";
+const SETTLED: &str = "SELECT count(DISTINCT order_id) FROM settlement.items WHERE kind = 1";
+const SETTLED_TWICE: &str = "SELECT count(*) FROM (SELECT FROM settlement.items WHERE kind = 1 GROUP BY order_id HAVING count(*) > 1) twice";
+
+/// Whatever was delivered settles, once. Call it when no more gifts come.
+async fn everything_settles(evening: &Evening) {
+    let began = Instant::now();
+    loop {
+        let (delivered, settled) = (evening.count(DELIVERED).await, evening.count(SETTLED).await);
+        if delivered == settled {
+            println!("{} delivered gifts are settled", delivered.expect("the database answers"));
+            break;
+        }
+        assert!(began.elapsed() < RECOVERED_WITHIN, "{delivered:?} delivered, {settled:?} settled");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    assert_eq!(evening.count(SETTLED_TWICE).await, Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rabbitmq_that_restarts_with_its_queues_under_load_keeps_what_they_hold_and_every_gift_settles() {
+    let mut evening = Evening::prepare(None).await;
+    let amqp = evening.amqp().await;
+    let mut witness = Witness::begin(&amqp).await;
+    evening.send(1).await;
+    let sent = witness.sent().await;
+    assert!(!sent.is_empty(), "nothing was sent");
+    tokio::time::sleep(Duration::from_secs(1)).await; // One queue may have had it before the other.
+    evening.act(|cluster| Ok(cluster.server(Kind::RabbitMq)?.crash()?)).await;
+    goes_on(&evening, "RabbitMQ").await;
+    evening.act(|cluster| Ok(cluster.server(Kind::RabbitMq)?.start_again()?)).await;
+    println!("the next command was decided {:?} after RabbitMQ was back", evening.recovery().await);
+    println!("every process used it again within {:?}", until_nothing_is_away(&evening).await);
+    let count = sent.len();
+    let lost = witness.not_kept(sent).await;
+    assert!(lost.is_empty(), "{} of {count} messages were not kept", lost.len());
+    println!("a queue that nobody read gave back all of {count} messages");
+    evening.rest().await;
+    everything_settles(&evening).await;
+    evening.end("RabbitMQ was restarted with its queues").await;
+}
+
+async fn redis_forgets_everything(evening: &mut Evening) {
+    evening
+        .act(|cluster| {
+            use std::io::{Read, Write};
+            let address = cluster.server(Kind::Redis)?.url().trim_start_matches("redis://").to_owned();
+            let failed = |error: std::io::Error| ChaosError::Disk(error.to_string());
+            let mut stream = std::net::TcpStream::connect(address).map_err(failed)?;
+            stream.write_all(b"FLUSHALL\r\n").map_err(failed)?;
+            let mut said = [0; 5];
+            stream.read_exact(&mut said).map_err(failed)?;
+            assert_eq!(&said, b"+OK\r\n");
+            Ok(())
+        })
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn redis_that_forgets_everything_under_load_costs_no_coin_and_rooms_show_gifts_and_ranks_again() {
+    let mut evening = Evening::begin(1).await;
+    let mut connection = evening.connect().await.expect("the database");
+    let room = busiest_room(&mut connection).await;
+    let nodes = ["gift-1", "gift-2"].map(|name| evening.cluster().process(name).expect("a node").url());
+    let mut feeds = Vec::new();
+    for url in &nodes {
+        feeds.push(RoomFeed::open(url, &room).await);
+    }
+    let opened = Instant::now();
+    for feed in &feeds {
+        feed.next_after(opened, RECOVERED_WITHIN).await;
+    }
+    let (before, _) = Ranks::in_table(&mut connection, &room, &Ranks::of(&nodes[0], &room).await).await;
+    redis_forgets_everything(&mut evening).await;
+    let forgot = Instant::now();
+    println!("the next command was decided {:?} after Redis forgot", evening.recovery().await);
+    for (url, feed) in nodes.iter().zip(&feeds) {
+        let shown = feed.next_after(forgot, RECOVERED_WITHIN).await;
+        loop {
+            let now = Ranks::of(url, &room).await;
+            if now.gift_count >= before && !now.ranks.is_empty() {
+                break;
+            }
+            assert!(forgot.elapsed() < RECOVERED_WITHIN, "{before} gifts before, and now {now:?}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        println!("{url}: a gift was shown after {shown:?}, ranks were seen after {:?}", forgot.elapsed());
+    }
+    // What was shown first may have been on its way.
+    let later = forgot + Duration::from_secs(1);
+    for feed in &feeds {
+        feed.next_after(later, RECOVERED_WITHIN).await;
+    }
+    evening.rest().await;
+    everything_settles(&evening).await;
+    // Ranks counted under load are a show; those counted at rest are the table's.
+    redis_forgets_everything(&mut evening).await;
+    let forgot = Instant::now();
+    for url in &nodes {
+        loop {
+            let now = Ranks::of(url, &room).await;
+            let table = Ranks::in_table(&mut connection, &room, &now).await;
+            if !now.ranks.is_empty() && now.facts() == table {
+                break;
+            }
+            assert!(forgot.elapsed() < RECOVERED_WITHIN, "{now:?}, and in the table {table:?}");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+    println!("forgotten at rest, ranks were the table's {:?} later", forgot.elapsed());
+    evening.end("Redis forgot everything, twice").await;
 }
 
 /// One fault at a time, and for long.

@@ -20,9 +20,11 @@ mod planning;
 mod planted;
 mod processes;
 mod refunds;
+mod shown;
 mod starting;
 mod steering;
 mod traces;
+mod witness;
 
 // The pages' own steps, taken here against the real thing.
 #[path = "../../../console/tests/it/cutter.rs"]
