@@ -99,6 +99,7 @@ async fn look(config: &Config, opened: &Opened) -> Result<Vec<Line>, Failure> {
         lines.push(coin_worth(config, &opened.pool).await?); // Only tables that are there can be asked.
         lines.extend(listed_nodes(&opened.pool).await?);
     }
+    lines.push(statements(&config.recon.expected_statements, &config.clearing.expected_statements));
     lines.extend(placement(&config.placement, config.profile));
     Ok(lines)
 }
@@ -162,6 +163,21 @@ fn worth(tables: &[Worth<'_>]) -> Line {
         }
     }
     line(Verdict::Fine, what, format!("one for cashier, settlement and clearing, in {}", tables[0].1))
+}
+
+/// What recon tells to be missing must be what clearing waits for before it closes a day.
+fn statements(told: &[String], waited_for: &[String]) -> Line {
+    let named = |list: &[String]| list.iter().cloned().collect::<BTreeSet<_>>();
+    let (told, waited_for) = (named(told), named(waited_for));
+    if told == waited_for {
+        return line(Verdict::Fine, "expected statements", format!("of {} accounts", told.len()));
+    }
+    let only_one: Vec<String> = told.symmetric_difference(&waited_for).cloned().collect();
+    let found = format!(
+        "{} in one of recon. and clearing.expected_statements: name the same in both",
+        only_one.join(", ")
+    );
+    line(Verdict::Refused, "expected statements", found)
 }
 
 fn version(facts: &ServerFacts) -> Line {
@@ -259,7 +275,7 @@ fn placement(hosts: &BTreeMap<String, String>, profile: Profile) -> Vec<Line> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Verdict, Worth, clock, placement, schema, worth};
+    use super::{Verdict, Worth, clock, placement, schema, statements, worth};
     use crate::config::Profile;
     use std::collections::BTreeMap;
     use std::time::Duration;
@@ -294,6 +310,15 @@ mod tests {
         let lacking = schema("wallet", &[101]);
         assert_eq!(lacking.verdict, Verdict::Refused);
         assert!(lacking.found.contains("0101"), "{lacking:?}");
+    }
+
+    #[test]
+    fn statements_that_only_one_service_expects_are_refused_by_name() {
+        let list = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        assert_eq!(statements(&list(&["icbc", "boc"]), &list(&["boc", "icbc"])).verdict, Verdict::Fine);
+        let refused = statements(&list(&["icbc"]), &list(&["boc"]));
+        assert_eq!(refused.verdict, Verdict::Refused);
+        assert!(refused.found.contains("boc, icbc"), "{}", refused.found);
     }
 
     #[test]

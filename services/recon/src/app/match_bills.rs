@@ -350,3 +350,17 @@ pub async fn rules_in_force(db: &Db, scope: BillScope) -> Result<CheckedRules, D
     let found = matching_rules::find_in_force(db, scope).await?;
     checked(&found.ok_or(DailyError::NoRules(scope.as_str()))?.rules)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use contracts::class::{Classed, ErrorClass};
+
+    #[test]
+    fn a_day_of_more_lines_than_memory_is_meant_to_hold_is_refused_by_name_and_for_good() {
+        assert!(too_many("rows of one channel", LINES_MAX).is_ok());
+        let refused = too_many("rows of one channel", LINES_MAX + 1).expect_err("one too many");
+        assert_ne!(refused.class(), ErrorClass::Transient, "it is not tried again for hours");
+        assert!(refused.to_string().contains("rows of one channel"), "{refused}");
+    }
+}
