@@ -6,10 +6,21 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
 
-/// The room with the most gifts so far.
+/// How long the first gifts that are charged may take to have orders.
+const ORDERED_WITHIN: Duration = Duration::from_secs(30);
+
+/// The room with the most gifts so far; waits for the first.
 pub async fn busiest_room(connection: &mut PgConnection) -> String {
     let sql = "SELECT room_id::text FROM gift.orders GROUP BY room_id ORDER BY count(*) DESC LIMIT 1";
-    sqlx::query_scalar(sql).fetch_one(connection).await.expect("a room")
+    let began = Instant::now();
+    loop {
+        let found = sqlx::query_scalar(sql).fetch_optional(&mut *connection).await.expect("the orders");
+        if let Some(room) = found {
+            return room;
+        }
+        assert!(began.elapsed() < ORDERED_WITHIN, "no gift has an order");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }
 
 /// A room's feed at one node, read for as long as this lives.
