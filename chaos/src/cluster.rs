@@ -29,8 +29,8 @@ pub struct ClusterSettings {
     pub roles: Vec<Role>,
     /// More configuration for every process (TOML sections that the stack does not write itself).
     pub more: String,
-    /// The name of a process whose clock is wrong, and by how much, as faketime writes it (`+10m`).
-    pub clock_off: Option<(&'static str, &'static str)>,
+    /// Processes whose clocks are wrong or will be, and by how much at first, as faketime writes it (`+10m`).
+    pub clocks: Vec<(&'static str, &'static str)>,
 }
 
 /// A running stack.
@@ -50,7 +50,7 @@ impl Cluster {
     /// # Errors
     /// [`ChaosError`]; what had started is stopped again.
     pub fn start(settings: ClusterSettings) -> Result<Cluster, ChaosError> {
-        let ClusterSettings { binary, folder, servers_folder, fsync, roles, more, clock_off } = settings;
+        let ClusterSettings { binary, folder, servers_folder, fsync, roles, more, clocks } = settings;
         make_folder(&folder.join("logs"))?;
         let servers = start_all_in(&Kind::ALL, fsync, Some(&servers_folder))?;
         let url = |kind| servers.iter().find(|server| server.kind() == kind).map(Server::url);
@@ -74,7 +74,9 @@ impl Cluster {
         for (role, address) in &placed {
             let text = config_of(*role, &placed, &cluster.urls, &more);
             let mut process = cluster.place(*role, *address, &text.unwrap_or_default())?;
-            process.clock_off = clock_off.filter(|(name, _)| *name == role.name).map(|(_, by)| by);
+            if let Some((_, by)) = clocks.iter().find(|(name, _)| *name == role.name) {
+                process.set_clock(by)?;
+            }
             cluster.processes.push(process);
         }
         // Processes first, then the schemas: the order must not matter, and this is the harder one.
@@ -110,7 +112,7 @@ impl Cluster {
         fs::write(&path, config).map_err(|source| ChaosError::File { path: path.clone(), source })?;
         let log = self.folder.join("logs").join(format!("{}.log", role.name));
         let binary = self.binary.clone();
-        Ok(Process { role, address, log, data_dir, binary, config: path, clock_off: None, running: None })
+        Ok(Process { role, address, log, data_dir, binary, config: path, clock: None, running: None })
     }
 
     /// Runs the binary to its end; gives what it printed.
@@ -207,6 +209,20 @@ impl Cluster {
     /// As [`Cluster::kill`].
     pub fn wake(&self, name: &str) -> Result<(), ChaosError> {
         self.signal(name, "CONT")
+    }
+
+    /// Lets the clock of a process jump, to so much off the right time; it has one of its own from its start on. Noticed
+    /// within [`CLOCK_READ_EVERY_S`](crate::CLOCK_READ_EVERY_S).
+    ///
+    /// # Errors
+    /// [`ChaosError::NoSuchProcess`], [`ChaosError::NoClock`], [`ChaosError::File`].
+    pub fn move_clock(&mut self, name: &str, by: &str) -> Result<(), ChaosError> {
+        let found = self.processes.iter_mut().find(|process| process.role.name == name);
+        let process = found.ok_or_else(|| ChaosError::NoSuchProcess(name.to_owned()))?;
+        if process.clock.is_none() {
+            return Err(ChaosError::NoClock(name.to_owned()));
+        }
+        process.set_clock(by)
     }
 
     /// SIGTERM; returns when the process has drained and ended.

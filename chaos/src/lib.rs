@@ -16,7 +16,7 @@ pub use born::{Born, born_at};
 pub use cluster::{Cluster, ClusterSettings};
 pub use disk::SmallDisk;
 pub use layout::{Database, Role, STACK, WALLET_ELSEWHERE};
-pub use process::Process;
+pub use process::{CLOCK_READ_EVERY_S, Process};
 pub use stack_file::{StackFile, StackProcess};
 pub use victim::{Ended, Victim};
 
@@ -31,6 +31,8 @@ pub enum ChaosError {
     StillRunning(u32, std::time::Duration),
     #[error("the package libfaketime is not installed")]
     NoFaketime,
+    #[error("{0} was started with everybody's clock")]
+    NoClock(String),
     #[error("no small disk (mounting one needs root): {0}")]
     Disk(String),
     #[error("a private server did not start")]

@@ -18,6 +18,9 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(1);
 /// Where Debian's package libfaketime puts the library for programs of many threads.
 const FAKETIME: &str = "faketime/libfaketimeMT.so.1";
 
+/// How often a process reads how far its clock is off, in seconds.
+pub const CLOCK_READ_EVERY_S: u32 = 1;
+
 /// The library that lies about the time.
 fn faketime() -> Result<PathBuf, ChaosError> {
     let folders = std::fs::read_dir("/usr/lib").into_iter().flatten().flatten();
@@ -34,7 +37,8 @@ pub struct Process {
     pub data_dir: PathBuf,
     pub(crate) binary: PathBuf,
     pub(crate) config: PathBuf,
-    pub(crate) clock_off: Option<&'static str>,
+    /// The file that says how far its clock is off, where it has one of its own.
+    pub(crate) clock: Option<PathBuf>,
     pub(crate) running: Option<(u32, Born)>,
 }
 
@@ -65,15 +69,26 @@ impl Process {
         let mut command = Command::new(&self.binary);
         command.arg("serve").args(self.role.services).arg("--config").arg(&self.config);
         command.arg("--data-dir").arg(&self.data_dir).stdout(log).stderr(same_log);
-        if let Some(by) = self.clock_off {
+        if let Some(clock) = &self.clock {
             command
                 .env("LD_PRELOAD", faketime()?)
-                .env("FAKETIME", by)
+                .env("FAKETIME_TIMESTAMP_FILE", clock)
+                .env("FAKETIME_CACHE_DURATION", CLOCK_READ_EVERY_S.to_string())
                 .env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
         }
         let id = watchdog.spawn(&mut command, StopSignal::Term)?;
         // One that ended at once was never born for us; the next look says so.
         self.running = born_at(id).map(|born| (id, born));
+        Ok(())
+    }
+
+    /// Says how far its clock is off, now and at its next start.
+    pub(crate) fn set_clock(&mut self, by: &str) -> Result<(), ChaosError> {
+        let (clock, new) = (self.data_dir.join("clock"), self.data_dir.join("clock.new"));
+        // At once, for it is read at any moment.
+        let written = std::fs::write(&new, format!("{by}\n")).and_then(|()| std::fs::rename(&new, &clock));
+        written.map_err(|source| ChaosError::File { path: clock.clone(), source })?;
+        self.clock = Some(clock);
         Ok(())
     }
 

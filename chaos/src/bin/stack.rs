@@ -149,7 +149,7 @@ fn keep(asked: &Asked) -> Result<(), String> {
             fsync: testkit::Fsync::On,
             roles: STACK.to_vec(),
             more: String::new(),
-            clock_off: None,
+            clocks: Vec::new(),
         };
         let cluster = Cluster::start(settings).map_err(said)?;
         cluster.wait_ready(READY_WITHIN).map_err(said)?;

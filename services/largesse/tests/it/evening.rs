@@ -77,23 +77,23 @@ impl Evening {
     /// Starts the whole stack and waits until every process is ready; `servers_folder` where it is not to be one of
     /// its own.
     pub async fn prepare(servers_folder: Option<&Path>) -> Evening {
-        Evening::start(servers_folder, STACK.to_vec(), None).await
+        Evening::start(servers_folder, STACK.to_vec(), Vec::new()).await
     }
 
     /// As [`Evening::prepare`], of other roles than the usual ones.
     pub async fn of_roles(roles: Vec<Role>) -> Evening {
-        Evening::start(None, roles, None).await
+        Evening::start(None, roles, Vec::new()).await
     }
 
-    /// As [`Evening::prepare`], where one process's clock is off by so much, as faketime writes it.
-    pub async fn with_clock_off(process: &'static str, by: &'static str) -> Evening {
-        Evening::start(None, STACK.to_vec(), Some((process, by))).await
+    /// As [`Evening::prepare`], where some processes have clocks of their own, off by so much, as faketime writes it.
+    pub async fn with_clocks(clocks: &[(&'static str, &'static str)]) -> Evening {
+        Evening::start(None, STACK.to_vec(), clocks.to_vec()).await
     }
 
     async fn start(
         servers_folder: Option<&Path>,
         roles: Vec<Role>,
-        clock_off: Option<(&'static str, &'static str)>,
+        clocks: Vec<(&'static str, &'static str)>,
     ) -> Evening {
         let open = std::fs::Permissions::from_mode(0o755);
         let folder = tempfile::Builder::new().permissions(open).tempdir().expect("a folder");
@@ -104,7 +104,7 @@ impl Evening {
             fsync: Fsync::Off,
             roles,
             more: String::new(),
-            clock_off,
+            clocks,
         };
         let began = Instant::now();
         let started = tokio::task::spawn_blocking(move || {

@@ -7,6 +7,7 @@
 use crate::evening::{Evening, READY_WITHIN};
 use chaos::{STACK, WALLET_ELSEWHERE};
 use sqlx::PgConnection;
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 async fn shards_of(connection: &mut PgConnection, node: &str) -> i64 {
@@ -21,7 +22,7 @@ const FROM_THE_FUTURE: &str =
 /// partitions go where the clock is wrong, and some come back.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wallet_node_killed_beside_one_whose_clock_is_ten_minutes_off_costs_time_and_no_gift() {
-    let mut evening = Evening::with_clock_off("wallet-2", "+10m").await;
+    let mut evening = Evening::with_clocks(&[("wallet-2", "+10m")]).await;
     evening.send(1).await;
     let mut connection = evening.connect().await.expect("the database");
     let shards = shards_of(&mut connection, "wallet-1").await;
@@ -42,6 +43,77 @@ async fn a_wallet_node_killed_beside_one_whose_clock_is_ten_minutes_off_costs_ti
     let ahead = evening.count(FROM_THE_FUTURE).await.expect("a count");
     assert!(ahead > 0, "no clock was ahead");
     evening.end("a wallet node killed, the other's clock ten minutes ahead").await;
+}
+
+/// A wallet node and two that derive from its log.
+const JUMPING: [&str; 3] = ["wallet-2", "settlement", "clearing"];
+
+/// How long clocks are wrong, at least.
+const WRONG_FOR: Duration = Duration::from_secs(5);
+/// The longest until a minute is closed and compared after its end.
+const COMPARED_WITHIN: Duration = Duration::from_secs(120);
+
+/// Partitions of the node whose time is behind: what they have decided, and when last.
+const BEHIND: &str = "SELECT partition::bigint, last_seq, last_decided_at::text FROM wallet.log_heads
+     WHERE log = 'wallet.entries' AND owner = 'wallet-2' AND last_decided_at < now() - INTERVAL '3 seconds'";
+
+/// Commands decided since a first look in partitions whose time has stood still from then on.
+async fn decided_at_a_standstill(
+    connection: &mut PgConnection,
+    first: &mut HashMap<(i64, String), i64>,
+) -> i64 {
+    let now: Vec<(i64, i64, String)> = sqlx::query_as(BEHIND).fetch_all(connection).await.expect("the heads");
+    let since = |(partition, seq, at)| seq - *first.entry((partition, at)).or_insert(seq);
+    now.into_iter().map(since).sum()
+}
+
+/// Rows that were decided before the row that they follow.
+const BACK_IN_TIME: &str = "SELECT count(*) FROM (
+     SELECT decided_at < lag(decided_at) OVER (PARTITION BY partition ORDER BY seq) AS back FROM wallet.entries
+     UNION ALL SELECT decided_at < lag(decided_at) OVER (PARTITION BY partition ORDER BY seq) FROM gift.orders
+     UNION ALL SELECT decided_at < lag(decided_at) OVER (PARTITION BY partition ORDER BY seq) FROM settlement.items
+     UNION ALL SELECT decided_at < lag(decided_at) OVER (PARTITION BY partition ORDER BY seq) FROM clearing.vouchers
+     ) AS rows WHERE back";
+const THIS_MINUTE: &str = "SELECT floor(extract(epoch FROM now()) / 60)::bigint";
+/// Up to which minute (exclusive) everything is compared.
+const COMPARED_BEFORE: &str = "SELECT min(before_minute)::bigint FROM recon.progress";
+
+/// Clocks jump ten minutes back under load, and come right again.
+#[tokio::test(flavor = "multi_thread")]
+async fn clocks_that_jump_ten_minutes_back_double_nothing_and_minutes_close_when_they_are_right_again() {
+    let mut evening = Evening::with_clocks(&JUMPING.map(|name| (name, "+0"))).await;
+    evening.send(1).await;
+    let move_clocks = |by: &'static str| {
+        move |cluster: &mut chaos::Cluster| JUMPING.iter().try_for_each(|name| cluster.move_clock(name, by))
+    };
+    evening.act(move_clocks("-10m")).await;
+    let jumped = Instant::now();
+    let mut connection = evening.connect().await.expect("the database");
+    let (mut first, mut decided) = (HashMap::new(), 0);
+    while jumped.elapsed() < WRONG_FOR || decided == 0 {
+        assert!(jumped.elapsed() < Duration::from_secs(60), "no clock was behind");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        decided = decided_at_a_standstill(&mut connection, &mut first).await;
+    }
+    println!("{decided} commands were decided in partitions whose time stood still");
+    evening.act(move_clocks("+0")).await;
+    let right = Instant::now();
+    let last = evening.count(THIS_MINUTE).await.expect("a minute");
+    println!("the next command was decided {:?} after clocks were right", evening.recovery().await);
+    while evening.count(COMPARED_BEFORE).await.is_none_or(|before| before <= last) {
+        assert!(right.elapsed() < COMPARED_WITHIN, "minute {last} is not compared everywhere");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    println!("the minute in which clocks came right was compared everywhere {:?} later", right.elapsed());
+    evening.rest().await;
+    for (sql, what) in [
+        (BACK_IN_TIME, "rows go back in time"),
+        ("SELECT count(*) FROM recon.minutes WHERE outcome <> 1", "minutes differ"),
+        ("SELECT count(*) FROM recon.breaks", "breaks were found"),
+    ] {
+        assert_eq!(evening.count(sql).await, Some(0), "{what}");
+    }
+    evening.end("three clocks jumped ten minutes back, and were put right").await;
 }
 
 async fn nodes_are_told_to_stop(evening: &mut Evening) {
