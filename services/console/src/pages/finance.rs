@@ -20,6 +20,8 @@ mod order;
 mod overview;
 mod part;
 mod payees;
+mod payout_batch;
+mod payouts;
 mod refunds;
 mod roll_forward;
 mod suspense;
@@ -51,8 +53,8 @@ pub(crate) fn routes() -> Router<Deps> {
         .route("/finance/roll-forward", get(roll_forward::page))
         .route("/finance/statements", get(payees::statements))
         .route("/finance/statements/{payee_id}/{day}", get(payees::statement))
-        .route("/finance/payouts", get(payees::payouts))
-        .route("/finance/payouts/{batch_id}", get(payees::batch))
+        .route("/finance/payouts", get(payouts::page))
+        .route("/finance/payouts/{batch_id}", get(payout_batch::page))
         .route("/finance/refunds", get(refunds::refunds))
         .route("/finance/close", get(control::close))
         .route("/finance/runs", get(control::runs))

@@ -8,6 +8,7 @@ mod finance_books;
 mod finance_browsers;
 mod finance_glance;
 mod finance_markup;
+mod finance_payees;
 mod finance_stub;
 mod markup;
 mod sample;

@@ -100,7 +100,8 @@ pub async fn serve_without_finance() -> String {
     serve_router(router_over(Profile::Development, Router::new())).await
 }
 
-async fn serve_router(router: Router) -> String {
+/// The same of some router.
+pub async fn serve_router(router: Router) -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let base = format!("http://{}", listener.local_addr().expect("bound"));
     tokio::spawn(async move { axum::serve(listener, router).await });

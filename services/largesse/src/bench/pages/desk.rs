@@ -186,7 +186,6 @@ fn payees_and_control(of: &Subjects) -> Vec<Page> {
     let days = format!("from={}&to={}", of.day_back(6), of.today);
     let statements = format!("/v1/finance/statements?payee=streamer&{days}&limit=100");
     let statement = format!("{}/{yesterday}", of.payee_id);
-    let batch = format!("/v1/finance/payout-batches/{}?after=0", of.batch_id);
     let [last, first] = &of.run_ids;
     let diff = format!("/v1/finance/recon-runs/{first}/diff/{last}");
     let runs = Ask {
@@ -208,11 +207,11 @@ fn payees_and_control(of: &Subjects) -> Vec<Page> {
                 &format!("/v1/finance/statements/{statement}/lines?payee=streamer"),
             ]),
         },
-        page("/finance/payouts", asks(["/v1/finance/payout-batches", "/v1/finance/payout-requests"])),
+        page("/finance/payouts", asks([])),
         Page {
             name: "/finance/payouts/{batch_id}",
             html: Some(format!("/finance/payouts/{}", of.batch_id)),
-            asks: asks([&batch]),
+            asks: asks([]),
         },
         page("/finance/close", asks(["/v1/finance/periods", &checklist])),
         page("/finance/runs", vec![runs, ask(format!("/v1/finance/bills?day={yesterday}"))]),
