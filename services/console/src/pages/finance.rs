@@ -10,6 +10,7 @@ mod amounts;
 mod break_acts;
 mod breaks;
 mod charts;
+mod close;
 mod control;
 mod days;
 mod draw;
@@ -56,7 +57,7 @@ pub(crate) fn routes() -> Router<Deps> {
         .route("/finance/payouts", get(payouts::page))
         .route("/finance/payouts/{batch_id}", get(payout_batch::page))
         .route("/finance/refunds", get(refunds::refunds))
-        .route("/finance/close", get(control::close))
+        .route("/finance/close", get(close::page))
         .route("/finance/runs", get(control::runs))
         .route("/finance/runs/{run_id}", get(control::run))
         .route("/finance/rules", get(control::rules))

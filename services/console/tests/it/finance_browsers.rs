@@ -89,7 +89,7 @@ async fn a_page_says_what_is_not_available_and_what_cannot_be_read_and_shows_the
     says(&mia, "#difference", "nothing").await;
     mia.goto(format!("{base}/finance/close")).await.expect("the page opens");
     says(&mia, "#checklist-state", "Not available").await;
-    let form = "return document.getElementById('step-form').checkVisibility()";
+    let form = "return document.getElementById('step-form') !== null";
     let form = mia.execute(form, Vec::new()).await.expect("a script runs");
     assert_eq!(form.json(), false, "what nobody answers is not offered");
     quit([mia]).await;

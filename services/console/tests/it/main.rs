@@ -6,6 +6,7 @@ mod browsers;
 mod cutter;
 mod finance_books;
 mod finance_browsers;
+mod finance_close;
 mod finance_glance;
 mod finance_markup;
 mod finance_payees;

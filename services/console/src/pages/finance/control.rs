@@ -1,4 +1,4 @@
-//! What keeps the rest honest: closing periods, runs, the rules of matching, the audit trail.
+//! What keeps the rest honest: runs, the rules of matching, the audit trail.
 
 use super::{About, Page, Set, card, field, page, pager, state, table};
 use crate::Deps;
@@ -7,47 +7,6 @@ use axum::extract::State;
 use chrono::{Days, Utc};
 use edge::Path;
 use maud::{Markup, html};
-
-/// `/finance/close`.
-pub(super) async fn close(State(deps): State<Deps>, session: Session) -> Page {
-    let about = About {
-        title: "Close",
-        lede: "What must hold before a period closes. Closing and reopening take two people.",
-        script: "close",
-        under: "/finance/close",
-    };
-    let today = deps.zone.day_of(Utc::now());
-    let yesterday = today.checked_sub_days(Days::new(1)).unwrap_or(today);
-    let lines = [
-        ("Condition", Set::Text),
-        ("State", Set::Text),
-        ("Judged by", Set::Text),
-        ("What blocks", Set::Text),
-    ];
-    let content = html! {
-        form .filters method="get" action="/finance/close" aria-label="Which period" #period-form data-day=(yesterday) {
-            (field("Day, or month", &html! { input type="text" name="period" placeholder=(yesterday) size="12"; }))
-            div .filter-actions { button .primary type="submit" { "Show" } }
-        }
-        section .card aria-labelledby="checklist-title" {
-            h2 #checklist-title { "Checklist" }
-            p .verdict #can-close role="status" {}
-            (table("checklist", "Checklist", &lines))
-            form #step-form hidden {
-                (field("Reason; reopening needs one", &html! { textarea name="reason" rows="2" maxlength="4000" {} }))
-                div .row {
-                    button .quiet type="submit" value="soft-lock" { "Lock softly" }
-                    button .primary type="submit" value="close" { "Close" }
-                    button .quiet type="submit" value="reopen" { "Reopen" }
-                }
-                p .error role="alert" {}
-            }
-        }
-        (card("steps", "Steps that were asked for"))
-        (card("periods", "Periods"))
-    };
-    page(&deps, &session, &about, &content)
-}
 
 /// `/finance/runs`.
 pub(super) async fn runs(State(deps): State<Deps>, session: Session) -> Page {

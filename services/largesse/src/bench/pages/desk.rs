@@ -196,7 +196,6 @@ fn payees_and_control(of: &Subjects) -> Vec<Page> {
         path: format!("/v1/finance/recon-runs/{last}"),
         then: Then::Paths(vec![format!("/v1/finance/recon-runs/{last}/report")]),
     };
-    let checklist = format!("/v1/finance/periods/{yesterday}/checklist");
     vec![
         page("/finance/statements", asks([&statements])),
         Page {
@@ -213,7 +212,7 @@ fn payees_and_control(of: &Subjects) -> Vec<Page> {
             html: Some(format!("/finance/payouts/{}", of.batch_id)),
             asks: asks([]),
         },
-        page("/finance/close", asks(["/v1/finance/periods", &checklist])),
+        page("/finance/close", asks([])),
         page("/finance/runs", vec![runs, ask(format!("/v1/finance/bills?day={yesterday}"))]),
         Page { name: "/finance/runs/{run_id}", html: Some(format!("/finance/runs/{last}")), asks: vec![run] },
         page("/finance/rules", asks(["/v1/finance/matching-rules"])),
