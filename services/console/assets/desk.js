@@ -11,14 +11,12 @@ export const at = (id) => document.getElementById(id);
 /** What the address asks for. */
 export const asked = new URLSearchParams(location.search);
 
-/** Who proposes, who decides about breaks, and who decides about payees' money. The API has the last word. */
+/** Who proposes, and who does more than read. The API has the last word. */
 export const isMaker = role === "finance" || role === "finance-maker";
-export const isChecker = role === "finance-checker";
-export const decidesPayouts = role === "finance" || role === "finance-checker";
-export const isWorker = isMaker || isChecker;
+export const isWorker = isMaker || role === "finance-checker";
 
 /** This page's address with other members of its query; null takes one out. */
-export function addressWith(changes) {
+function addressWith(changes) {
   const next = new URLSearchParams(location.search);
   for (const [name, value] of Object.entries(changes)) {
     if (value === null || value === undefined) next.delete(name);
@@ -237,17 +235,6 @@ export function person(id) {
   if (!id) return "nobody";
   if (id === sub) return element("strong", "", "you");
   return shortId(id);
-}
-
-const MARKS = { critical: "▲▲", high: "▲", medium: "●", low: "○" };
-
-/** How bad it is: by sign and word, not by colour alone. */
-export function severityBadge(severity) {
-  const badge = made("span", `mark severity-${severity}`);
-  const sign = element("span", "", MARKS[severity] ?? "");
-  sign.setAttribute("aria-hidden", "true");
-  badge.append(sign, ` ${words(severity)}`);
-  return badge;
 }
 
 export function stateBadge(state) {

@@ -48,10 +48,10 @@ export function refreshEvery(ms) {
   }, ms);
 }
 
-/** Sends forms by their ids, each by its own `send`, those too that come with a fresh copy of a part. */
+/** Sends forms by their ids, or by what many of them say they send, those too that come with a fresh copy of a part. */
 export function onSubmits(sends) {
   document.addEventListener("submit", (event) => {
-    const send = sends[event.target.id];
+    const send = sends[event.target.dataset.sends ?? event.target.id];
     if (send) submit(event, event.target, send);
   });
 }

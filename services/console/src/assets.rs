@@ -40,7 +40,6 @@ assets! {
     SCRIPT "batch.js",
     SCRIPT "books.js",
     SCRIPT "break-acts.js",
-    SCRIPT "break-words.js",
     SCRIPT "break.js",
     SCRIPT "breaks.js",
     SCRIPT "close.js",

@@ -7,6 +7,7 @@
 
 mod ages;
 mod amounts;
+mod approvals;
 mod break_acts;
 mod breaks;
 mod charts;
@@ -26,9 +27,9 @@ mod payouts;
 mod refunds;
 mod roll_forward;
 mod suspense;
-mod today;
 mod trial_balance;
 mod voucher;
+mod waiting;
 
 use super::frame::{Frame, Session};
 use crate::Deps;
@@ -45,7 +46,7 @@ pub(crate) fn routes() -> Router<Deps> {
         .route("/finance", get(overview::page))
         .route("/finance/breaks", get(breaks::inbox))
         .route("/finance/breaks/{break_id}", get(one_break::page))
-        .route("/finance/approvals", get(today::approvals))
+        .route("/finance/approvals", get(approvals::page))
         .route("/finance/suspense", get(suspense::page))
         .route("/finance/trial-balance", get(trial_balance::page))
         .route("/finance/journal", get(journal::page))

@@ -248,6 +248,16 @@ fn control(path: &str) -> Option<Value> {
         "/v1/finance/contract-imports" => json!({ "imports": [
             { "import_id": RUN, "state": "waiting", "contract_count": 3, "created_by": MAKER, "created_at": AT },
         ] }),
+        "/v1/finance/withholding-rules" => json!({ "rules": [], "proposals": [
+            { "proposal_id": RUN, "state": "waiting", "reason": "The new announcement.", "created_by": MAKER, "created_at": AT,
+                "rule": { "payee": "streamer", "valid_from": "2027-01-01", "name": "Announcement 61",
+                    "method": { "cumulative": { "cost_ppm": 200_000, "allowance_minor": 500_000, "brackets": [
+                        { "above_minor": 0, "rate_ppm": 30_000, "quick_minor": 0 },
+                        { "above_minor": 3_600_000, "rate_ppm": 100_000, "quick_minor": 252_000 } ] } } } },
+            { "proposal_id": BATCH, "state": "approved", "reason": "Before.", "created_by": MAKER, "created_at": AT,
+                "rule": { "payee": "agency", "valid_from": "2026-01-01", "name": "A flat rate",
+                    "method": { "flat": { "rate_ppm": 200_000 } } } },
+        ] }),
         "/v1/finance/refunds" => json!({ "cases": [case("agent", 1)] }),
         "/v1/finance/refund-batches" => json!({ "cases": [case("file", 250)] }),
         path if path.starts_with("/v1/finance/refunds/") => case("agent", 1),

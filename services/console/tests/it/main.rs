@@ -4,6 +4,7 @@
 
 mod browsers;
 mod cutter;
+mod finance_approvals;
 mod finance_books;
 mod finance_browsers;
 mod finance_close;

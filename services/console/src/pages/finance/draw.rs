@@ -45,6 +45,11 @@ impl Look {
         self.role == Some(Role::FinanceChecker)
     }
 
+    /// Who decides about money and rules: refunds, payouts, contracts, periods. The API has the last word.
+    pub fn decides_money(&self) -> bool {
+        matches!(self.role, Some(Role::Finance | Role::FinanceChecker))
+    }
+
     /// Who does more than read.
     pub fn is_worker(&self) -> bool {
         self.is_maker() || self.is_checker()

@@ -261,7 +261,7 @@ fn proposed(proposal: &Proposal, look: &Look) -> Markup {
 }
 
 /// The lines of a proposed voucher.
-fn lines(action: &Map<String, Value>) -> Markup {
+pub(super) fn lines(action: &Map<String, Value>) -> Markup {
     let lines = action.get("lines").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     let amount = |line: &Value, side: &str| {
         let micros = line.get(side).and_then(Value::as_i64);

@@ -8,7 +8,7 @@ use crate::api::{Api, Refused};
 use crate::pages::frame::{Session, grouped};
 use axum::extract::State;
 use chrono::{DateTime, NaiveDate, Utc};
-use edge::{Path, Problem, Query, Role};
+use edge::{Path, Problem, Query};
 use http::StatusCode;
 use ids::Uuid;
 use maud::{Markup, html};
@@ -72,11 +72,6 @@ struct Line {
     account_no: String,
     bank_code: String,
     reason: Option<String>,
-}
-
-/// Who decides about payees' money. The API has the last word.
-fn decides(look: &Look) -> bool {
-    matches!(look.role, Some(Role::Finance | Role::FinanceChecker))
 }
 
 /// `/finance/payouts/{batch_id}`.
@@ -167,7 +162,7 @@ fn summary(batch: &Batch, look: &Look) -> Markup {
 fn says(batch: &Batch, look: &Look) -> &'static str {
     match batch.state.as_str() {
         "built" if look.is_me(&batch.built_by) => "You built it: another person must approve it.",
-        "built" if !decides(look) => "It waits for a checker.",
+        "built" if !look.decides_money() => "It waits for a checker.",
         "approved" if look.is_maker() => "It is approved. Submitting hands its file out.",
         "approved" => "It is approved; a maker submits it.",
         _ => "",
@@ -178,7 +173,7 @@ fn says(batch: &Batch, look: &Look) -> &'static str {
 fn steps(batch: &Batch, look: &Look) -> Markup {
     let is_built = batch.state == "built";
     let is_approved = batch.state == "approved";
-    let may_decide = decides(look) && (is_built || is_approved);
+    let may_decide = look.decides_money() && (is_built || is_approved);
     let may_submit = look.is_maker() && is_approved;
     html! {
         @if may_decide || may_submit {
