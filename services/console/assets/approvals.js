@@ -1,21 +1,13 @@
-// What waits for a second person: the server draws it; this sends a decision as the page was given it, and takes a
-// fresh copy of what is left.
+// What waits for a second person: the server draws it; this sends decisions, and asks for the reason of a rejection.
 
 import "./session.js";
-import { act } from "./exact.js";
-import { onSubmits, refresh } from "./fresh.js";
-import { notice } from "./words.js";
+import { decide } from "./decide.js";
+import { onSubmits } from "./fresh.js";
 
 const dialog = document.getElementById("reject-dialog");
 
 /** What the open dialog asks a reason for. */
 let rejected = null;
-
-async function decide(path, body) {
-  await act(path, body);
-  notice("Done.");
-  await refresh();
-}
 
 onSubmits({
   decide: async (_, { dataset: { path, body, reason } }) => {

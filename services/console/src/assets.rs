@@ -44,6 +44,7 @@ assets! {
     SCRIPT "breaks.js",
     SCRIPT "close.js",
     SCRIPT "combo.js",
+    SCRIPT "decide.js",
     SCRIPT "desk.js",
     SCRIPT "effects.js",
     SCRIPT "exact.js",

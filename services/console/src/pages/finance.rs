@@ -24,6 +24,7 @@ mod part;
 mod payees;
 mod payout_batch;
 mod payouts;
+mod refund_case;
 mod refunds;
 mod roll_forward;
 mod suspense;
@@ -57,7 +58,7 @@ pub(crate) fn routes() -> Router<Deps> {
         .route("/finance/statements/{payee_id}/{day}", get(payees::statement))
         .route("/finance/payouts", get(payouts::page))
         .route("/finance/payouts/{batch_id}", get(payout_batch::page))
-        .route("/finance/refunds", get(refunds::refunds))
+        .route("/finance/refunds", get(refunds::page))
         .route("/finance/close", get(close::page))
         .route("/finance/runs", get(control::runs))
         .route("/finance/runs/{run_id}", get(control::run))

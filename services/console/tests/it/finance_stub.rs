@@ -260,7 +260,12 @@ fn control(path: &str) -> Option<Value> {
         ] }),
         "/v1/finance/refunds" => json!({ "cases": [case("agent", 1)] }),
         "/v1/finance/refund-batches" => json!({ "cases": [case("file", 250)] }),
-        path if path.starts_with("/v1/finance/refunds/") => case("agent", 1),
+        path if path.starts_with("/v1/finance/refunds/") => {
+            let mut one = case("agent", 1);
+            one["lines"] = json!([{ "line": 1, "order_id": ORDER, "viewer_id": PAYEE, "streamer_id": PAYEE,
+                "asked_coins": 5_200, "reason": "He is twelve.", "paid_coins": 0, "promo_coins": 0, "attempts": 0 }]);
+            one
+        }
         "/v1/finance/minor-cases" => json!({ "cases": [case("minor", 14)] }),
         "/v1/finance/periods" => json!({
             "periods": [{ "day": DAY, "state": "soft", "changed_at": AT }, { "day": "2026-11-19", "state": "closed",

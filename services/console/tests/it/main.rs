@@ -11,6 +11,7 @@ mod finance_close;
 mod finance_glance;
 mod finance_markup;
 mod finance_payees;
+mod finance_refunds;
 mod finance_stub;
 mod markup;
 mod sample;

@@ -135,7 +135,7 @@ fn kind<T: Waiting>(
 }
 
 /// The buttons of one thing, or why they are not this person's to press.
-fn decision(ways: &Ways, maker: &str, (may_decide, look): (bool, &Look)) -> Markup {
+pub(super) fn decision(ways: &Ways, maker: &str, (may_decide, look): (bool, &Look)) -> Markup {
     if look.is_me(maker) {
         return html! { span .muted { "you made it" } };
     }

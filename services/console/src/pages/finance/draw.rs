@@ -66,6 +66,13 @@ impl Look {
         local.unwrap_or(at.naive_utc()).format("%-d %b %Y, %H:%M:%S").to_string()
     }
 
+    /// How far the clock of accounting days is from UTC, such as `+08:00`.
+    pub fn offset(&self) -> String {
+        let minutes = i32::from(self.zone);
+        let sign = if minutes < 0 { '-' } else { '+' };
+        format!("{sign}{:02}:{:02}", minutes.unsigned_abs() / 60, minutes.unsigned_abs() % 60)
+    }
+
     /// How long ago something was.
     pub fn age(&self, at: DateTime<Utc>) -> Markup {
         html! { time datetime=(iso(at)) title=(self.stamp(at)) { (span(self.now - at)) } }

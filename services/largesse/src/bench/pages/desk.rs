@@ -142,7 +142,7 @@ fn work(of: &Subjects) -> Vec<Page> {
         },
         page("/finance/approvals", asks([])),
         page("/finance/suspense", asks([])),
-        page("/finance/refunds", asks(["/v1/finance/refunds?limit=100"])),
+        page("/finance/refunds", asks([])),
     ]
 }
 
