@@ -67,8 +67,6 @@ assets! {
     SCRIPT "runs.js",
     SCRIPT "session.js",
     SCRIPT "shapes.js",
-    SCRIPT "statement.js",
-    SCRIPT "statements.js",
     SCRIPT "stream.js",
     SCRIPT "today.js",
     SCRIPT "wallet.js",

@@ -8,6 +8,7 @@
 mod ages;
 mod amounts;
 mod approvals;
+mod asked;
 mod break_acts;
 mod breaks;
 mod charts;
@@ -27,6 +28,8 @@ mod payouts;
 mod refund_case;
 mod refunds;
 mod roll_forward;
+mod statement;
+mod statements;
 mod suspense;
 mod trial_balance;
 mod voucher;
@@ -54,8 +57,8 @@ pub(crate) fn routes() -> Router<Deps> {
         .route("/finance/journal/{voucher_id}", get(voucher::page))
         .route("/finance/orders/{order_id}", get(order::page))
         .route("/finance/roll-forward", get(roll_forward::page))
-        .route("/finance/statements", get(payees::statements))
-        .route("/finance/statements/{payee_id}/{day}", get(payees::statement))
+        .route("/finance/statements", get(statements::page))
+        .route("/finance/statements/{payee_id}/{day}", get(statement::page))
         .route("/finance/payouts", get(payouts::page))
         .route("/finance/payouts/{batch_id}", get(payout_batch::page))
         .route("/finance/refunds", get(refunds::page))
@@ -206,19 +209,9 @@ pub(super) enum Set {
     Decision,
 }
 
-/// A part of a page with a heading and a table that the script fills. Its id names the table; `<id>-state` says what
-/// there is instead of rows: that they are being read, that there are none, that they cannot be read.
-pub(super) fn table_card(id: &str, heading: &str, columns: &[(&str, Set)]) -> Markup {
-    html! {
-        section .card aria-labelledby={ (id) "-title" } #{ (id) "-card" } {
-            h2 #{ (id) "-title" } { (heading) }
-            (table(id, heading, columns))
-        }
-    }
-}
-
-/// The table alone. One with a box to tick or a decision stacks its cells on a phone, so that nothing of a row is out
-/// of sight.
+/// A table that the script fills. Its id names the table; `<id>-state` says what there is instead of rows: that they
+/// are being read, that there are none, that they cannot be read. One with a box to tick or a decision stacks its cells
+/// on a phone, so that nothing of a row is out of sight.
 pub(super) fn table(id: &str, caption: &str, columns: &[(&str, Set)]) -> Markup {
     let stacks = columns.iter().any(|(_, set)| matches!(set, Set::Tick | Set::Decision));
     html! {

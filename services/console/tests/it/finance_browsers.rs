@@ -62,7 +62,7 @@ async fn amounts_lead_from_the_books_to_the_gift_and_lose_no_digit() {
     ada.goto(format!("{base}/finance/statements")).await.expect("the page opens");
     click(&ada, "#statements tbody th a").await;
     says(&ada, "#statement", "¥90,071,992.54740993").await;
-    click(&ada, "#lines button").await;
+    click(&ada, "#lines tbody td a").await;
     says(&ada, "#orders-title", "version 2").await;
     says(&ada, "#orders", finance_stub::ORDER).await;
 

@@ -12,6 +12,7 @@ mod finance_glance;
 mod finance_markup;
 mod finance_payees;
 mod finance_refunds;
+mod finance_statements;
 mod finance_stub;
 mod markup;
 mod sample;

@@ -1,5 +1,6 @@
 //! The inbox of breaks: a page of rows as the API pages them, filters as a plain form, and acts on many at once.
 
+use super::asked::wrong;
 use super::draw::{Look, Table, severity_badge, state_badge, ways, words};
 use super::{About, Content, Page, Set, drawn, field, may_read, refusal};
 use crate::Deps;
@@ -117,10 +118,6 @@ impl Asked {
         let query = serde_urlencoded::to_string(&asked).unwrap_or_default();
         if query.is_empty() { "/finance/breaks".to_owned() } else { format!("/finance/breaks?{query}") }
     }
-}
-
-fn wrong(detail: &str) -> Refused {
-    Refused::new(StatusCode::UNPROCESSABLE_ENTITY, "query-invalid", detail)
 }
 
 /// A break as lists show it.

@@ -2,6 +2,7 @@
 //!
 //! What changes by acts is `data-live`; the form stands beside it, so that a fresh copy takes nothing that is typed.
 
+use super::asked::{given, parsed, wrong};
 use super::draw::{Look, Table, address, state_badge, ways, words};
 use super::part::{Part, status_of, unavailable};
 use super::{About, Content, Page, Set, drawn, field, may_read, refusal};
@@ -11,7 +12,6 @@ use crate::pages::frame::{Session, grouped};
 use axum::extract::State;
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use edge::{Problem, Query};
-use http::StatusCode;
 use maud::{Markup, html};
 use serde::{Deserialize, Serialize};
 
@@ -87,14 +87,6 @@ struct Step {
     decided_at: Option<DateTime<Utc>>,
 }
 
-fn given(text: &str) -> Option<&str> {
-    Some(text.trim()).filter(|text| !text.is_empty())
-}
-
-fn wrong(detail: &str) -> Refused {
-    Refused::new(StatusCode::UNPROCESSABLE_ENTITY, "query-invalid", detail)
-}
-
 /// Whether a text is the name of a day or of a month.
 fn is_period(name: &str) -> bool {
     let day = |text: &str| text.parse::<NaiveDate>().is_ok_and(|day| day.to_string() == text);
@@ -107,9 +99,7 @@ impl Asked {
         if !is_period(&period) {
             return Err(wrong("A period is a day, such as 2026-11-20, or a month, such as 2026-11."));
         }
-        let before = given(&self.before).map(str::parse).transpose();
-        let before = before.map_err(|_| wrong("Before is a date, such as 2026-11-20."))?;
-        Ok(Filter { period, before })
+        Ok(Filter { period, before: parsed(&self.before, "Before is a date, such as 2026-11-20.")? })
     }
 
     /// The address of another page of the days.

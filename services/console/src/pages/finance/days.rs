@@ -1,10 +1,10 @@
 //! Pages of some days: which days are asked for, the form that asks, and files of the same days.
 
+use super::asked::wrong;
 use super::draw::address;
 use super::field;
 use crate::api::Refused;
 use chrono::{NaiveDate, TimeDelta};
-use http::StatusCode;
 use maud::{Markup, html};
 
 /// Days that a first look goes back.
@@ -43,10 +43,6 @@ fn day(name: &str, text: &str, none: NaiveDate) -> Result<NaiveDate, Refused> {
         return Ok(none);
     }
     text.parse().map_err(|_| wrong(&format!("{name} is a date, such as 2026-11-20.")))
-}
-
-fn wrong(detail: &str) -> Refused {
-    Refused::new(StatusCode::UNPROCESSABLE_ENTITY, "query-invalid", detail)
 }
 
 /// The form that asks for days, with more fields and whatever stands beside it.

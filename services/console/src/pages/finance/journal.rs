@@ -1,6 +1,7 @@
 //! The journal: vouchers of some days, of one account where it is named, each with its lines.
 
 use super::amounts::micros_cell;
+use super::asked::given;
 use super::days::{Days, exports, form};
 use super::draw::{Table, address, ways};
 use super::part::inner_table;
@@ -49,10 +50,6 @@ struct Filter<'a> {
 struct VoucherPage {
     vouchers: Vec<Voucher>,
     next: Option<String>,
-}
-
-fn given(text: &str) -> Option<&str> {
-    Some(text).filter(|text| !text.is_empty())
 }
 
 impl Asked {

@@ -3,8 +3,10 @@
 //! What changes by acts is `data-live`; the forms stand beside it, so that a fresh copy takes nothing that is typed.
 
 use super::amounts::{micros, minor};
+use super::asked::{given, id_of};
 use super::draw::{Look, Table, address, facts, note, short_id, state_badge, ways, words};
 use super::part::{Part, status_of, unavailable};
+use super::payees::{kind_of, payee_choice};
 use super::{About, Content, Page, Set, drawn, field, may_read, refusal};
 use crate::Deps;
 use crate::api::{Api, Refused};
@@ -12,7 +14,6 @@ use crate::pages::frame::{Session, grouped};
 use axum::extract::State;
 use chrono::NaiveDate;
 use edge::{Problem, Query};
-use http::StatusCode;
 use ids::Uuid;
 use maud::{Markup, html};
 use serde::{Deserialize, Serialize};
@@ -24,9 +25,6 @@ const PAGE_LEN: usize = 200;
 
 /// What statements and requests are in.
 const CURRENCY: &str = "CNY";
-
-/// Kinds of payees, and how they are called.
-const PAYEES: [(&str, &str); 2] = [("streamer", "Streamers"), ("agency", "Agencies")];
 
 /// What the address asks for. A field that is empty asks for nothing.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -41,8 +39,9 @@ pub(super) struct Asked {
 }
 
 /// The same, of the forms that they must have.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 struct Filter {
+    payee: &'static str,
     before: Option<Uuid>,
     requests_before: Option<Uuid>,
     payee_id: Option<Uuid>,
@@ -108,33 +107,14 @@ struct Money {
     receivable_minor: i64,
 }
 
-fn given(text: &str) -> Option<&str> {
-    Some(text.trim()).filter(|text| !text.is_empty())
-}
-
-fn id_of(name: &str, text: &str) -> Result<Option<Uuid>, Refused> {
-    let wrong = |_| {
-        let detail = format!("{name} is an id, such as 0192f0a0-0000-7000-8000-000000000000.");
-        Refused::new(StatusCode::UNPROCESSABLE_ENTITY, "query-invalid", &detail)
-    };
-    given(text).map(|text| text.parse().map_err(wrong)).transpose()
-}
-
 impl Asked {
     fn filter(&self) -> Result<Filter, Refused> {
-        if given(&self.payee).is_some() && !PAYEES.iter().any(|(kind, _)| *kind == self.payee) {
-            let detail = "A payee is a streamer or an agency.";
-            return Err(Refused::new(StatusCode::UNPROCESSABLE_ENTITY, "query-invalid", detail));
-        }
         Ok(Filter {
+            payee: kind_of(&self.payee)?,
             before: id_of("Before", &self.before)?,
             requests_before: id_of("Requests before", &self.requests_before)?,
             payee_id: id_of("The payee's id", &self.payee_id)?,
         })
-    }
-
-    fn kind(&self) -> &str {
-        given(&self.payee).unwrap_or(PAYEES[0].0)
     }
 
     /// The address of another page of one of the lists; the rest stays as it is.
@@ -185,7 +165,7 @@ async fn content(api: &Api, (asked, filter): (&Asked, Filter), look: &Look) -> C
     let requests_before = Before { before: filter.requests_before };
     let money = async {
         let path = format!("/v1/finance/payees/{}", filter.payee_id?);
-        Some(api.read::<Money>(&path, &OfKind { payee: asked.kind() }).await)
+        Some(api.read::<Money>(&path, &OfKind { payee: filter.payee }).await)
     };
     let (batches, requests, money) = tokio::join!(
         api.read::<BatchList>("/v1/finance/payout-batches", &before),
@@ -309,24 +289,13 @@ fn request_row(request: &Request, look: &Look) -> Markup {
     } }
 }
 
-fn payee_choice(chosen: &str) -> Markup {
-    field(
-        "Payee",
-        &html! {
-            select name="payee" {
-                @for (kind, label) in PAYEES { option value=(kind) selected[kind == chosen] { (label) } }
-            }
-        },
-    )
-}
-
 fn payee_money(asked: &Asked, money: Option<&Result<Money, Refused>>) -> Markup {
     let id = html! { input type="text" name="payee_id" value=(asked.payee_id) required size="14"; };
     html! {
         section .card aria-labelledby="payee-title" {
             h2 #payee-title { "Where a payee's money stands" }
             form .filters method="get" action=(PATH) {
-                (payee_choice(asked.kind()))
+                (payee_choice(&asked.payee))
                 (field("Payee's id", &id))
                 div .filter-actions { button .primary type="submit" { "Show" } }
             }
@@ -359,7 +328,7 @@ fn stands(money: &Money) -> Markup {
 fn ask_payout(asked: &Asked) -> Markup {
     let payee = || {
         let id = html! { input type="text" name="payee_id" value=(asked.payee_id) required; };
-        html! { (payee_choice(asked.kind())) (field("Payee's id", &id)) }
+        html! { (payee_choice(&asked.payee)) (field("Payee's id", &id)) }
     };
     html! {
         section .card aria-labelledby="ask-title" #ask-card {

@@ -4,6 +4,7 @@
 //! What changes by acts is `data-live`; the forms stand beside it, so that a fresh copy takes nothing that is typed.
 
 use super::approvals::decision;
+use super::asked::{given, parsed, wrong};
 use super::draw::{Look, Table, address, state_badge, ways};
 use super::part::unavailable;
 use super::refund_case::{Case, CaseDetail, draw as draw_case};
@@ -72,14 +73,6 @@ struct Cases {
     next: Option<String>,
 }
 
-fn given(text: &str) -> Option<&str> {
-    Some(text.trim()).filter(|text| !text.is_empty())
-}
-
-fn wrong(detail: &str) -> Refused {
-    Refused::new(StatusCode::UNPROCESSABLE_ENTITY, "query-invalid", detail)
-}
-
 impl Asked {
     fn kind(&self) -> &str {
         given(&self.kind).unwrap_or(KINDS[0].0)
@@ -88,12 +81,12 @@ impl Asked {
     fn filter(&self) -> Result<Filter, Refused> {
         let known = KINDS.iter().find(|(kind, _, _)| *kind == self.kind());
         let (_, _, place) = known.ok_or_else(|| wrong("A refund is of an order, a file or a minor."))?;
-        let id = |text: &str| given(text).map(str::parse).transpose();
-        let case = id(&self.case).map_err(|_| wrong("A case is named by its id."))?;
-        let before = id(&self.before).map_err(|_| wrong("Before is the id of a case."))?;
-        let after = given(&self.after).map(str::parse).transpose();
-        let after = after.map_err(|_| wrong("After is the number of a line."))?;
-        Ok(Filter { place, case, after, before })
+        Ok(Filter {
+            place,
+            case: parsed(&self.case, "A case is named by its id.")?,
+            after: parsed(&self.after, "After is the number of a line.")?,
+            before: parsed(&self.before, "Before is the id of a case.")?,
+        })
     }
 
     /// The address of another page of the same kind.

@@ -172,8 +172,6 @@ fn books(of: &Subjects) -> Vec<Page> {
 
 fn payees_and_control(of: &Subjects) -> Vec<Page> {
     let yesterday = of.day_back(1);
-    let days = format!("from={}&to={}", of.day_back(6), of.today);
-    let statements = format!("/v1/finance/statements?payee=streamer&{days}&limit=100");
     let statement = format!("{}/{yesterday}", of.payee_id);
     let [last, first] = &of.run_ids;
     let diff = format!("/v1/finance/recon-runs/{first}/diff/{last}");
@@ -186,14 +184,11 @@ fn payees_and_control(of: &Subjects) -> Vec<Page> {
         then: Then::Paths(vec![format!("/v1/finance/recon-runs/{last}/report")]),
     };
     vec![
-        page("/finance/statements", asks([&statements])),
+        page("/finance/statements", asks([])),
         Page {
             name: "/finance/statements/{payee_id}/{day}",
             html: Some(format!("/finance/statements/{statement}")),
-            asks: asks([
-                &format!("/v1/statements/{statement}?payee=streamer"),
-                &format!("/v1/finance/statements/{statement}/lines?payee=streamer"),
-            ]),
+            asks: asks([]),
         },
         page("/finance/payouts", asks([])),
         Page {
