@@ -3,9 +3,6 @@
 /** How long one request may take before it counts as lost. */
 const ANSWER_WAIT_MS = 10_000;
 
-/** How long reading may take that looks at everything, such as a whole trail. */
-export const LONG_WAIT_MS = 120_000;
-
 /** Nobody answered, or not in a way that says what happened: the same request with the same key may be sent again. */
 export class Lost extends Error {}
 
@@ -32,7 +29,7 @@ function cookie(name) {
  * @throws {Lost} when no answer came, or one that says to come back.
  * @throws {Refused} when the API said no for good.
  */
-export async function call(method, path, { body, file, key, text = false, waitMs = ANSWER_WAIT_MS } = {}) {
+export async function call(method, path, { body, file, key, text = false } = {}) {
   const headers = { accept: "application/json" };
   if (method !== "GET") headers["x-csrf-token"] = cookie("largesse_csrf");
   if (key) headers["idempotency-key"] = key;
@@ -47,7 +44,7 @@ export async function call(method, path, { body, file, key, text = false, waitMs
       body: body === undefined ? file : JSON.stringify(body),
       credentials: "same-origin",
       cache: "no-store",
-      signal: AbortSignal.timeout(waitMs),
+      signal: AbortSignal.timeout(ANSWER_WAIT_MS),
     });
     content = await answer.text(); // An answer cut off in the middle is no answer.
   } catch (error) {

@@ -1,7 +1,7 @@
 // One payout batch: the server draws it; this approves, submits and discards it, and records the bank's word of a line.
 
 import "./session.js";
-import { act } from "./exact.js";
+import { act } from "./act.js";
 import { onSubmits, refresh } from "./fresh.js";
 import { notice } from "./words.js";
 

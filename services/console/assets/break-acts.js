@@ -2,7 +2,7 @@
 // the API decides, and the tables behind it.
 
 import { newKey } from "./api.js";
-import { act } from "./exact.js";
+import { act } from "./act.js";
 import { at } from "./desk.js";
 import { onSubmits, refresh } from "./fresh.js";
 import { microsOfText } from "./money.js";

@@ -1,6 +1,6 @@
 // The inbox of breaks: the server draws its rows; this chooses among them, acts on many at once, and takes fresh rows.
 
-import { act } from "./exact.js";
+import { act } from "./act.js";
 import { at, isMaker, isWorker, link, made, onSubmit, sayWhy } from "./desk.js";
 import { refresh } from "./fresh.js";
 import { onKeys } from "./inbox-keys.js";

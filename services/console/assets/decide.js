@@ -1,6 +1,6 @@
 // A decision that a page offers: sent as the page was given it, then a fresh copy of what is left.
 
-import { act } from "./exact.js";
+import { act } from "./act.js";
 import { refresh } from "./fresh.js";
 import { notice } from "./words.js";
 

@@ -2,7 +2,7 @@
 
 import "./session.js";
 import { newKey } from "./api.js";
-import { act } from "./exact.js";
+import { act } from "./act.js";
 import { onSubmits, refresh } from "./fresh.js";
 import { microsOfText, yuanOfMinor } from "./money.js";
 import { notice } from "./words.js";

@@ -3,7 +3,7 @@
 import "./session.js";
 import { call, newKey } from "./api.js";
 import { decide } from "./decide.js";
-import { act, address, parseExact } from "./exact.js";
+import { act, address } from "./act.js";
 import { onSubmits, refreshEvery } from "./fresh.js";
 
 /** A number of coins, or all that is left where nothing was written. */
@@ -40,7 +40,7 @@ onSubmits({
   },
   "file-form": async (form) => {
     const where = address("/v1/finance/refund-batches", { batch_id: newKey(), reason: String(form.get("reason")).trim() });
-    open("file", parseExact(await call("POST", where, { file: await form.get("file").text(), text: true })));
+    open("file", await call("POST", where, { file: await form.get("file").text() }));
   },
 });
 

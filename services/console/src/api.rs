@@ -21,6 +21,9 @@ use tower::ServiceExt as _;
 /// How long one answer may take.
 const ANSWER_WAIT_MAX: Duration = Duration::from_secs(10);
 
+/// The same of one that reads much, and that somebody has asked for knowing so.
+const LONG_ANSWER_WAIT_MAX: Duration = Duration::from_mins(2);
+
 /// The longest answer that is read, in bytes: many pages of rows.
 const ANSWER_LEN_MAX: usize = 8 << 20;
 
@@ -67,8 +70,19 @@ impl Api {
     /// [`Refused`] with the API's own status and words; 504 where no answer came in time, 502 where it could not be
     /// understood. Reading again is always safe.
     pub async fn read<T: DeserializeOwned>(&self, path: &str, query: &impl Serialize) -> Result<T, Refused> {
-        let query = serde_urlencoded::to_string(query).map_err(|_| Refused::not_understood())?;
-        self.get(&if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") }).await
+        self.get(&with_query(path, query)?).await
+    }
+
+    /// The same for an answer that may take minutes.
+    ///
+    /// # Errors
+    /// As [`Api::read`].
+    pub async fn read_long<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        query: &impl Serialize,
+    ) -> Result<T, Refused> {
+        self.get_within(LONG_ANSWER_WAIT_MAX, &with_query(path, query)?).await
     }
 
     /// Reads an address.
@@ -76,11 +90,26 @@ impl Api {
     /// # Errors
     /// As [`Api::read`].
     pub async fn get<T: DeserializeOwned>(&self, address: &str) -> Result<T, Refused> {
-        let asked = tokio::time::timeout(ANSWER_WAIT_MAX, self.ask(address)).await;
+        self.get_within(ANSWER_WAIT_MAX, address).await
+    }
+
+    /// Reads an address that answers with text.
+    ///
+    /// # Errors
+    /// As [`Api::read`].
+    pub async fn get_text(&self, address: &str) -> Result<String, Refused> {
+        let body = self.body_within(ANSWER_WAIT_MAX, address).await?;
+        String::from_utf8(body).map_err(|_| Refused::not_understood())
+    }
+
+    async fn body_within(&self, wait_max: Duration, address: &str) -> Result<Vec<u8>, Refused> {
+        let asked = tokio::time::timeout(wait_max, self.ask(address)).await;
         let (status, body) = asked.map_err(|_| Refused::too_late())??;
-        if !status.is_success() {
-            return Err(Refused::of_body(status, &body));
-        }
+        if status.is_success() { Ok(body) } else { Err(Refused::of_body(status, &body)) }
+    }
+
+    async fn get_within<T: DeserializeOwned>(&self, wait_max: Duration, address: &str) -> Result<T, Refused> {
+        let body = self.body_within(wait_max, address).await?;
         serde_json::from_slice(&body).map_err(|error| {
             tracing::error!(address, %error, "an answer of the API is not what the page expects");
             Refused::not_understood()
@@ -102,6 +131,11 @@ impl Api {
             to_bytes(answer.into_body(), ANSWER_LEN_MAX).await.map_err(|_| Refused::not_understood())?;
         Ok((status, body.to_vec()))
     }
+}
+
+fn with_query(path: &str, query: &impl Serialize) -> Result<String, Refused> {
+    let query = serde_urlencoded::to_string(query).map_err(|_| Refused::not_understood())?;
+    Ok(if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") })
 }
 
 /// What is read of a problem.

@@ -65,7 +65,7 @@ pub(crate) fn router(api: Api) -> Router {
         .route("/v1/finance/channel-settlements", get(settlements::list_settlements))
         .route("/v1/finance/today", get(runs::get_today))
         .route("/v1/finance/matching-rules", post(rules::propose_rules).get(rules::list_rules))
-        .route("/v1/finance/matching-rules/{version}/dry-run", post(rules::try_rules))
+        .route("/v1/finance/matching-rules/{version}/dry-run", get(rules::try_rules).post(rules::try_rules))
         .route("/v1/finance/matching-rules/{version}/approve", post(rules::approve_rules))
         .route("/v1/finance/matching-rules/{version}/reject", post(rules::reject_rules))
         .route("/v1/finance/break-ages", get(ageing::list_ages))

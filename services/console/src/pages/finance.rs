@@ -2,23 +2,23 @@
 //!
 //! A page is drawn whole on the server from the answers of the public API ([`crate::api::Api`]): its first response
 //! has its rows and figures, and reading it needs no script. Scripts act, and then take a fresh copy of the page.
-//! Pages that are not drawn so yet are frames of headings and empty tables, which their scripts fill. What the API
-//! refuses, the page tells.
+//! What the API refuses, the page tells.
 
 mod ages;
 mod amounts;
 mod approvals;
 mod asked;
+mod audit;
 mod break_acts;
 mod breaks;
 mod charts;
 mod close;
-mod control;
 mod days;
 mod draw;
 mod evidence;
 mod journal;
 mod one_break;
+mod one_run;
 mod order;
 mod overview;
 mod part;
@@ -28,6 +28,8 @@ mod payouts;
 mod refund_case;
 mod refunds;
 mod roll_forward;
+mod rules;
+mod runs;
 mod statement;
 mod statements;
 mod suspense;
@@ -63,10 +65,10 @@ pub(crate) fn routes() -> Router<Deps> {
         .route("/finance/payouts/{batch_id}", get(payout_batch::page))
         .route("/finance/refunds", get(refunds::page))
         .route("/finance/close", get(close::page))
-        .route("/finance/runs", get(control::runs))
-        .route("/finance/runs/{run_id}", get(control::run))
-        .route("/finance/rules", get(control::rules))
-        .route("/finance/audit", get(control::audit))
+        .route("/finance/runs", get(runs::page))
+        .route("/finance/runs/{run_id}", get(one_run::page))
+        .route("/finance/rules", get(rules::page))
+        .route("/finance/audit", get(audit::page))
 }
 
 /// Whether somebody may read finance's pages. What they show is the API's to allow; this spares others empty frames.
@@ -209,55 +211,11 @@ pub(super) enum Set {
     Decision,
 }
 
-/// A table that the script fills. Its id names the table; `<id>-state` says what there is instead of rows: that they
-/// are being read, that there are none, that they cannot be read. One with a box to tick or a decision stacks its cells
-/// on a phone, so that nothing of a row is out of sight.
-pub(super) fn table(id: &str, caption: &str, columns: &[(&str, Set)]) -> Markup {
-    let stacks = columns.iter().any(|(_, set)| matches!(set, Set::Tick | Set::Decision));
-    html! {
-        div .scroll tabindex="0" role="region" aria-label=(caption) {
-            table #(id) .stacks[stacks] hidden {
-                caption .visually-hidden { (caption) }
-                thead { tr { @for (label, set) in columns { (heading(label, *set)) } } }
-                tbody {}
-                tfoot {}
-            }
-        }
-        (state(id))
-    }
-}
-
 fn heading(label: &str, set: Set) -> Markup {
     match set {
         Set::Text | Set::Decision => html! { th scope="col" { (label) } },
         Set::Number => html! { th scope="col" .number { (label) } },
         Set::Tick => html! { th scope="col" .tick { span .visually-hidden { (label) } } },
-    }
-}
-
-/// What there is to say instead of content.
-pub(super) fn state(id: &str) -> Markup {
-    html! { p .state.reading #{ (id) "-state" } role="status" { "Reading…" } }
-}
-
-/// A part of a page whose content the script makes.
-pub(super) fn card(id: &str, heading: &str) -> Markup {
-    html! {
-        section .card aria-labelledby={ (id) "-title" } #{ (id) "-card" } {
-            h2 #{ (id) "-title" } { (heading) }
-            div #(id) {}
-            (state(id))
-        }
-    }
-}
-
-/// The way to older and newer rows.
-pub(super) fn pager() -> Markup {
-    html! {
-        nav .pager aria-label="More rows" {
-            a .quiet.button #first href="" hidden { "First page" }
-            a .quiet.button #next href="" rel="next" hidden { "Next page" }
-        }
     }
 }
 

@@ -68,7 +68,7 @@ async fn amounts_lead_from_the_books_to_the_gift_and_lose_no_digit() {
 
     ada.goto(format!("{base}/finance/rules")).await.expect("the page opens");
     says(&ada, "#rules", "Days of the new year.").await;
-    click(&ada, "#rules button").await;
+    click(&ada, "#rules form button").await;
     says(&ada, "#dry-title", "version 2").await;
     says(&ada, "#dry", "Counts").await;
     ada.goto(format!("{base}/finance/refunds?case={}", finance_stub::RUN)).await.expect("the page opens");

@@ -56,7 +56,8 @@ async fn answer(_reader: FinanceReader, request: Request) -> Result<Response, Pr
     if path.ends_with("/report") {
         return Ok("Day 2026-11-20\nmatched 41,233 of 41,236\n".into_response());
     }
-    let found = [work(&path), books(&path), payees(&path), control(&path)].into_iter().flatten().next();
+    let found =
+        [work(&path), books(&path), payees(&path), runs(&path), control(&path)].into_iter().flatten().next();
     found
         .map(|body| Json(body).into_response())
         .ok_or_else(|| Problem::not_found("no-such-address", "Nothing is served at this address."))
@@ -234,15 +235,41 @@ fn payees(path: &str) -> Option<Value> {
     })
 }
 
+fn runs(path: &str) -> Option<Value> {
+    let run = |id: &str, hash: &str| {
+        json!({ "run_id": id, "day": DAY, "state": "done", "step": "done", "steps_done": 66, "steps_total": 66,
+            "rows_done": 9_000, "rows_total": 9_000, "requested_by": MAKER, "requested_at": AT, "started_at": AT,
+            "ended_at": AT, "report_sha256": hash, "attempts": 0, "matched_count": 41_233, "matched_minor": 12_345_678,
+            "unmatched_ours": 2, "unmatched_theirs": 1, "differences": 3, "channels": [
+                { "scope": "channel", "channel": "wechat", "has_file": true, "rules_version": 1, "ours_count": 41_235,
+                    "theirs_count": 41_234, "matched_count": 41_233, "matched_minor": 12_345_678,
+                    "ambiguous_groups": 0, "unmatched_ours": 2, "unmatched_theirs": 1, "variance_minor": -600 },
+            ] })
+    };
+    Some(match path {
+        "/v1/finance/recon-runs" => {
+            json!({ "runs": [run(RUN, &"ef".repeat(32)), run(BATCH, &"ee".repeat(32))], "next": null })
+        }
+        path if path.contains("/diff/") => {
+            json!({ "is_equal": false, "only_in_a": ["matched 41,232 of 41,236"],
+                "only_in_b": ["matched 41,233 of 41,236"] })
+        }
+        path if path.starts_with("/v1/finance/recon-runs/") => run(RUN, &"ef".repeat(32)),
+        "/v1/finance/bills" => {
+            json!({ "bills": [{ "bill_id": BATCH, "scope": "channel", "channel": "wechat", "format": "wechat-trades",
+                "rows": 41_235, "bytes": 900_000, "sha256": "ee".repeat(32), "state": "imported", "period_from": DAY,
+                "period_to": DAY, "imported_by": MAKER, "imported_at": AT }], "next": null })
+        }
+        _ => return None,
+    })
+}
+
 fn control(path: &str) -> Option<Value> {
     let case = |kind, lines| {
         json!({ "case_id": RUN, "kind": kind, "state": "waiting", "reason": "He is twelve.",
         "made_by": MAKER, "made_at": AT, "line_count": lines, "done_count": 0, "failed_count": 0, "asked_coins": 5_200,
         "refunded_paid_coins": 0, "refunded_promo_coins": 0 })
     };
-    let run = json!({ "run_id": RUN, "day": DAY, "state": "done", "step": "done", "rows_done": 900, "rows_total": 900,
-        "started_at": AT, "ended_at": AT, "report_sha256": "ef".repeat(32), "matched_count": 41_233,
-        "matched_minor": 12_345_678, "unmatched_ours": 2, "unmatched_theirs": 1 });
     let check = |name, state, figure, detail: &[&str]| json!({ "name": name, "state": state, "figure": figure, "detail": detail });
     Some(match path {
         "/v1/finance/contract-imports" => json!({ "imports": [
@@ -279,12 +306,6 @@ fn control(path: &str) -> Option<Value> {
                 check("critical-breaks", "blocks", "12 open", &["amount_mismatch 4204", "amount_mismatch 4201"]),
                 check("bills-arrived", "unknown", "unknown: blocks", &["recon did not answer"]),
             ] }),
-        "/v1/finance/recon-runs" => json!({ "runs": [run] }),
-        path if path.starts_with("/v1/finance/recon-runs/") => run,
-        "/v1/finance/bills" => {
-            json!({ "bills": [{ "bill_id": BATCH, "channel": "wechat", "format": "wechat-trades",
-            "rows": 41_235, "sha256": "ee".repeat(32), "state": "imported" }] })
-        }
         path if path.ends_with("/dry-run") => json!({ "day": DAY, "old_version": 1, "new_version": 2,
             "counts": { "same": 41_233, "newly_matched": 2 }, "changes": [] }),
         "/v1/finance/matching-rules" => json!({ "rules": [

@@ -8,6 +8,7 @@ mod finance_approvals;
 mod finance_books;
 mod finance_browsers;
 mod finance_close;
+mod finance_control;
 mod finance_glance;
 mod finance_markup;
 mod finance_payees;

@@ -182,13 +182,11 @@ impl fmt::Display for Figure {
 pub const PAGE_TARGET_US: u64 = 300_000;
 pub const PAGE_TARGET_MILLI: u64 = 5_000;
 
-/// How long one page took, until everything it asks for on opening was there.
+/// How long one page took, until all of it was there.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Opening {
     pub took: Duration,
-    /// The request that took longest, and how long.
-    pub slowest: (Duration, String),
-    /// A request that was not answered as it should be, with its status.
+    /// Its address and status where it, or a part of it, was not there.
     pub refused: Option<String>,
 }
 
@@ -208,10 +206,7 @@ pub struct PageFigure {
     pub ratio_milli: u64,
     pub target_us: u64,
     pub target_ratio_milli: u64,
-    /// The request of the page that took longest on the long system.
-    pub slowest: String,
-    pub slowest_us: u64,
-    /// A request that was not answered: then the figure is not one of the page.
+    /// An opening that was not answered whole: then the figure is not one of the page.
     pub refused: Option<String>,
     pub runs: usize,
 }
@@ -230,7 +225,6 @@ impl PageFigure {
         let took = |opening: Option<&Opening>| opening.map_or(0, |opening| micros(opening.took));
         let median = full.get(full.len() / 2);
         let (full_us, empty_us) = (took(median), took(empty.get(empty.len() / 2)));
-        let (slowest_for, slowest) = median.map(|opening| opening.slowest.clone()).unwrap_or_default();
         PageFigure {
             page: page.to_owned(),
             entries,
@@ -241,8 +235,6 @@ impl PageFigure {
             ratio_milli: full_us.saturating_mul(1_000) / empty_us.max(1),
             target_us: PAGE_TARGET_US,
             target_ratio_milli: PAGE_TARGET_MILLI,
-            slowest,
-            slowest_us: micros(slowest_for),
             refused: full.iter().find_map(|opening| opening.refused.clone()),
             runs: full.len(),
         }
@@ -258,15 +250,13 @@ impl fmt::Display for PageFigure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{:<44} {:>9} {:>9} {:>9} {:>9} {:>8}   {} {} ms",
+            "{:<44} {:>9} {:>9} {:>9} {:>9} {:>8}",
             self.page,
             millis(self.full_us),
             millis(self.full_worst_us),
             millis(self.small_us),
             millis(self.empty_us),
             times(self.ratio_milli),
-            self.slowest,
-            millis(self.slowest_us),
         )?;
         match &self.refused {
             Some(refused) => write!(f, "   NOT ANSWERED: {refused}"),

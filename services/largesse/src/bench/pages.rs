@@ -1,9 +1,9 @@
 //! How long finance waits for each page of the desk on a long system, beside the same page on an empty one, and on one
 //! small system whose pages are full: an empty page asks less and shows nothing.
 //!
-//! A page's time is that of its HTML and then of everything its script asks for on opening, as a browser asks for it:
-//! all at once, and what follows from an answer behind it. Scripts and styles are not counted: browsers keep them. Both
-//! systems stand still meanwhile, and are asked one after the other. Who asks has a finance role.
+//! A page's time is that of its HTML, which the server draws whole: no script asks for anything on opening. Scripts and
+//! styles are not counted: browsers keep them. Both systems stand still meanwhile, and are asked one after the other. Who
+//! asks has a finance role.
 
 mod desk;
 mod past;
@@ -19,9 +19,8 @@ use crate::directory::Directory;
 use crate::failure::Failure;
 use crate::replay::CATCH_UP_MAX;
 use crate::secrets::Secrets;
-use desk::{Ask, Page, Subjects, Then};
+use desk::{Page, Subjects};
 use edge::Role;
-use reqwest::StatusCode;
 use sqlx::PgPool;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -167,51 +166,19 @@ struct System {
     token: String,
 }
 
-/// One answer.
-struct Got {
-    path: String,
-    status: StatusCode,
-    took: Duration,
-}
+/// What a page says of a part that is not there.
+const NOT_THERE: [&str; 2] = ["class=\"state missing\"", "class=\"state error\""];
 
 impl System {
-    /// Opens a page, and waits for everything it shows at first.
+    /// Opens a page, and reads all of it, as a browser does.
     async fn open(&self, page: &Page) -> Result<Opening, reqwest::Error> {
         let began = Instant::now();
-        let mut all = Vec::new();
-        if let Some(html) = &page.html {
-            all.push(self.get(html).await?);
-        }
-        let data = futures::future::try_join_all(page.asks.iter().map(|ask| self.read(ask))).await?;
-        let took = began.elapsed();
-        all.extend(data.into_iter().flatten());
-        let may_miss = |path: &str| page.asks.iter().any(|ask| ask.path == path && ask.then == Then::MayMiss);
-        let is_refused = |got: &&Got| {
-            !(got.status.is_success() || got.status == StatusCode::NOT_FOUND && may_miss(&got.path))
-        };
-        let refused = all.iter().find(is_refused).map(|got| format!("{} {}", got.path, got.status));
-        let slowest = all.into_iter().map(|got| (got.took, got.path)).max().unwrap_or_default();
-        Ok(Opening { took, slowest, refused })
-    }
-
-    /// One request of a page's script, and those that follow from its answer.
-    async fn read(&self, ask: &Ask) -> Result<Vec<Got>, reqwest::Error> {
-        let first = self.get(&ask.path).await?;
-        let follow = match &ask.then {
-            Then::Nothing | Then::MayMiss => Vec::new(),
-            Then::Paths(paths) if first.status.is_success() => paths.clone(),
-            Then::Paths(_) => Vec::new(),
-        };
-        let mut all = futures::future::try_join_all(follow.iter().map(|path| self.get(path))).await?;
-        all.push(first);
-        Ok(all)
-    }
-
-    async fn get(&self, path: &str) -> Result<Got, reqwest::Error> {
-        let began = Instant::now();
-        let answer = self.client.get(format!("{}{path}", self.base)).bearer_auth(&self.token).send().await?;
+        let asked = self.client.get(format!("{}{}", self.base, page.path)).bearer_auth(&self.token).send();
+        let answer = asked.await?;
         let status = answer.status();
-        drop(answer.bytes().await?); // All of it, as a browser reads it.
-        Ok(Got { path: path.to_owned(), status, took: began.elapsed() })
+        let text = answer.text().await?;
+        let took = began.elapsed();
+        let is_refused = !status.is_success() || NOT_THERE.iter().any(|part| text.contains(part));
+        Ok(Opening { took, refused: is_refused.then(|| format!("{} {status}", page.path)) })
     }
 }

@@ -84,7 +84,7 @@ pub(super) struct OfScope {
 
 /// What a version would have done with a past day's lines. Keeps nothing.
 #[utoipa::path(
-    post, path = "/v1/finance/matching-rules/{version}/dry-run", tag = "recon",
+    method(get, post), path = "/v1/finance/matching-rules/{version}/dry-run", tag = "recon",
     params(("version" = i32, Path), OnDay),
     responses((status = 200, body = DryRunView), (status = 404, body = ProblemDocument)),
     security(("bearer" = []))
