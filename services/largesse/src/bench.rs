@@ -5,11 +5,13 @@
 //! here fails because something was slow: machines differ, ratios say more.
 
 mod bare;
+mod bare_two;
 mod children;
 mod echo;
 mod embedded;
 mod figure;
 mod http;
+mod lanes;
 mod large;
 mod load;
 mod naive;
@@ -18,7 +20,7 @@ mod peak;
 mod server;
 mod writes;
 
-use crate::cli::BenchArgs;
+use crate::cli::{BenchArgs, BenchPart};
 use crate::compose::telemetry_of;
 use crate::config::Config;
 use crate::directory::Directory;
@@ -30,6 +32,9 @@ use std::process::ExitCode;
 
 /// Measures, writes JSON, prints a table.
 pub async fn run(args: BenchArgs) -> Result<ExitCode, Failure> {
+    if let Some(BenchPart::BareWallet(args)) = &args.part {
+        return bare_two::serve(args).await;
+    }
     let folder = args.out.parent().unwrap_or(Path::new(".")).to_owned();
     let failed = |source| Failure::File { path: folder.clone(), source };
     let _held = Directory::open(&folder)?; // Another bench would sweep away what this one works on.

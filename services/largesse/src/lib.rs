@@ -1,4 +1,5 @@
-//! The one binary: composes services by configuration, and the command line.
+//! All of the one binary: composes services by configuration, and the command line. A library, so that cargo may compile
+//! it while the services it is made of are still turned into machine code (ADR 1).
 //!
 //! Owns processes: configuration, data directories, secrets, start and stop order. Knows every service and no
 //! business rule.
@@ -74,7 +75,8 @@ fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
     runtime.enable_all().build()
 }
 
-fn main() -> ExitCode {
+/// What the binary does: reads the command line, runs it, and gives the code that the process ends with.
+pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let runtime = match runtime() {
         Ok(runtime) => runtime,

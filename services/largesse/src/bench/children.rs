@@ -22,9 +22,9 @@ pub struct Children {
 
 #[derive(Debug, thiserror::Error)]
 enum ChildError {
-    #[error("`largesse serve {0}` was not ready in time; its log is beside its data, in {1}")]
+    #[error("the process of {0} was not ready in time; its log is beside its data, in {1}")]
     NotReady(&'static str, String),
-    #[error("`largesse serve {0}` did not end in time")]
+    #[error("the process of {0} did not end in time")]
     StillRunning(&'static str),
 }
 
@@ -63,6 +63,47 @@ impl Children {
         end("wallet", &mut self.wallet).await
     }
 }
+
+/// Where a bare wallet inserts.
+pub const ROWS_PATH: &str = "/rows";
+
+/// A process that inserts entries and does nothing else. Dropped, it is killed.
+pub struct BareWallet {
+    address: SocketAddr,
+    child: Child,
+}
+
+impl BareWallet {
+    /// Starts it on a migrated database and waits until it is ready.
+    ///
+    /// # Errors
+    /// [`Failure::File`], [`Failure::Bench`].
+    pub async fn start(folder: &Path, database: &str) -> Result<BareWallet, Failure> {
+        let failed = |source| Failure::File { path: folder.join(BARE), source };
+        let address = free_address()?;
+        let own = folder.join(BARE);
+        std::fs::create_dir_all(&own).map_err(failed)?;
+        let log = std::fs::File::create(own.join("log")).map_err(failed)?;
+        let mut command = Command::new(std::env::current_exe().map_err(failed)?);
+        command.args(["bench", BARE, "--database", database, "--listen"]).arg(address.to_string());
+        let child = command.stdout(Stdio::null()).stderr(log).kill_on_drop(true).spawn().map_err(failed)?;
+        let bare = BareWallet { address, child };
+        wait_ready(folder, BARE, address).await?;
+        Ok(bare)
+    }
+
+    pub fn rows_url(&self) -> String {
+        format!("http://{}{ROWS_PATH}", self.address)
+    }
+
+    /// # Errors
+    /// [`Failure::Bench`] when it does not end.
+    pub async fn stop(mut self) -> Result<(), Failure> {
+        end(BARE, &mut self.child).await
+    }
+}
+
+const BARE: &str = "bare-wallet";
 
 fn free_address() -> Result<SocketAddr, Failure> {
     let listener = TcpListener::bind(("127.0.0.1", 0));

@@ -1,14 +1,14 @@
 //! Gifts over HTTP on a real PostgreSQL, one a request: gift and wallet in one process, in two, and everything on.
 //! Beside an echo of the same request under the same load.
 
-use super::bare;
-use super::children::Children;
+use super::children::{BareWallet, Children};
 use super::echo::Echo;
 use super::figure::{Figure, Report, Sample};
 use super::load::{self, CONNECTIONS, Pace, Target};
 use super::peak::{self, Peak};
-use super::server::Bed;
+use super::server::{Bed, OTHER_RUNS_MAX};
 use super::writes::{Counters, WriteCost};
+use super::{bare, bare_two};
 use super::{is_wanted, prove, wanted};
 use crate::catch_up::Who;
 use crate::cli::{BenchArgs, ServiceName};
@@ -61,6 +61,7 @@ FROM recon.minutes WHERE compared_at > now() - make_interval(secs => $1)";
 const ONE_PROCESS: &str = "gifts/s over HTTP, gift and wallet in one process";
 const CEILING: &str = "gifts/s over HTTP, beside the ceiling of their rows";
 const TWO_PROCESSES: &str = "gifts/s over HTTP, gift and wallet in two processes";
+const CEILING_OF_TWO: &str = "gifts/s over HTTP, two processes, beside the ceiling of their rows";
 const HOT_ROOM: &str = "gifts/s over HTTP, all to one room";
 const PIPELINE: &str = "gifts/s accepted, ordered, settled and booked, every service on";
 const RECON: &str = "gifts/s ordered, settled and booked, while recon compares";
@@ -92,7 +93,7 @@ impl HttpBench<'_> {
                 report.add(figure)?;
             }
         }
-        if wanted(self.args, TWO_PROCESSES) {
+        if wanted(self.args, TWO_PROCESSES) || is_wanted(self.args, CEILING_OF_TWO) {
             match &self.args.amqp {
                 Some(amqp) => {
                     let two = Processes::Two { amqp };
@@ -121,23 +122,32 @@ impl HttpBench<'_> {
         u64::from(self.args.seconds)
     }
 
-    /// What there is to gain: an echo that does nothing but insert the same rows. At best, and at the usual load.
-    async fn bare(&self, target: &Target) -> Result<(Sample, Sample), Failure> {
+    /// What there is to gain: an echo that does nothing but insert the same rows, in as many processes. At best, and
+    /// at the usual load.
+    async fn bare(&self, target: &Target, processes: Processes<'_>) -> Result<(Sample, Sample), Failure> {
         let place = self.prepare(ROOMS).await?; // Thrown away after: its rows are nobody's.
         let lane_count = Config::load(None)?.wallet.lane_count;
         let connections_max = u32::try_from(lane_count + 1).unwrap_or(u32::MAX);
         let settings = PoolSettings { connections_max, ..PoolSettings::default() };
         let pool = pg::connect(&place.database, settings).await?;
-        let bare = bare::start(&pool, lane_count).await?;
+        let (bare, behind) = match processes {
+            Processes::One => (bare::start(&pool, lane_count).await?, None),
+            Processes::Two { .. } => {
+                let behind = BareWallet::start(&place.folder, &place.database).await?;
+                (bare_two::start(&pool, &behind).await?, Some(behind))
+            }
+        };
         let closed = bare.load(target, Pace::Closed, self.seconds()).await?;
         let usual = bare.load(target, at(closed, USUAL_LOAD), self.seconds()).await?;
         bare.stop().await;
+        if let Some(behind) = behind {
+            behind.stop().await?;
+        }
         pool.close().await;
         Ok((closed, usual))
     }
 
-    /// The rate beside the echo's, and the latency of each at 70 % of its own rate; for one process beside the ceiling
-    /// of its rows, too.
+    /// The rate beside the echo's, and the latency of each at 70 % of its own rate; beside the ceiling of its rows, too.
     async fn beside_echo(
         &self,
         what: &str,
@@ -146,7 +156,7 @@ impl HttpBench<'_> {
     ) -> Result<Vec<Figure>, Failure> {
         let (mut ours, mut ours_usual, mut echoes, mut echoes_usual) = (vec![], vec![], vec![], vec![]);
         let (mut ceilings, mut ceilings_usual) = (vec![], vec![]);
-        for _ in 0..self.args.runs {
+        for run in 0..self.args.runs {
             let place = self.prepare(ROOMS).await?;
             let (target, running) = self.start(&place, processes).await?;
             let closed = load::run(&target, Pace::Closed, self.seconds()).await?;
@@ -160,24 +170,26 @@ impl HttpBench<'_> {
             echoes.push(closed);
             echoes_usual.push(echo.load(&target, at(closed, USUAL_LOAD), self.seconds()).await?);
             echo.stop().await;
-            if let Processes::One = processes {
-                let (closed, usual) = self.bare(&target).await?;
+            if run < OTHER_RUNS_MAX {
+                let (closed, usual) = self.bare(&target, processes).await?;
                 ceilings.push(closed);
                 ceilings_usual.push(usual);
             }
         }
         let yardstick = format!("an echo of the same request, {CONNECTIONS} connections");
         let usual = |of: &str| format!("{of}, at {USUAL_LOAD} % of that");
-        let mut figures = vec![
+        let (ceiling, bare) = match processes {
+            Processes::One => (CEILING, "an echo that inserts the same two rows"),
+            Processes::Two { .. } => {
+                (CEILING_OF_TWO, "an echo that inserts the same two rows, one of them elsewhere")
+            }
+        };
+        Ok(vec![
             Figure::new(what, &yardstick, &ours, &echoes).with_target(target_milli),
             Figure::new(&usual(what), &yardstick, &ours_usual, &echoes_usual),
-        ];
-        if !ceilings.is_empty() {
-            let yardstick = "an echo that inserts the same two rows";
-            figures.push(Figure::new(CEILING, yardstick, &ours, &ceilings));
-            figures.push(Figure::new(&usual(CEILING), yardstick, &ours_usual, &ceilings_usual));
-        }
-        Ok(figures)
+            Figure::new(ceiling, bare, &ours, &ceilings),
+            Figure::new(&usual(ceiling), bare, &ours_usual, &ceilings_usual),
+        ])
     }
 
     /// Everything to one room, beside the same over 10,000 rooms.
@@ -223,8 +235,8 @@ impl HttpBench<'_> {
                 let level = Instant::now();
                 stack.catch_up(Who::Everybody, CATCH_UP_MAX).await?;
                 println!("everybody was level {} ms after all was booked", millis(level));
+                prove(stack.pool()).await?;
                 stack.shutdown().await;
-                self.prove(&place).await?;
             }
         }
         Ok(Figure::new(RECON, "the same without recon", &compared, &alone).with_target(950))

@@ -2,6 +2,7 @@
 //! beside the server's own ceiling for the same rows.
 
 use super::figure::{Figure, Report, Sample};
+use super::lanes::calls;
 use super::naive::{self, World};
 use super::{prove, wanted};
 use crate::cli::BenchArgs;
@@ -17,8 +18,11 @@ const HOT: World = World { accounts: 100_000, streamers: 1_000, hot_percent: 80 
 /// Connections among which the naive transaction finds its best.
 const NAIVE_CONNECTIONS: [usize; 4] = [8, 16, 32, 64];
 
-/// Runs with the relay on, at most: nothing is asked of them, and the time is others'.
-const RELAY_RUNS_MAX: u16 = 3;
+/// Runs of what nothing is asked of, at most: with the relay on, and bare. The time is others'.
+pub const OTHER_RUNS_MAX: u16 = 3;
+
+/// Beside as many bare calls: where a target is, or was, missed.
+const BARE_IN_FLIGHT: [usize; 2] = [256, 2_048];
 
 /// Rows of one bulk insert of the ceiling.
 const CEILING_ROWS: usize = 500;
@@ -43,19 +47,21 @@ pub async fn measure(args: &BenchArgs, bed: &Bed, report: &mut Report) -> Result
     Ok(())
 }
 
-/// What so many debits in flight measured: without the relay, which is what is asked for, and with it.
+/// What so many debits in flight measured: without the relay, which is what is asked for, and with it; and as many calls
+/// that wait for the same row and for nothing else.
 struct Row {
     what: String,
     in_flight: usize,
     target: Option<u64>,
     off: Vec<Sample>,
     on: Vec<Sample>,
+    bare: Vec<Sample>,
 }
 
 impl Row {
     fn new(in_flight: usize, target: Option<u64>) -> Row {
         let what = format!("wallet debits/s, {in_flight} in flight");
-        Row { what, in_flight, target, off: Vec::new(), on: Vec::new() }
+        Row { what, in_flight, target, off: Vec::new(), on: Vec::new(), bare: Vec::new() }
     }
 }
 
@@ -170,8 +176,14 @@ async fn beside_ceiling(args: &BenchArgs, bed: &Bed, mut rows: Vec<Row>) -> Resu
     for run in 0..if rows.is_empty() { 0 } else { args.runs } {
         for row in &mut rows {
             row.off.push(debits(args, bed, (SPREAD, row.in_flight, false)).await?);
-            if run < RELAY_RUNS_MAX {
+            if run < OTHER_RUNS_MAX {
                 row.on.push(debits(args, bed, (SPREAD, row.in_flight, true)).await?);
+            }
+            if run < OTHER_RUNS_MAX && BARE_IN_FLIGHT.contains(&row.in_flight) {
+                let pool = bed.fresh(lanes + 2).await?;
+                migrated(&pool).await?;
+                row.bare.push(calls(&pool, lanes, (row.in_flight, u64::from(args.seconds))).await?);
+                pool.close().await;
             }
         }
         let pool = bed.fresh(lanes + 2).await?;
@@ -184,7 +196,10 @@ async fn beside_ceiling(args: &BenchArgs, bed: &Bed, mut rows: Vec<Row>) -> Resu
     let figures = |row: &Row| {
         let off = Figure::new(&row.what, &yardstick, &row.off, &ceiling);
         let on = Figure::new(&format!("{}, relay on", row.what), &yardstick, &row.on, &ceiling);
-        [Figure { target_milli: row.target, ..off }, on]
+        let what = format!("{}, beside as many bare calls", row.what);
+        let bare =
+            Figure::new(&what, "calls that wait for the same row and for nothing else", &row.off, &row.bare);
+        [Figure { target_milli: row.target, ..off }, on, bare]
     };
     Ok(rows.iter().flat_map(figures).collect())
 }
