@@ -177,6 +177,14 @@ fn histogram() -> Histogram<u64> {
         .unwrap_or_else(|_| Histogram::new(3).expect("three digits are allowed"))
 }
 
+/// Makes the partitions of today and the days around it, as a starting wallet does: bare rows need a place.
+///
+/// # Errors
+/// Whatever the database says.
+pub async fn open_days(db: &Db) -> Result<(), sqlx::Error> {
+    Days::default().ensure_around(db, Utc::now().date_naive()).await
+}
+
 /// The database's own ceiling for these rows: bulk inserts of `rows_per_batch`, a transaction each, on so many
 /// connections, without any wallet. Returns rows per second. The rows stay; the database is thrown away after.
 ///
@@ -188,7 +196,7 @@ pub async fn ceiling(
     rows_per_batch: usize,
     seconds: u64,
 ) -> Result<u64, sqlx::Error> {
-    Days::default().ensure_around(&db, Utc::now().date_naive()).await?;
+    open_days(&db).await?;
     let stop = Arc::new(AtomicBool::new(false));
     let lanes: Vec<_> = (0..connections.max(1)).map(|lane| BareRows::new(lane, connections)).collect();
     let began = Instant::now();

@@ -34,7 +34,13 @@ impl Lanes {
         let lane = |nth| {
             let (lane, waiting) = mpsc::channel(WAITING_MAX);
             let db = Db::new(pool.clone(), "wallet", &Lane::Live);
-            tokio::spawn(write_entries(db, BareRows::new(nth, count), waiting, behind.cloned()));
+            let rows = BareRows::new(nth, count);
+            let behind = behind.cloned();
+            tokio::spawn(async move {
+                if let Err(error) = write_entries(db, rows, waiting, behind).await {
+                    tracing::error!(%error, "a lane has ended, and whoever waits for it is told");
+                }
+            });
             lane
         };
         Lanes { lanes: (0..count.max(1)).map(lane).collect(), turn: AtomicUsize::new(0) }

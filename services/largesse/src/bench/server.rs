@@ -181,7 +181,7 @@ async fn beside_ceiling(args: &BenchArgs, bed: &Bed, mut rows: Vec<Row>) -> Resu
             }
             if run < OTHER_RUNS_MAX && BARE_IN_FLIGHT.contains(&row.in_flight) {
                 let pool = bed.fresh(lanes + 2).await?;
-                migrated(&pool).await?;
+                wallet::bench::open_days(&migrated(&pool).await?).await?;
                 row.bare.push(calls(&pool, lanes, (row.in_flight, u64::from(args.seconds))).await?);
                 pool.close().await;
             }

@@ -184,13 +184,13 @@ fn verify_card(asked: &Asked, verified: &Markup) -> Markup {
     html! {
         section .card aria-labelledby="verify-title" {
             h2 #verify-title { "Is the trail whole?" }
-            form #verify-form method="get" action=(PATH) {
+            form .filters #verify-form method="get" action=(PATH) {
                 input type="hidden" name="trail" value=(given(&asked.trail).unwrap_or(TRAILS[0].0));
                 input type="hidden" name="verify" value="whole";
                 (field("A row you know from elsewhere, as seq:hash; may be empty", &html! {
-                    input type="text" name="anchor" value=(asked.anchor) autocomplete="off" spellcheck="false";
+                    input type="text" name="anchor" value=(asked.anchor) autocomplete="off" spellcheck="false" size="40";
                 }))
-                button .primary type="submit" { "Verify" }
+                div .filter-actions { button .primary type="submit" { "Verify" } }
             }
             div #verified role="status" { (verified) }
         }

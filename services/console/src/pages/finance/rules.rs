@@ -187,11 +187,11 @@ fn one(of: &Version, day: NaiveDate, look: &Look) -> Markup {
             h3 { (words(&of.scope)) ", version " (of.version) " " (state_badge(&of.state)) }
             (facts(&pairs))
             details { summary { "As JSON" } code .json { (format!("{:#}", of.rules)) } }
-            form .row method="get" action={ (PATH) "#dry-card" } {
+            form .filters method="get" action={ (PATH) "#dry-card" } {
                 input type="hidden" name="scope" value=(of.scope);
                 input type="hidden" name="version" value=(of.version);
                 (field("Against", &html! { input type="date" name="day" value=(day) required; }))
-                button .quiet type="submit" { "Dry run" }
+                div .filter-actions { button .quiet type="submit" { "Dry run" } }
             }
             @if let ("proposed", Some(maker)) = (of.state.as_str(), &of.maker_id) {
                 (decision(
