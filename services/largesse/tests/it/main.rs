@@ -24,6 +24,7 @@ mod shown;
 mod starting;
 mod steering;
 mod traces;
+mod unknown;
 mod witness;
 
 // The pages' own steps, taken here against the real thing.

@@ -18,7 +18,7 @@ const CHEAP: u32 = 1101;
 pub struct House {
     place: Place,
     address: SocketAddr,
-    database: testkit::TestDatabase,
+    pub database: testkit::TestDatabase,
     process: Option<Victim>,
     client: Client,
     /// What its process finds in its environment.
@@ -45,6 +45,10 @@ impl House {
         let own = [("LARGESSE_DATABASE__CONNECTIONS_MAX", "8"), ("LARGESSE_RECON__OPEN_AFTER_S", "1")];
         self.process = Some(self.place.start(&words, &[&own[..], self.env].concat()));
         wait_until_ready(self.address).await;
+    }
+
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
     }
 
     async fn kill(&mut self) {
@@ -89,12 +93,18 @@ impl House {
         body
     }
 
-    async fn get(&self, token: &str, path: &str) -> Value {
+    pub async fn get(&self, token: &str, path: &str) -> Value {
         let request = self.client.get(format!("http://{}{path}", self.address)).bearer_auth(token);
         request.send().await.expect("an answer").json().await.expect("JSON")
     }
 
-    async fn get_until(&self, token: &str, path: &str, what: &str, holds: impl Fn(&Value) -> bool) -> Value {
+    pub async fn get_until(
+        &self,
+        token: &str,
+        path: &str,
+        what: &str,
+        holds: impl Fn(&Value) -> bool,
+    ) -> Value {
         let began = Instant::now();
         loop {
             let seen = self.get(token, path).await;
@@ -139,7 +149,7 @@ impl House {
     }
 
     /// Proves the books as soon as everything is read; answers the figure of each line.
-    async fn check(&self) -> Value {
+    pub async fn check(&self) -> Value {
         self.place.closed_books(self.database.url()).await
     }
 
