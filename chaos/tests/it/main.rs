@@ -25,6 +25,15 @@ fn stack(word: &str, folder: &Path) -> Output {
     command.output().expect("it runs")
 }
 
+/// Ends what a test that failed has left.
+struct EndsWith<'f>(&'f Path);
+
+impl Drop for EndsWith<'_> {
+    fn drop(&mut self) {
+        let _ = stack("down", self.0); // The test has said already what went wrong.
+    }
+}
+
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
@@ -57,6 +66,7 @@ async fn run(words: &[&str]) -> String {
 async fn the_stack_comes_up_closes_its_books_and_goes_down_whole() {
     let place = tempfile::tempdir().expect("a folder");
     let folder = place.path();
+    let _down = EndsWith(folder);
     let up = stack("up", folder);
     assert!(up.status.success(), "{}", text(&up.stderr));
     let said = text(&up.stdout);
@@ -93,6 +103,7 @@ async fn the_stack_comes_up_closes_its_books_and_goes_down_whole() {
 async fn a_killed_keeper_takes_everything_with_it() {
     let place = tempfile::tempdir().expect("a folder");
     let folder = place.path();
+    let _down = EndsWith(folder);
     let up = stack("up", folder);
     assert!(up.status.success(), "{}", text(&up.stderr));
     let started = StackFile::find(folder).expect("a stack runs");
