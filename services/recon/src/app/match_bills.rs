@@ -4,7 +4,7 @@
 
 use super::daily_error::DailyError;
 use crate::domain::bill_findings::{self, BothSides, Due, logs_of};
-use crate::domain::bill_line::{BillScope, OurLine, TheirLine};
+use crate::domain::bill_line::{BillScope, OurLine, TheirLine, names_payments};
 use crate::domain::break_kind::BreakKind;
 use crate::domain::canonical::{hash_of, hex};
 use crate::domain::channel_paid::ChannelPaid;
@@ -70,7 +70,8 @@ impl BillMatching<'_> {
             places.entry((BillScope::Channel, channel)).or_default();
         }
         for bill in bills::list_covering(self.db, self.day, FILES_MAX).await? {
-            if BillScope::MATCHED.contains(&bill.scope) {
+            // A balance whose payments no file names is matched with nothing; a channel may send no such file at all.
+            if bill.scope != BillScope::Funds || names_payments(&bill.format) {
                 places.entry((bill.scope, bill.channel.clone())).or_default().push(bill);
             }
         }
@@ -93,7 +94,7 @@ impl BillMatching<'_> {
             BillScope::Bank => self.first_day(),
             BillScope::Channel | BillScope::Funds => self.day,
         };
-        Due { ours, theirs: self.day }
+        Due { scope, ours, theirs: self.day }
     }
 
     /// Both sides' lines that no other day's match has.
@@ -158,7 +159,11 @@ impl BillMatching<'_> {
         };
         let mut found: Vec<NewBreak> = Vec::new();
         let is_missing = files.is_empty()
-            && (scope != BillScope::Bank || self.expected_statements.iter().any(|bank| bank == channel));
+            && match scope {
+                BillScope::Channel => true,
+                BillScope::Bank => self.expected_statements.iter().any(|bank| bank == channel),
+                BillScope::Funds => false,
+            };
         if is_missing {
             found.push(self.missing_bill(place, &sides));
         }

@@ -146,6 +146,7 @@ fn propose_rules() -> Markup {
                     select name="scope" #scope {
                         option value="channel" { "Channels' bills" }
                         option value="bank" { "Banks' statements" }
+                        option value="funds" { "Channels' fund bills" }
                     }
                 }))
                 (field("The rules, as JSON", &html! {
