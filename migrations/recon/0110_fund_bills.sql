@@ -18,3 +18,7 @@ DROP INDEX breaks_by_what_they_name;
 CREATE INDEX breaks_by_what_they_name ON breaks
     USING gin (jsonb_path_query_array(evidence, '$.** ? (@.type() == "string")') jsonb_path_ops)
     WHERE logs LIKE ANY (ARRAY['channel.%', 'bank.%', 'funds.%', 'payments_entries', 'cashier.payments']);
+
+-- What a fund bill's fee is about, and the trade whose fee it is: found by their number.
+CREATE INDEX bill_rows_of_funds ON bill_rows (channel, (coalesce(nullif(about_ref, ''), channel_ref)), day) WHERE scope = 3;
+CREATE INDEX bill_rows_of_trades ON bill_rows (channel, channel_ref, day) WHERE scope = 1;
