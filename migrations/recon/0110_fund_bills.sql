@@ -3,7 +3,7 @@
 ALTER TABLE matching_rules DROP CONSTRAINT matching_rules_scope_known;
 ALTER TABLE matching_rules ADD CONSTRAINT matching_rules_scope_known CHECK (scope IN (1, 2, 3));
 
--- A balance moves on the day of the trade or within the days after it, by the very amount: nothing is tolerated.
+-- A balance moves on the day of the trade or up to three days away, by the very amount: nothing is tolerated.
 INSERT INTO matching_rules (scope, version, rules, state, reason, decided_at) VALUES
 (3, 1, '{
   "name": "fund-bills", "version": 1, "walls": "outside",
