@@ -7,6 +7,7 @@ pub mod change_rules;
 pub mod closed_days;
 pub mod commands;
 pub mod compare_day;
+pub mod compare_fees;
 pub mod compare_minutes;
 pub mod compare_vouchers;
 pub mod daily_error;

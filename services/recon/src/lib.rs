@@ -86,6 +86,7 @@ pub static MIGRATOR: std::sync::LazyLock<pg::Migrator> = std::sync::LazyLock::ne
         (107, "evidence_day", include_str!("../../../migrations/recon/0107_evidence_day.sql")),
         (108, "at_risk_and_waiting", include_str!("../../../migrations/recon/0108_at_risk_and_waiting.sql")),
         (109, "channel_settlements", include_str!("../../../migrations/recon/0109_channel_settlements.sql")),
+        (110, "fund_bills", include_str!("../../../migrations/recon/0110_fund_bills.sql")),
     ])
 });
 

@@ -10,6 +10,7 @@ pub mod day_lines;
 pub mod desk;
 pub mod digests;
 pub mod found_breaks;
+pub mod fund_fees;
 pub mod marks;
 pub mod matches;
 pub mod matching_rules;

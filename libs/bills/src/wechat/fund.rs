@@ -27,6 +27,7 @@ struct Columns {
     amount: usize,
     balance: usize,
     voucher: Option<usize>,
+    note: Option<usize>,
 }
 
 /// Rows and their sum on one side.
@@ -60,6 +61,7 @@ pub(crate) fn read<R: Read>(
         amount: header.get(&["收支金额(元)"])?,
         balance: header.get(&["账户结余(元)"])?,
         voucher: header.find(&["业务凭证号"])?,
+        note: header.find(&["备注"])?,
     };
     let mut fund = Fund {
         header: header.clone(),
@@ -81,6 +83,20 @@ fn kind_of(word: &str) -> RowKind {
         fee if fee.contains("手续费") => RowKind::Fee,
         other => RowKind::Other(Cow::Owned(other.to_owned())),
     }
+}
+
+/// What of a refund's movement is a fee given back, in minor units, zero or more. A refund leaves the balance less the
+/// payment's fee, and only the note says so: `退款总金额1.42元;含手续费0.01元`. A note that says anything else, or other
+/// sums than the row's own, says nothing of a fee.
+fn fee_given_back(note: &str, amount_minor: i64) -> i64 {
+    let sums = || {
+        let (total, rest) = note.strip_prefix("退款总金额")?.split_once('元')?;
+        let fee = rest.trim_start_matches([';', '；']).strip_prefix("含手续费")?.strip_suffix('元')?;
+        let read = |text: &str| minor(text.trim(), CURRENCY, Style::PLAIN).ok();
+        Some((read(total)?, read(fee)?))
+    };
+    let is_whole = |(total, fee): &(i64, i64)| *fee >= 0 && total.checked_sub(*fee) == Some(amount_minor);
+    sums().filter(is_whole).map_or(0, |(_, fee)| fee)
 }
 
 impl Fund<'_, '_> {
@@ -112,16 +128,22 @@ impl super::Table for Fund<'_, '_> {
         self.chain.link(place, "账户结余(元)", amount_minor, balance)?;
         let at = china(row.field(Some(columns.at))).map_err(|flaw| self.broken(row, columns.at, flaw))?;
         let voucher = row.field(columns.voucher);
+        let kind = kind_of(row.field(Some(columns.kind)));
+        let given_back = match kind {
+            RowKind::Refund if amount_minor < 0 => fee_given_back(row.field(columns.note), amount),
+            _ => 0,
+        };
+        let overflow = || BillError::Overflow { place, what: "amounts".into() };
         let read = BillRow {
             line: row.line,
-            kind: kind_of(row.field(Some(columns.kind))),
+            kind,
             account: Cow::Borrowed(""),
             channel_ref: Cow::Borrowed(row.field(Some(columns.movement))),
             our_ref: (!voucher.is_empty()).then_some(Cow::Borrowed(voucher)),
             about_ref: Some(Cow::Borrowed(row.field(Some(columns.business)))),
             status: Cow::Borrowed(row.field(Some(columns.direction))),
-            amount_minor,
-            fee: Micros::ZERO,
+            amount_minor: amount_minor.checked_sub(given_back).ok_or_else(overflow)?,
+            fee: Micros::of_minor(-given_back).map_err(|_| overflow())?,
             currency: CURRENCY,
             at,
             balance_minor: Some(balance),
@@ -133,8 +155,7 @@ impl super::Table for Fund<'_, '_> {
             &mut self.received
         };
         side.rows += 1;
-        let overflow = BillError::Overflow { place, what: "amounts".into() };
-        side.minor = side.minor.checked_add(amount).ok_or(overflow)?;
+        side.minor = side.minor.checked_add(amount).ok_or_else(overflow)?;
         self.sink.row(&read)
     }
 

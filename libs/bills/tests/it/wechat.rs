@@ -171,6 +171,20 @@ fn the_fund_bill_is_what_it_says_and_its_balance_is_followed() {
         ]
     );
     assert!(bill.proofs.contains(&Proof::RunningBalance));
+    let note = "含手续费0.00元";
+    for (said, told) in [
+        // A refund is told before the fee that came back with it.
+        ("退款总金额1.43元;含手续费0.01元", "-143 -1000000"),
+        // Other sums than the row's own are no fee's.
+        ("退款总金额1.42元;含手续费0.01元", "-142 0"),
+        ("wrong size", "-142 0"),
+    ] {
+        let text = String::from_utf8(sample("wechat-fund.csv")).expect("UTF-8");
+        let text = text.replace(&format!("退款总金额1.42元;{note}"), said);
+        let (_, rows) = read(text.as_bytes()).expect("a good bill");
+        let row = &all_told(&rows)[2];
+        assert!(row.starts_with(&format!("4 refund {told} CNY")), "{said}: {row}");
+    }
     assert_eq!(
         mismatch("wechat-fund.csv", "`104.54", "`104.55"),
         ("账户结余(元)".to_owned(), 10_455, 10_454, Unit::Minor)

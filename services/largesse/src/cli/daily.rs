@@ -13,7 +13,7 @@ pub enum ScopeName {
     Channel,
     /// A bank's statement
     Bank,
-    /// Movements of a channel's balance: kept, and matched with nothing
+    /// Movements of a channel's balance, such as a fund bill
     Funds,
 }
 

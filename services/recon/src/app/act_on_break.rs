@@ -187,7 +187,8 @@ impl Desk {
     }
 
     async fn checked_action(&self, found: &BreakView, action: &Action) -> Result<Action, DeskError> {
-        let subject = Subject { kind: found.kind, coins: found.coins, order_id: found.order_id };
+        let subject =
+            Subject { kind: found.kind, logs: &found.logs, coins: found.coins, order_id: found.order_id };
         action.check(subject, self.limits)?;
         let kind = action.kind();
         if kind.is_command() && !self.commands.offers(kind) {

@@ -34,8 +34,6 @@ pub enum RulesChangeError {
     NoSuchVersion,
     #[error("whoever proposed it cannot decide it")]
     MakerIsChecker,
-    #[error("funds are matched with nothing, so they have no rules")]
-    NothingMatched,
     #[error(transparent)]
     Daily(#[from] DailyError),
     #[error(transparent)]
@@ -49,9 +47,7 @@ pub enum RulesChangeError {
 impl Classed for RulesChangeError {
     fn class(&self) -> ErrorClass {
         match self {
-            RulesChangeError::Refused(_) | RulesChangeError::NothingMatched | RulesChangeError::DryRun(_) => {
-                ErrorClass::Rejected
-            }
+            RulesChangeError::Refused(_) | RulesChangeError::DryRun(_) => ErrorClass::Rejected,
             RulesChangeError::NotNext { .. } => ErrorClass::Conflict,
             RulesChangeError::NoSuchVersion => ErrorClass::NotFound,
             RulesChangeError::MakerIsChecker => ErrorClass::Denied,
@@ -67,7 +63,6 @@ impl Classed for RulesChangeError {
             RulesChangeError::NotNext { .. } => "matching-rules-not-next",
             RulesChangeError::NoSuchVersion => "no-such-version",
             RulesChangeError::MakerIsChecker => "maker-is-checker",
-            RulesChangeError::NothingMatched => "funds-have-no-rules",
             RulesChangeError::DryRun(_) => "dry-run-failed",
             RulesChangeError::Daily(error) => error.slug(),
             RulesChangeError::Desk(error) => error.slug(),
@@ -99,9 +94,6 @@ pub async fn propose(
     rules: &Value,
     (maker, reason): (Uuid, &str),
 ) -> Result<RulesView, RulesChangeError> {
-    if !BillScope::MATCHED.contains(&scope) {
-        return Err(RulesChangeError::NothingMatched);
-    }
     let reason = checked_text(reason)?;
     let ready = checked(rules).map_err(|error| RulesChangeError::Refused(error.to_string()))?;
     let newest = matching_rules::list(db, Some(scope), VERSIONS_MAX).await?;

@@ -74,6 +74,7 @@ impl Classed for DeskError {
             DeskError::Action(ActionRefused::VoucherUnbalanced) => "voucher-unbalanced",
             DeskError::Action(ActionRefused::DoesNotFit { .. }) => "action-does-not-fit",
             DeskError::Action(ActionRefused::OtherOrder) => "order-is-not-the-breaks",
+            DeskError::Action(ActionRefused::EvidenceOnly { .. }) => "evidence-only",
             DeskError::Command(error) => error.slug(),
             DeskError::BadText => "text-out-of-range",
             DeskError::KeyReused => "request-reused",

@@ -3,7 +3,7 @@
 use super::daily_error::DailyError;
 use super::read_break::{BreakDetail, read_break};
 use super::sources::Sources;
-use crate::domain::bill_line::{OurLine, TheirLine};
+use crate::domain::bill_line::{BillScope, OurLine, TheirLine};
 use crate::store::breaks::{self, BreakView};
 use crate::store::matches::{self, MatchView};
 use crate::store::{bills, day_lines, payout_lines};
@@ -32,18 +32,12 @@ pub struct Explanation {
     pub detail: Option<BreakDetail>,
 }
 
-/// A bill's row by its id.
-fn bill_row(id: &str) -> Option<(Uuid, i64)> {
-    let (bill, row) = id.split_once(':')?;
-    Some((Uuid::try_parse(bill).ok()?, row.parse().ok()?))
-}
-
 /// What is known of an id.
 ///
 /// # Errors
 /// [`DailyError::BadId`], [`DailyError::NothingKnown`], and whatever the database says.
 pub async fn explain(db: &Db, sources: &Sources, id: &str) -> Result<Explanation, DailyError> {
-    if let Some((bill, row_no)) = bill_row(id) {
+    if let Some((bill, row_no)) = bills::parts_of_row_id(id) {
         let row = bills::find_row(db, bill, row_no).await?.ok_or(DailyError::NothingKnown)?;
         return about_row(db, "bill_row", (Vec::new(), vec![row]), &bills::row_id(bill, row_no)).await;
     }
@@ -104,13 +98,15 @@ async fn about_row(
         }
     }
     for other in matches.iter().flat_map(|of| &of.theirs).take(SHOWN_MAX).filter(|other| *other != row_id) {
-        if let Some((bill, row_no)) = bill_row(other)
+        if let Some((bill, row_no)) = bills::parts_of_row_id(other)
             && let Some(line) = bills::find_row(db, bill, row_no).await?
         {
             theirs.push(line);
         }
     }
-    let why = match (matches.first(), breaks.first()) {
+    // A fund bill is second evidence: it does not say that what the trade bill or the bank lacks is matched.
+    let first = matches.first().filter(|of| of.scope != BillScope::Funds || breaks.is_empty());
+    let why = match (first, breaks.first()) {
         (Some(of), _) => {
             let (ours, theirs) = (of.ours.len(), of.theirs.len());
             let tolerance = of

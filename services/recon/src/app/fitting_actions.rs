@@ -1,7 +1,7 @@
 //! What may be proposed about a break, so that whoever offers it to people offers nothing that would be refused.
 
 use super::act_on_break::Desk;
-use crate::domain::action::{Action, ActionKind, Subject, VoucherLine};
+use crate::domain::action::{Action, ActionKind, Subject, VoucherLine, is_of_funds};
 use crate::domain::controls::face_value;
 use crate::domain::receivable::ReceivableEnd;
 use crate::domain::write_off::{Difference, lines_of};
@@ -49,11 +49,14 @@ impl Desk {
 
     /// Whether some action of a kind can be proposed: asked of the rules themselves, with what the break says.
     fn fits(&self, kind: ActionKind, found: &BreakView) -> bool {
-        let subject = Subject { kind: found.kind, coins: found.coins, order_id: found.order_id };
+        let subject =
+            Subject { kind: found.kind, logs: &found.logs, coins: found.coins, order_id: found.order_id };
         let passes = |action: Action| action.check(subject, self.limits).is_ok();
         match kind {
             // Their parameters are people's to choose, within limits.
-            ActionKind::GrantCoins | ActionKind::AdjustVoucher | ActionKind::Wait => true,
+            ActionKind::GrantCoins | ActionKind::AdjustVoucher | ActionKind::Wait => {
+                !(kind.is_command() && is_of_funds(&found.logs))
+            }
             ActionKind::RefundOrder => found
                 .order_id
                 .is_some_and(|order_id| passes(Action::RefundOrder { order_id, viewer_id: None })),

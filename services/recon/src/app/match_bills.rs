@@ -2,9 +2,10 @@
 //!
 //! Lines of some days before that still wait for theirs take part again. What another day's run has matched does not.
 
+use super::compare_fees::Fees;
 use super::daily_error::DailyError;
 use crate::domain::bill_findings::{self, BothSides, Due, logs_of};
-use crate::domain::bill_line::{BillScope, OurLine, TheirLine};
+use crate::domain::bill_line::{BillScope, OurLine, TheirLine, names_payments};
 use crate::domain::break_kind::BreakKind;
 use crate::domain::canonical::{hash_of, hex};
 use crate::domain::channel_paid::ChannelPaid;
@@ -23,10 +24,10 @@ use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Lines one page reads.
-const PAGE_LEN: i64 = 5_000;
+pub(super) const PAGE_LEN: i64 = 5_000;
 
 /// Files that may cover one day.
-const FILES_MAX: i64 = 1_000;
+pub(super) const FILES_MAX: i64 = 1_000;
 
 /// Channels that one day may have.
 const CHANNELS_MAX: i64 = 200;
@@ -50,6 +51,7 @@ pub struct Matched {
     pub result: ChannelResult,
     pub matches: Vec<MatchView>,
     pub found: Vec<NewBreak>,
+    pub fees: Fees,
     /// What the channel has paid to us, where this is a bank's statement.
     pub paid: Vec<ChannelPaid>,
     /// Every row that is in a match now.
@@ -70,7 +72,8 @@ impl BillMatching<'_> {
             places.entry((BillScope::Channel, channel)).or_default();
         }
         for bill in bills::list_covering(self.db, self.day, FILES_MAX).await? {
-            if BillScope::MATCHED.contains(&bill.scope) {
+            // A balance whose payments no file names is matched with nothing; a channel may send no such file at all.
+            if bill.scope != BillScope::Funds || names_payments(&bill.format) {
                 places.entry((bill.scope, bill.channel.clone())).or_default().push(bill);
             }
         }
@@ -93,7 +96,7 @@ impl BillMatching<'_> {
             BillScope::Bank => self.first_day(),
             BillScope::Channel | BillScope::Funds => self.day,
         };
-        Due { ours, theirs: self.day }
+        Due { scope, ours, theirs: self.day }
     }
 
     /// Both sides' lines that no other day's match has.
@@ -158,7 +161,11 @@ impl BillMatching<'_> {
         };
         let mut found: Vec<NewBreak> = Vec::new();
         let is_missing = files.is_empty()
-            && (scope != BillScope::Bank || self.expected_statements.iter().any(|bank| bank == channel));
+            && match scope {
+                BillScope::Channel => true,
+                BillScope::Bank => self.expected_statements.iter().any(|bank| bank == channel),
+                BillScope::Funds => false,
+            };
         if is_missing {
             found.push(self.missing_bill(place, &sides));
         }
@@ -176,12 +183,17 @@ impl BillMatching<'_> {
                 }
             }));
         }
+        let mut fees = match scope {
+            BillScope::Channel | BillScope::Bank => Fees::default(),
+            BillScope::Funds => self.fees(place).await?,
+        };
+        found.append(&mut fees.found);
         let matched_rows = matches.iter().flat_map(|of| of.ours.iter().chain(&of.theirs)).cloned().collect();
         let result = self.result(place, files, &sides, (&outcome, &matches));
-        Ok(Matched { result, matches, found, paid, matched_rows })
+        Ok(Matched { result, matches, found, fees, paid, matched_rows })
     }
 
-    fn blank(&self, (scope, channel): &Place) -> NewBreak {
+    pub(super) fn blank(&self, (scope, channel): &Place) -> NewBreak {
         NewBreak {
             fact_key: String::new(),
             kind: BreakKind::MissingBill,
@@ -197,7 +209,7 @@ impl BillMatching<'_> {
     }
 
     /// What an amount is worth in coins, which is what breaks are weighed by.
-    fn coins(&self, amount_minor: i64) -> i64 {
+    pub(super) fn coins(&self, amount_minor: i64) -> i64 {
         let micro = i128::from(amount_minor) * i128::from(money::MICROS_PER_MINOR);
         i64::try_from(micro / i128::from(self.micros_per_coin.max(1))).unwrap_or(i64::MAX)
     }

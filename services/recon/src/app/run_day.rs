@@ -288,6 +288,7 @@ impl Daily {
                 let is_matched = rows_in(&open.evidence).iter().all(|row| matched.matched_rows.contains(row));
                 match open.day == Some(day) {
                     true => !is_found.contains(fact),
+                    false if let Some(is_explained) = matched.fees.explain(fact, open.day) => is_explained,
                     false => open.kind != BreakKind::MissingBill && is_matched,
                 }
             })

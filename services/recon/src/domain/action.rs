@@ -143,12 +143,16 @@ pub enum ActionRefused {
     DoesNotFit { action: ActionKind, kind: BreakKind },
     #[error("the order is not the break's own")]
     OtherOrder,
+    #[error("a fund bill is evidence only: {} would post what the channel's own break posts", action.as_str())]
+    EvidenceOnly { action: ActionKind },
 }
 
 /// What an action is measured against.
 #[derive(Clone, Copy, Debug)]
-pub struct Subject {
+pub struct Subject<'a> {
     pub kind: BreakKind,
+    /// The two logs compared, or the scope and channel of a bill.
+    pub logs: &'a str,
     pub coins: i64,
     pub order_id: Option<OrderId>,
 }
@@ -170,7 +174,10 @@ impl Action {
     ///
     /// # Errors
     /// [`ActionRefused`].
-    pub fn check(&self, subject: Subject, limits: Limits) -> Result<(), ActionRefused> {
+    pub fn check(&self, subject: Subject<'_>, limits: Limits) -> Result<(), ActionRefused> {
+        if is_of_funds(subject.logs) && self.kind().is_command() {
+            return Err(ActionRefused::EvidenceOnly { action: self.kind() });
+        }
         match self {
             Action::GrantCoins { funds, .. } => {
                 let max = limits.grant_coins_max;
@@ -225,6 +232,12 @@ impl Action {
     }
 }
 
+/// Whether a break is about a fund bill. It is evidence: what the channel's trades and the bank show is what is posted,
+/// and posting a second time for the same payment would be money twice.
+pub fn is_of_funds(logs: &str) -> bool {
+    logs.starts_with("funds.")
+}
+
 fn is_balanced(lines: &[VoucherLine]) -> bool {
     let one_sided = |line: &VoucherLine| {
         (line.debit_micro > 0 && line.credit_micro == 0) || (line.debit_micro == 0 && line.credit_micro > 0)
@@ -254,7 +267,7 @@ mod tests {
     const LIMITS: Limits = Limits { write_off_coins_max: 100, grant_coins_max: 50, wait_days_max: 3 };
 
     fn check(action: &Action, kind: BreakKind, coins: i64) -> Result<(), ActionRefused> {
-        action.check(Subject { kind, coins, order_id: None }, LIMITS)
+        action.check(Subject { kind, logs: "x", coins, order_id: None }, LIMITS)
     }
 
     fn coins(coins: i64) -> Coins {
@@ -301,7 +314,7 @@ mod tests {
     fn a_refund_fits_only_what_the_order_says_came_back() {
         let order_id = OrderId::now();
         let refund = Action::RefundOrder { order_id, viewer_id: None };
-        let of = |kind, order_id| refund.check(Subject { kind, coins: 5, order_id }, LIMITS);
+        let of = |kind, order_id| refund.check(Subject { kind, logs: "x", coins: 5, order_id }, LIMITS);
         assert_eq!(of(BreakKind::ExtraReturn, Some(order_id)), Ok(()));
         assert_eq!(of(BreakKind::ExtraReturn, Some(OrderId::now())), Err(ActionRefused::OtherOrder));
         let kind = BreakKind::MissingOrder;
@@ -313,7 +326,7 @@ mod tests {
     fn resettling_fits_only_a_missing_item_of_the_breaks_own_order() {
         let order_id = OrderId::now();
         let again = Action::Resettle { order_id, order_seq: None };
-        let of = |kind, order_id| again.check(Subject { kind, coins: 5, order_id }, LIMITS);
+        let of = |kind, order_id| again.check(Subject { kind, logs: "x", coins: 5, order_id }, LIMITS);
         assert_eq!(of(BreakKind::MissingItem, Some(order_id)), Ok(()));
         assert_eq!(of(BreakKind::MissingReversal, Some(order_id)), Ok(()));
         assert_eq!(of(BreakKind::MissingItem, Some(OrderId::now())), Err(ActionRefused::OtherOrder));

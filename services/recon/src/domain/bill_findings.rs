@@ -45,6 +45,7 @@ struct About<'a> {
 /// Whose lines are told when they are left: a line is told on one day's run only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Due {
+    pub scope: BillScope,
     /// Payments of this day. A bank has a channel's money later than the channel, so what it lacks is due later.
     pub ours: NaiveDate,
     pub theirs: NaiveDate,
@@ -65,14 +66,15 @@ impl About<'_> {
         format!("{} rows {}", ids.len(), hex(&hash_of(b"rows", &json!(ids))))
     }
 
-    fn finding(&self, kind: BreakKind, amount_minor: i64, why: Value) -> BillFinding {
+    fn finding(&self, scope: BillScope, (kind, amount_minor): (BreakKind, i64), why: Value) -> BillFinding {
         let currency = self.ours.first().map(|line| &line.currency);
         let currency = currency.or_else(|| self.theirs.first().map(|line| &line.currency));
-        let evidence = json!({
+        let mut evidence = json!({
             "ours": self.ours.iter().take(SHOWN_MAX).collect::<Vec<_>>(),
             "theirs": self.theirs.iter().take(SHOWN_MAX).collect::<Vec<_>>(),
-            "amount_minor": amount_minor, "currency": currency, "why": why,
+            "currency": currency, "why": why,
         });
+        evidence[amount_name(scope)] = json!(amount_minor);
         BillFinding { kind, rows: self.rows(), amount_minor, evidence }
     }
 }
@@ -133,7 +135,7 @@ pub fn findings(due: Due, sides: &BothSides, outcome: &Outcome) -> Vec<BillFindi
 /// What a row is found by where amounts differ: the channel's number, or the payout's that a bank gave back.
 fn key_of(line: &TheirLine) -> String {
     let payout = line.our_reference().filter(|id| line.scope == BillScope::Bank && id.len() == PAYOUT_ID_LEN);
-    payout.unwrap_or_else(|| line.channel_ref.clone())
+    payout.unwrap_or_else(|| line.reference().to_owned())
 }
 
 /// A payout that was sent back and of which the statement shows neither way has never left.
@@ -143,9 +145,17 @@ fn is_neither_here_nor_there(ours: &OurLine, unmatched: &BTreeSet<&str>) -> bool
     ours.payout == Some(PayoutOutcome::SentBack) && unmatched.contains(format!("{line}/{other}").as_str())
 }
 
+/// What a finding's evidence calls its amount. `amount_minor` is money at risk, which a fund bill shows a second time.
+pub const fn amount_name(scope: BillScope) -> &'static str {
+    match scope {
+        BillScope::Channel | BillScope::Bank => "amount_minor",
+        BillScope::Funds => "difference_minor",
+    }
+}
+
 fn push(found: &mut Vec<BillFinding>, due: Due, about: &About<'_>, of: (BreakKind, i64), why: Value) {
     if about.is_of(due) {
-        found.push(about.finding(of.0, of.1, why));
+        found.push(about.finding(due.scope, of, why));
     }
 }
 
@@ -156,11 +166,11 @@ fn kind_of_group(about: &About<'_>) -> (BreakKind, i64) {
     };
     let ours = sum(&mut about.ours.iter().map(|line| line.amount_minor));
     let theirs = sum(&mut about.theirs.iter().map(|line| line.amount_minor));
-    let what = |line: &&TheirLine| (line.channel_ref.clone(), line.amount_minor, line.currency.clone());
+    let what = |line: &&TheirLine| (line.reference().to_owned(), line.amount_minor, line.currency.clone());
     let is_one = about.theirs.windows(2).all(|pair| pair.first().map(what) == pair.get(1).map(what));
     let surplus = about.theirs.len() > about.ours.len().max(1);
     let whose =
-        |line: &&OurLine| about.theirs.first().is_some_and(|it| it.channel_ref == line.channel_payment_id);
+        |line: &&OurLine| about.theirs.first().is_some_and(|it| it.reference() == line.channel_payment_id);
     if is_one && surplus && about.ours.iter().all(whose) {
         (BreakKind::DuplicateBillRow, theirs.saturating_sub(ours).saturating_abs())
     } else {

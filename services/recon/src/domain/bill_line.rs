@@ -15,14 +15,12 @@ pub enum BillScope {
     Channel,
     /// A bank's statement: what channels paid out to us, in sums.
     Bank,
-    /// Movements of a channel's balance: kept as evidence, and matched with nothing.
+    /// Movements of a channel's balance: second evidence of each payment and refund, beside its trades.
     Funds,
 }
 
 impl BillScope {
     pub const ALL: [BillScope; 3] = [BillScope::Channel, BillScope::Bank, BillScope::Funds];
-    /// Those whose rows are matched.
-    pub const MATCHED: [BillScope; 2] = [BillScope::Channel, BillScope::Bank];
 
     /// The number in columns `scope`. Part of the stored format.
     pub const fn code(self) -> i16 {
@@ -55,6 +53,12 @@ impl BillScope {
             _ => BillScope::Channel,
         }
     }
+}
+
+/// Whether a file of a format names each payment of its days, so that one which is not in it is missing. Stripe's
+/// payouts name sums only.
+pub fn names_payments(format: &str) -> bool {
+    format != "stripe-payouts"
 }
 
 /// Where payouts are looked for.
@@ -219,6 +223,13 @@ impl TheirLine {
         self.scope == BillScope::Bank || matches!(self.kind.as_str(), "payment" | "refund")
     }
 
+    /// What the channel calls the payment or refund. A balance's movement has a number of its own beside it.
+    pub fn reference(&self) -> &str {
+        let about =
+            self.about_ref.as_deref().filter(|about| self.scope == BillScope::Funds && !about.is_empty());
+        about.unwrap_or(&self.channel_ref)
+    }
+
     /// What we called it. A bank may give the id of a payout back with hyphens or in capitals.
     pub fn our_reference(&self) -> Option<String> {
         let our_ref = self.our_ref.clone()?;
@@ -235,7 +246,7 @@ impl TheirLine {
             amount_minor: self.amount_minor,
             currency: self.currency.clone(),
             day: day_number(self.day),
-            reference: Some(self.channel_ref.clone()),
+            reference: Some(self.reference().to_owned()),
             second_reference: self.our_reference(),
             batch,
             account: None,

@@ -59,7 +59,7 @@ pub enum BreakKind {
     ShortMoney,
     /// The channel gave money back for a payment, and we know of no refund.
     UnknownRefund,
-    /// Ours and the channel's have one reference, and different amounts.
+    /// Ours and the channel's have one reference, and different amounts; or two files of a channel state different fees.
     BillAmountMismatch,
     /// The channel tells one movement more than once.
     DuplicateBillRow,

@@ -277,6 +277,12 @@ pub fn row_id(bill_id: Uuid, row_no: i64) -> String {
     format!("{bill_id}:{row_no}")
 }
 
+/// The bill and the row's number in the id of a row.
+pub fn parts_of_row_id(id: &str) -> Option<(Uuid, i64)> {
+    let (bill, row) = id.split_once(':')?;
+    Some((Uuid::try_parse(bill).ok()?, row.parse().ok()?))
+}
+
 fn their_line_of_row(row: &PgRow) -> Result<TheirLine, sqlx::Error> {
     let scope: i16 = row.try_get("scope")?;
     Ok(TheirLine {

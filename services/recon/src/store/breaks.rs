@@ -414,7 +414,7 @@ pub async fn count_overdue(db: &Db, now: DateTime<Utc>) -> Result<i64, sqlx::Err
 const ABOUT_ROW: &str = select!(
     r#"WHERE break_no = ANY (ARRAY(
         SELECT b.break_no FROM {s}.breaks b
-        WHERE b.logs LIKE ANY (ARRAY['channel.%', 'bank.%', 'payments_entries', 'cashier.payments'])
+        WHERE b.logs LIKE ANY (ARRAY['channel.%', 'bank.%', 'funds.%', 'payments_entries', 'cashier.payments'])
           AND jsonb_path_query_array(b.evidence, '$.** ? (@.type() == "string")') @> jsonb_build_array($1::text)))
     ORDER BY break_no DESC LIMIT $2"#
 );

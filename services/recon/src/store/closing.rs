@@ -45,14 +45,14 @@ pub async fn count_open(db: &Db, range: Range) -> Result<(i64, i64, Vec<Uuid>), 
     Ok((row.try_get("open")?, row.try_get("critical")?, row.try_get("named")?))
 }
 
-/// What a bill brought after a day's run began, that run has not matched. A balance's movements are matched with nothing.
+/// What a bill brought after a day's run began, that run has not matched. Stripe's payouts are matched with nothing.
 const NOT_RUN: &str = "
 SELECT d.day::date FROM generate_series($1::date, $2::date, interval '1 day') AS d (day)
 WHERE NOT EXISTS (
     SELECT FROM {s}.recon_runs r
     WHERE r.day = d.day::date AND r.state = 3 AND r.requested_at >= coalesce((
         SELECT max(b.imported_at) FROM {s}.bills b
-        WHERE b.state = 2 AND b.scope <> 3 AND b.period_from <= d.day::date AND b.period_to >= d.day::date),
+        WHERE b.state = 2 AND b.format <> 'stripe-payouts' AND b.period_from <= d.day::date AND b.period_to >= d.day::date),
         '-infinity'))
 ORDER BY 1";
 

@@ -75,7 +75,8 @@ pub async fn record_in_tx(
 const OPEN_OF_DAY: &str = "
 SELECT b.*, split_part(b.fact_key, '#', 1) AS root FROM {s}.breaks b
 WHERE b.day BETWEEN $1 AND $2 AND b.minute IS NULL AND b.state NOT IN (5, 7)
-    AND (($3::smallint IS NOT NULL AND b.partition = $3 AND b.logs NOT LIKE 'channel.%' AND b.logs NOT LIKE 'bank.%')
+    AND (($3::smallint IS NOT NULL AND b.partition = $3
+          AND NOT b.logs LIKE ANY (ARRAY['channel.%', 'bank.%', 'funds.%']))
          OR b.logs = $4)
 ORDER BY b.break_no LIMIT $5";
 

@@ -123,7 +123,7 @@ const OF_ROW: &str = "
 SELECT m.*, (SELECT array_agg(row_id ORDER BY row_id) FROM {s}.matched_rows WHERE match_id = m.match_id AND side = 1) AS ours,
     (SELECT array_agg(row_id ORDER BY row_id) FROM {s}.matched_rows WHERE match_id = m.match_id AND side = 2) AS theirs
 FROM {s}.matched_rows r JOIN {s}.matches m ON m.match_id = r.match_id
-WHERE r.scope IN (1, 2) AND r.side IN (1, 2) AND r.row_id = $1 ORDER BY m.scope";
+WHERE r.scope IN (1, 2, 3) AND r.side IN (1, 2) AND r.row_id = $1 ORDER BY m.scope";
 
 /// The matches that a payment or a bill's row is in: at most one of each scope.
 ///

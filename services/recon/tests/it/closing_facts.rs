@@ -2,6 +2,7 @@
 //! all its files; a voucher that stands in a later day than its own is compared by its own.
 
 use crate::database::{Bench, debit, item, noon, order, stamp};
+use crate::funds::{fund_bill, movements};
 use crate::small_day::{SmallDay, day};
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode};
@@ -123,9 +124,11 @@ async fn a_day_has_been_run_once_a_run_is_done_that_saw_its_last_file() {
     assert_eq!(not_run().await, json!([day()]));
     office.run(day()).await;
     assert_eq!(not_run().await, json!([]));
-    office.import(&books.bill(&[])).await;
-    assert_eq!(not_run().await, json!([day()]), "the run has not seen the file");
-    office.run(day()).await;
-    assert_eq!(not_run().await, json!([]));
+    for file in [books.bill(&[]), fund_bill(&movements(&books)).into_bytes()] {
+        office.import(&file).await;
+        assert_eq!(not_run().await, json!([day()]), "the run has not seen the file");
+        office.run(day()).await;
+        assert_eq!(not_run().await, json!([]));
+    }
     office.running.shutdown().await;
 }

@@ -10,6 +10,7 @@ mod desk;
 mod desk_api;
 mod fake_log;
 mod fake_owner;
+mod funds;
 mod healing;
 mod inbox;
 mod matching;

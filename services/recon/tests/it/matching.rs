@@ -15,9 +15,9 @@ use sqlx::Row;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What the stored matches say: our payments' channel ids, and the rows' references.
-async fn matches(books: &SmallDay) -> Vec<(BTreeSet<String>, BTreeSet<String>)> {
+pub async fn matches(books: &SmallDay) -> Vec<(BTreeSet<String>, BTreeSet<String>)> {
     let db = &books.bench.db;
-    let list = "SELECT r.match_id, r.side, coalesce(p.channel_payment_id, b.channel_ref) AS reference
+    let list = "SELECT r.match_id, r.side, coalesce(p.channel_payment_id, CASE b.scope WHEN 3 THEN b.about_ref ELSE b.channel_ref END) AS reference
         FROM {s}.matched_rows r
         LEFT JOIN {s}.payment_lines p ON r.side = 1 AND p.payment_id::text = r.row_id
         LEFT JOIN {s}.bill_rows b ON r.side = 2 AND b.bill_id::text || ':' || b.row_no = r.row_id";
@@ -177,7 +177,7 @@ async fn no_row_is_in_two_matches_because_the_table_says_so() {
 
 /// What is wrong with one row of a bill.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Wrong {
+pub enum Wrong {
     No,
     Missing,
     /// By more than amounts lie apart.
@@ -189,7 +189,7 @@ enum Wrong {
     Refund,
 }
 
-fn wrongs() -> impl Strategy<Value = Vec<Wrong>> {
+pub fn wrongs() -> impl Strategy<Value = Vec<Wrong>> {
     let wrong = prop_oneof![
         6 => Just(Wrong::No),
         1 => Just(Wrong::Missing),

@@ -20,7 +20,8 @@ use std::collections::BTreeMap;
 const PATH: &str = "/finance/rules";
 
 /// What rules are of, and how that is called.
-const SCOPES: [(&str, &str); 2] = [("channel", "Channels' bills"), ("bank", "Banks' statements")];
+const SCOPES: [(&str, &str); 3] =
+    [("channel", "Channels' bills"), ("bank", "Banks' statements"), ("funds", "Channels' fund bills")];
 
 /// What the address asks for: nothing, or a dry run.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -111,8 +112,8 @@ impl Asked {
         let day = parsed(&self.day, "The day is a date, such as 2026-11-20.")?.unwrap_or(yesterday);
         let asked = given(&self.scope).unwrap_or(SCOPES[0].0);
         let known = SCOPES.iter().find(|(scope, _)| *scope == asked);
-        let (scope, _) =
-            known.ok_or_else(|| wrong("Rules are of channels' bills or of banks' statements."))?;
+        let (scope, _) = known
+            .ok_or_else(|| wrong("Rules are of channels' bills, of banks' statements or of fund bills."))?;
         Ok(version.map(|version| Trial { version, on: OnDay { day, scope } }))
     }
 }
