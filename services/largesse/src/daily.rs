@@ -32,9 +32,10 @@ const BILL_COLUMNS: [&str; 8] =
     ["bill_id", "channel", "scope", "format", "period_from", "period_to", "rows", "state"];
 const RUN_COLUMNS: [&str; 7] = ["run_id", "day", "state", "step", "rows_done", "report_sha256", "last_error"];
 
-const SETTLEMENT_COLUMNS: [&str; 10] = [
+const SETTLEMENT_COLUMNS: [&str; 11] = [
     "settlement_no",
     "channel",
+    "about",
     "day",
     "payments",
     "gross_minor",

@@ -2,7 +2,7 @@
 
 use crate::app::run_desk::Pace;
 use crate::domain::action::Limits;
-use crate::domain::bill_line::PayoutSettings;
+use crate::domain::bill_line::{PayoutSettings, WithdrawalSettings};
 use crate::domain::controls::{FaceValue, face_value};
 use crate::domain::effect::{BadVoucherRule, VoucherRule, VoucherRules};
 use crate::domain::healing::{BadHealing, Healing};
@@ -12,6 +12,7 @@ use chrono::{NaiveDate, NaiveTime, TimeDelta};
 use figment::Figment;
 use figment::providers::{Format, Toml};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// The commented defaults, as the program ships them.
@@ -42,6 +43,7 @@ pub struct Config {
     pub severities: Vec<SeverityRule>,
     pub voucher_rules: Vec<VoucherRule>,
     pub payouts: PayoutSettings,
+    pub withdrawals: Vec<WithdrawalSettings>,
     pub expected_statements: Vec<String>,
 }
 
@@ -60,6 +62,8 @@ pub enum ConfigError {
     Zero(&'static str),
     #[error("daily_run_at must be a time of day as 04:30, or empty; it is {0:?}")]
     RunAt(String),
+    #[error("withdrawals must name each channel once, and the bank it withdraws to; {0:?} is named wrongly")]
+    Withdrawals(String),
     #[error("face_values must begin by 2000-01-01 and be above zero")]
     FaceValues,
 }
@@ -135,6 +139,12 @@ impl Config {
         if !is_positive || face_value(&self.face_values, first).is_none() {
             return Err(ConfigError::FaceValues);
         }
+        let mut channels = BTreeSet::new();
+        for WithdrawalSettings { channel, bank } in &self.withdrawals {
+            if channel.is_empty() || bank.is_empty() || !channels.insert(channel) {
+                return Err(ConfigError::Withdrawals(channel.clone()));
+            }
+        }
         let bad = |_| ConfigError::RunAt(self.daily_run_at.clone());
         let run_at = match self.daily_run_at.as_str() {
             "" => None,
@@ -157,6 +167,27 @@ impl Config {
             turn_every: Duration::from_millis(self.desk_every_ms),
             open_after: TimeDelta::seconds(i64::from(self.open_after_s)),
             recheck_every: Duration::from_secs(u64::from(self.recheck_every_s)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_channel_withdraws_to_one_bank_that_has_a_name() {
+        let of = |pairs: &[(&str, &str)]| {
+            let one = |(channel, bank): &(&str, &str)| WithdrawalSettings {
+                channel: (*channel).to_owned(),
+                bank: (*bank).to_owned(),
+            };
+            let withdrawals = pairs.iter().map(one).collect();
+            Config { withdrawals, ..Config::try_default().expect("the defaults") }.checked_daily()
+        };
+        assert!(of(&[("wechat", "icbc"), ("alipay", "icbc")]).is_ok(), "one account may have many channels");
+        for wrong in [&[("wechat", "icbc"), ("wechat", "cmb")][..], &[("wechat", "")], &[("", "icbc")]] {
+            assert!(matches!(of(wrong), Err(ConfigError::Withdrawals(_))), "{wrong:?}");
         }
     }
 }

@@ -25,9 +25,10 @@ pub use app::read_runs::{FileOfDay, RunDetail, RunView, Today};
 pub use app::sources::Sources;
 pub use config::{Config, ConfigError, DEFAULTS};
 pub use domain::action::{Action, ActionKind, Agreed, VoucherLine};
-pub use domain::bill_line::{BillScope, OurLine, PayoutOutcome, TheirLine};
+pub use domain::bill_line::{BillScope, OurLine, PayoutOutcome, TheirLine, WithdrawalSettings};
 pub use domain::break_kind::BreakKind;
 pub use domain::break_state::{BreakState, BreakStep, WrongStep};
+pub use domain::channel_paid::PaidAbout;
 pub use domain::controls::FaceValue;
 pub use domain::effect::{BadVoucherRule, VoucherRule};
 pub use domain::healing::{Healing, HealingRule};
@@ -87,6 +88,7 @@ pub static MIGRATOR: std::sync::LazyLock<pg::Migrator> = std::sync::LazyLock::ne
         (108, "at_risk_and_waiting", include_str!("../../../migrations/recon/0108_at_risk_and_waiting.sql")),
         (109, "channel_settlements", include_str!("../../../migrations/recon/0109_channel_settlements.sql")),
         (110, "fund_bills", include_str!("../../../migrations/recon/0110_fund_bills.sql")),
+        (111, "withdrawals", include_str!("../../../migrations/recon/0111_withdrawals.sql")),
     ])
 });
 
@@ -171,6 +173,7 @@ pub async fn start(deps: Deps) -> Result<Running, StartError> {
         face_values: config.face_values.clone(),
         lag_days: config.match_lag_days,
         payouts: config.payouts.clone(),
+        withdrawals: config.withdrawals.clone().into(),
         expected_statements: config.expected_statements.clone().into(),
     };
     let imports = Imports::new(db.clone(), config.bill_rows_max);

@@ -18,3 +18,4 @@ pub mod payout_lines;
 pub mod proposals;
 pub mod runs;
 pub mod voucher_ranges;
+pub mod withdrawals;

@@ -6,7 +6,7 @@ use super::sources::Sources;
 use crate::domain::bill_line::{BillScope, OurLine, TheirLine};
 use crate::store::breaks::{self, BreakView};
 use crate::store::matches::{self, MatchView};
-use crate::store::{bills, day_lines, payout_lines};
+use crate::store::{bills, day_lines, payout_lines, withdrawals};
 use ids::{BreakId, Uuid};
 use pg::Db;
 use serde::{Deserialize, Serialize};
@@ -54,8 +54,11 @@ pub async fn explain(db: &Db, sources: &Sources, id: &str) -> Result<Explanation
     about_row(db, "payment", (vec![line], Vec::new()), &row_id).await
 }
 
-/// A payment or a movement of a payout, by its name.
+/// A payment, a withdrawal or a movement of a payout, by its name.
 async fn our_line(db: &Db, row_id: &str) -> Result<Option<OurLine>, sqlx::Error> {
+    if let Some((bill_id, row_no)) = bills::parts_of_row_id(row_id) {
+        return withdrawals::find(db, bill_id, row_no).await;
+    }
     match Uuid::try_parse(row_id) {
         Ok(payment_id) => day_lines::find_payment(db, payment_id).await,
         Err(_) => payout_lines::find(db, "", row_id).await,

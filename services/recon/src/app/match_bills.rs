@@ -5,17 +5,17 @@
 use super::compare_fees::Fees;
 use super::daily_error::DailyError;
 use crate::domain::bill_findings::{self, BothSides, Due, logs_of};
-use crate::domain::bill_line::{BillScope, OurLine, TheirLine, names_payments};
+use crate::domain::bill_line::{BillScope, OurLine, TheirLine, WithdrawalSettings, names_payments};
 use crate::domain::break_kind::BreakKind;
 use crate::domain::canonical::{hash_of, hex};
-use crate::domain::channel_paid::ChannelPaid;
+use crate::domain::channel_paid::{ChannelPaid, PaidAbout};
 use crate::domain::report::{ChannelResult, FileLine};
 use crate::store::bills::{self, BillView};
 use crate::store::breaks::NewBreak;
 use crate::store::day_lines;
 use crate::store::matches::MatchView;
 use crate::store::matching_rules;
-use crate::store::payout_lines;
+use crate::store::{payout_lines, withdrawals};
 use chrono::{Days, NaiveDate};
 use ids::{Uuid, named_id, partition_of};
 use matching::passes::{CheckedRules, LINES_MAX, Line, Match, Outcome, Rules, run};
@@ -42,6 +42,8 @@ pub struct BillMatching<'a> {
     pub micros_per_coin: i64,
     /// The name under which statements of the account that payouts leave come in.
     pub payout_bank: &'a str,
+    /// Channels whose money reaches a bank by withdrawals.
+    pub withdrawals: &'a [WithdrawalSettings],
     /// Accounts at banks that send a statement for every day, by the names under which these come in.
     pub expected_statements: &'a [String],
 }
@@ -84,7 +86,18 @@ impl BillMatching<'_> {
         if payout_lines::is_any_of(self.db, self.first_day()).await? {
             places.entry((BillScope::Bank, self.payout_bank.to_owned())).or_default();
         }
+        for WithdrawalSettings { channel, bank } in self.withdrawals {
+            if withdrawals::is_any_of(self.db, channel, self.first_day()).await? {
+                places.entry((BillScope::Bank, bank.clone())).or_default();
+            }
+        }
         Ok(places)
+    }
+
+    /// Channels whose withdrawals arrive at a bank.
+    pub(super) fn withdrawn_to(&self, bank: &str) -> impl Iterator<Item = &str> {
+        let here = self.withdrawals.iter().filter(move |of| of.bank == bank);
+        here.map(|of| of.channel.as_str())
     }
 
     fn first_day(&self) -> NaiveDate {
@@ -106,14 +119,14 @@ impl BillMatching<'_> {
     pub async fn lines(&self, (scope, channel): (BillScope, &str)) -> Result<BothSides, DailyError> {
         let before = self.first_day().pred_opt().unwrap_or(self.day);
         let mut sides = BothSides::default();
-        let mut after = (before, Uuid::max());
-        loop {
-            let page = day_lines::list_ours(self.db, (scope, channel), (after, self.day), self.day, PAGE_LEN)
-                .await?;
-            let Some(last) = page.last() else { break };
-            after = (last.paid_day, Uuid::try_parse(&last.payment_id).unwrap_or_default());
-            sides.ours.extend(page.into_iter().map(|line| (line.payment_id.clone(), line)));
-            too_many("payments of one channel", sides.ours.len())?;
+        // What a channel pays by withdrawals is looked for as these: its payments would take the money off it twice.
+        if scope != BillScope::Bank || !self.withdrawals.iter().any(|of| of.channel == channel) {
+            self.payments((scope, channel), before, &mut sides).await?;
+        }
+        if scope == BillScope::Bank {
+            for withdrawn in self.withdrawn_to(channel) {
+                self.withdrawals(withdrawn, before, &mut sides).await?;
+            }
         }
         if (scope, channel) == (BillScope::Bank, self.payout_bank) {
             self.payouts(before, &mut sides).await?;
@@ -128,6 +141,38 @@ impl BillMatching<'_> {
             too_many("rows of one channel", sides.theirs.len())?;
         }
         Ok(sides)
+    }
+
+    async fn payments(
+        &self,
+        of: (BillScope, &str),
+        before: NaiveDate,
+        sides: &mut BothSides,
+    ) -> Result<(), DailyError> {
+        let mut after = (before, Uuid::max());
+        loop {
+            let page = day_lines::list_ours(self.db, of, (after, self.day), self.day, PAGE_LEN).await?;
+            let Some(last) = page.last() else { return Ok(()) };
+            after = (last.paid_day, Uuid::try_parse(&last.payment_id).unwrap_or_default());
+            sides.ours.extend(page.into_iter().map(|line| (line.payment_id.clone(), line)));
+            too_many("payments of one channel", sides.ours.len())?;
+        }
+    }
+
+    async fn withdrawals(
+        &self,
+        channel: &str,
+        before: NaiveDate,
+        sides: &mut BothSides,
+    ) -> Result<(), DailyError> {
+        let mut after = (before, Uuid::max(), i64::MAX);
+        loop {
+            let page = withdrawals::list(self.db, channel, (after, self.day), self.day, PAGE_LEN).await?;
+            let Some((place, _)) = page.last() else { return Ok(()) };
+            after = *place;
+            sides.ours.extend(page.into_iter().map(|(_, line)| (line.payment_id.clone(), line)));
+            too_many("withdrawals of one channel", sides.ours.len())?;
+        }
     }
 
     async fn payouts(&self, before: NaiveDate, sides: &mut BothSides) -> Result<(), DailyError> {
@@ -314,13 +359,20 @@ impl BillMatching<'_> {
     }
 }
 
-/// What a channel has paid to us; `None` where the match is about payouts.
+/// What a channel has paid to us; `None` where the match is about payouts, or about two channels' money.
 fn channel_paid(of: &MatchView, sides: &BothSides) -> Option<ChannelPaid> {
     let ours = of.ours.iter().map(|id| sides.ours.get(id).filter(|line| line.payout.is_none()));
     let ours: Vec<&OurLine> = ours.collect::<Option<_>>()?;
     let theirs: Vec<&TheirLine> = of.theirs.iter().filter_map(|id| sides.theirs.get(id)).collect();
+    let about =
+        |line: &OurLine| if line.is_withdrawal { PaidAbout::Withdrawals } else { PaidAbout::Payments };
+    let first = ours.first()?;
+    let is_one = |line: &&OurLine| (about(line), &line.channel) == (about(first), &first.channel);
+    ours.iter().all(is_one).then_some(())?;
     Some(ChannelPaid {
         match_id: of.match_id,
+        about: about(first),
+        channel: first.channel.clone(),
         day: theirs.iter().map(|line| line.day).max()?,
         gross_minor: of.amount_minor,
         net_minor: theirs.iter().try_fold(0_i64, |sum, line| sum.checked_add(line.amount_minor))?,

@@ -11,7 +11,7 @@ use super::daily_error::DailyError;
 use super::match_bills::BillMatching;
 use super::run_desk::{Left, Standing};
 use crate::domain::bill_findings::logs_of;
-use crate::domain::bill_line::{BillScope, PayoutSettings, movements_of};
+use crate::domain::bill_line::{BillScope, PayoutSettings, WithdrawalSettings, movements_of};
 use crate::domain::break_kind::BreakKind;
 use crate::domain::break_state::{BreakState, BreakStep};
 use crate::domain::controls::{FaceValue, face_value};
@@ -56,6 +56,7 @@ pub struct Daily {
     pub face_values: Vec<FaceValue>,
     pub lag_days: u16,
     pub payouts: PayoutSettings,
+    pub withdrawals: Arc<[WithdrawalSettings]>,
     pub expected_statements: Arc<[String]>,
 }
 
@@ -105,6 +106,7 @@ impl Daily {
             lag_days: self.lag_days,
             micros_per_coin,
             payout_bank: &self.payouts.bank,
+            withdrawals: &self.withdrawals,
             expected_statements: &self.expected_statements,
         })
     }
@@ -297,6 +299,7 @@ impl Daily {
             result.channels.push(matched.result);
             found.extend(matched.found);
         }
+        matching.keep_fees().await?;
         let back = look_back(&*self.desk.commands, day).await?;
         result.closed_days = back.looked;
         self.clear((back.since, day), OpenOf::Channel(CLOSINGS), |fact, _| {

@@ -5,12 +5,15 @@
 
 use super::act_on_break::Desk;
 use super::commands::CommandError;
-use super::match_bills::BillMatching;
-use crate::domain::channel_paid::turns_to_post;
-use crate::domain::channel_paid::{ChannelPaid, Turn};
+use super::match_bills::{BillMatching, FILES_MAX};
+use crate::domain::bill_line::{WithdrawalSettings, takes_fees};
+use crate::domain::channel_paid::{ChannelPaid, PaidAbout, Turn, turns_to_post};
+use crate::store::bills::{self, BillView};
 use crate::store::channel_settlements::{self, Unposted};
+use crate::store::withdrawals;
 use chrono::{DateTime, TimeDelta, Utc};
 use contracts::owner::SettleChannel;
+use ids::Uuid;
 use std::time::Duration;
 
 /// Vouchers one turn asks for.
@@ -26,14 +29,41 @@ const PAUSE_MAX_S: i64 = 300;
 const REFUSED_PAUSE_S: i64 = 600;
 
 impl BillMatching<'_> {
-    /// Keeps what is to be posted of a channel's day, so that what stands is what is matched now.
+    /// Keeps what is to be posted of what a bank's statement shows, so that what stands is what is matched now.
     ///
     /// # Errors
     /// Whatever the database says; kept again, it changes nothing.
-    pub async fn keep_settlements(&self, channel: &str, paid: &[ChannelPaid]) -> Result<(), sqlx::Error> {
-        let newest = channel_settlements::list_newest(self.db, (channel, self.day)).await?;
-        let turns = turns_to_post(paid, &newest);
-        channel_settlements::insert(self.db, (channel, self.day), &turns).await
+    pub async fn keep_settlements(&self, bank: &str, paid: &[ChannelPaid]) -> Result<(), sqlx::Error> {
+        self.keep((bank, PaidAbout::Payments), paid).await?;
+        for channel in self.withdrawn_to(bank) {
+            self.keep((channel, PaidAbout::Withdrawals), paid).await?;
+        }
+        Ok(())
+    }
+
+    /// Keeps what is to be posted of the fees that channels took off our balances with them. Where payments are matched
+    /// with the bank themselves, the fee is what the bank shows less.
+    ///
+    /// # Errors
+    /// Whatever the database says; kept again, it changes nothing.
+    pub async fn keep_fees(&self) -> Result<(), sqlx::Error> {
+        let covering = bills::list_covering(self.db, self.day, FILES_MAX).await?;
+        for WithdrawalSettings { channel, .. } in self.withdrawals {
+            let is_its = |bill: &&BillView| bill.channel == *channel && takes_fees(bill.scope, &bill.format);
+            let files: Vec<Uuid> = covering.iter().filter(is_its).map(|bill| bill.bill_id).collect();
+            let taken = withdrawals::list_fees(self.db, channel, self.day, &files).await?;
+            let fees = taken.iter().map(|fees| (fees.currency.as_str(), fees.minor, fees.rows));
+            let fees: Vec<_> = fees.map(|of| ChannelPaid::of_fees(channel, self.day, of)).collect();
+            self.keep((channel, PaidAbout::Fees), &fees).await?;
+        }
+        Ok(())
+    }
+
+    async fn keep(&self, of: (&str, PaidAbout), paid: &[ChannelPaid]) -> Result<(), sqlx::Error> {
+        let is_of = |paid: &&ChannelPaid| (paid.channel.as_str(), paid.about) == of;
+        let paid: Vec<ChannelPaid> = paid.iter().filter(is_of).cloned().collect();
+        let newest = channel_settlements::list_newest(self.db, of, self.day).await?;
+        channel_settlements::insert(self.db, self.day, &turns_to_post(&paid, &newest)).await
     }
 }
 
@@ -73,15 +103,24 @@ impl Desk {
     }
 }
 
-fn ask_of(Unposted { turn, channel, .. }: &Unposted) -> SettleChannel {
+fn ask_of(Unposted { turn, .. }: &Unposted) -> SettleChannel {
     let Turn { paid, turn: number } = turn;
-    let payments = paid.payments;
-    let reason = match number % 2 {
-        1 => format!("the bank shows what {channel} paid to us: {payments} payments and refunds"),
-        _ => {
-            format!("taken back: a later run does not match the {payments} payments and refunds of {channel}")
-        }
+    let ChannelPaid { channel, payments, .. } = paid;
+    let (told, taken_back) = match paid.about {
+        PaidAbout::Payments => (
+            format!("the bank shows what {channel} paid to us: {payments} payments and refunds"),
+            format!("a later run does not match the {payments} payments and refunds of {channel}"),
+        ),
+        PaidAbout::Withdrawals => (
+            format!("the bank shows {payments} withdrawals from the balance with {channel}"),
+            format!("a later run does not match the {payments} withdrawals from the balance with {channel}"),
+        ),
+        PaidAbout::Fees => (
+            format!("{payments} fees that {channel} took off the balance with it on {}", paid.day),
+            format!("the fees of {channel} of {} come to another sum", paid.day),
+        ),
     };
+    let reason = if number % 2 == 1 { told } else { format!("taken back: {taken_back}") };
     SettleChannel {
         request_id: turn.request_id(),
         match_id: paid.match_id,

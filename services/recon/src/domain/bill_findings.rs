@@ -11,9 +11,6 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Rows of each side that a finding shows; its key covers all of them.
 const SHOWN_MAX: usize = 10;
 
-/// Digits of the id that a payment order gives a payout.
-const PAYOUT_ID_LEN: usize = 32;
-
 /// Ids that a finding's key spells out; of more it has their hash.
 const SPELLED_MAX: usize = 4;
 
@@ -83,8 +80,9 @@ impl About<'_> {
 pub fn findings(due: Due, sides: &BothSides, outcome: &Outcome) -> Vec<BillFinding> {
     let mut found = Vec::new();
     let mut theirs: BTreeMap<String, Vec<&TheirLine>> = BTreeMap::new();
+    let known: BTreeSet<&str> = sides.ours.values().map(|line| line.channel_payment_id.as_str()).collect();
     for line in outcome.unmatched_right.iter().filter_map(|id| sides.theirs.get(id)) {
-        theirs.entry(key_of(line)).or_default().push(line);
+        theirs.entry(key_of(line, &known)).or_default().push(line);
     }
     let unmatched: BTreeSet<&str> = outcome.unmatched_left.iter().map(String::as_str).collect();
     for ours in outcome.unmatched_left.iter().filter_map(|id| sides.ours.get(id)) {
@@ -132,10 +130,11 @@ pub fn findings(due: Due, sides: &BothSides, outcome: &Outcome) -> Vec<BillFindi
     found
 }
 
-/// What a row is found by where amounts differ: the channel's number, or the payout's that a bank gave back.
-fn key_of(line: &TheirLine) -> String {
-    let payout = line.our_reference().filter(|id| line.scope == BillScope::Bank && id.len() == PAYOUT_ID_LEN);
-    payout.unwrap_or_else(|| line.reference().to_owned())
+/// What a row is found by where amounts differ: the channel's number, or the payout's or withdrawal's that a bank gave back.
+fn key_of(line: &TheirLine, known: &BTreeSet<&str>) -> String {
+    let given_back =
+        line.our_reference().filter(|id| line.scope == BillScope::Bank && known.contains(id.as_str()));
+    given_back.unwrap_or_else(|| line.reference().to_owned())
 }
 
 /// A payout that was sent back and of which the statement shows neither way has never left.

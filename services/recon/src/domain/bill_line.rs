@@ -61,6 +61,25 @@ pub fn names_payments(format: &str) -> bool {
     format != "stripe-payouts"
 }
 
+/// Whether a file's fees are movements of the balance that we have with the channel. Stripe's balance is trades and balance
+/// in one.
+pub fn takes_fees(scope: BillScope, format: &str) -> bool {
+    match scope {
+        BillScope::Channel => format == "stripe-balance",
+        BillScope::Funds => names_payments(format),
+        BillScope::Bank => false,
+    }
+}
+
+/// A channel whose money reaches a bank by withdrawals from the balance that we have with it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WithdrawalSettings {
+    pub channel: String,
+    /// The name under which statements of the account come in that withdrawals arrive at.
+    pub bank: String,
+}
+
 /// Where payouts are looked for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -100,7 +119,7 @@ impl PayoutOutcome {
     }
 }
 
-/// A payment, or a movement of a payout, as the daily run keeps it.
+/// A payment, a movement of a payout, or a withdrawal from a channel's balance, as the daily run keeps it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct OurLine {
     pub payment_id: String,
@@ -120,6 +139,9 @@ pub struct OurLine {
     /// and `account_id` the payee.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub payout: Option<PayoutOutcome>,
+    /// Of a withdrawal: `payment_id` is its row in the fund bill and `channel_payment_id` its number. It is in no log.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_withdrawal: bool,
 }
 
 /// The movements that a bank's statement must show, or may, of one row of `settlement.payouts`; none of a row that is
@@ -142,6 +164,7 @@ pub fn movements_of(payout: &Payout, currency: &str) -> Vec<OurLine> {
         paid_coins: 0,
         promo_coins: 0,
         payout: Some(outcome),
+        is_withdrawal: false,
     };
     match payout.kind {
         PayoutKind::Paid => vec![line("paid", net, PayoutOutcome::Paid)],
@@ -204,14 +227,16 @@ impl OurLine {
                 ..Line::default()
             };
         }
+        // A bank may give a withdrawal's number as its own reference, or as the one that it was given.
+        let number = Some(self.channel_payment_id.clone());
         Line {
             id: self.payment_id.clone(),
             amount_minor: self.amount_minor,
             currency: self.currency.clone(),
             day: day_number(self.paid_day),
-            reference: Some(self.channel_payment_id.clone()),
-            second_reference: None,
-            batch: Some(batch_of(&self.channel, self.paid_day)),
+            second_reference: number.clone().filter(|_| self.is_withdrawal),
+            reference: number,
+            batch: (!self.is_withdrawal).then(|| batch_of(&self.channel, self.paid_day)),
             account: None,
         }
     }

@@ -1,13 +1,49 @@
-//! What a channel has paid to us, as a match of payments with lines of a bank's statement says it.
+//! What comes off a channel's debt: payments or withdrawals that a match says a bank's statement shows, and the fees that
+//! the channel's own statement takes.
 
 use chrono::NaiveDate;
 use ids::{RequestId, Uuid, named_id};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
+use utoipa::ToSchema;
 
-/// One payment of a channel to us.
+/// What of a channel the bank's statement, or the channel's own, tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PaidAbout {
+    /// Payments and refunds, matched with what the bank shows of them, less the channel's fee.
+    Payments,
+    /// Withdrawals from our balance with the channel, matched with the very sums at the bank.
+    Withdrawals,
+    /// What the channel took off that balance for its services in one day.
+    Fees,
+}
+
+impl PaidAbout {
+    const ALL: [PaidAbout; 3] = [PaidAbout::Payments, PaidAbout::Withdrawals, PaidAbout::Fees];
+
+    /// The name in the column `about`. Part of the stored format.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            PaidAbout::Payments => "payments",
+            PaidAbout::Withdrawals => "withdrawals",
+            PaidAbout::Fees => "fees",
+        }
+    }
+
+    /// That of a stored name.
+    pub fn of_name(name: &str) -> Option<PaidAbout> {
+        PaidAbout::ALL.into_iter().find(|about| about.as_str() == name)
+    }
+}
+
+/// One payment of a channel to us, or one day's fees.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChannelPaid {
+    /// The match; of fees, an id that follows from what they come to.
     pub match_id: Uuid,
+    pub about: PaidAbout,
+    pub channel: String,
     /// That of the statement's newest line.
     pub day: NaiveDate,
     /// What the payments sum to, in minor units; below zero where refunds are more.
@@ -15,8 +51,24 @@ pub struct ChannelPaid {
     /// What the bank shows. The rest is the channel's fee.
     pub net_minor: i64,
     pub currency: String,
-    /// How many payments.
+    /// How many payments, withdrawals or fees.
     pub payments: i64,
+}
+
+impl ChannelPaid {
+    /// A day's fees. Another sum is another fact: it is posted beside what takes the first one back.
+    pub fn of_fees(channel: &str, day: NaiveDate, (currency, minor, rows): (&str, i64, i64)) -> ChannelPaid {
+        ChannelPaid {
+            match_id: named_id("channel-fees", &format!("{channel}/{day}/{currency}/{minor}")),
+            about: PaidAbout::Fees,
+            channel: channel.to_owned(),
+            day,
+            gross_minor: minor,
+            net_minor: 0,
+            currency: currency.to_owned(),
+            payments: rows,
+        }
+    }
 }
 
 /// It as it is to be posted: made in odd turns and taken back in even ones.
@@ -65,7 +117,17 @@ mod tests {
     fn paid(id: u128, gross_minor: i64) -> ChannelPaid {
         let day = NaiveDate::from_ymd_opt(2026, 3, 1).expect("a day");
         let (match_id, currency) = (Uuid::from_u128(id), "CNY".to_owned());
-        ChannelPaid { match_id, day, gross_minor, net_minor: gross_minor - 1, currency, payments: 2 }
+        let (about, channel) = (PaidAbout::Payments, "wechat".to_owned());
+        ChannelPaid {
+            match_id,
+            about,
+            channel,
+            day,
+            gross_minor,
+            net_minor: gross_minor - 1,
+            currency,
+            payments: 2,
+        }
     }
 
     fn said(turns: &[Turn]) -> Vec<(u128, i32, i64, i64)> {

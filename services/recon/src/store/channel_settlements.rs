@@ -1,6 +1,6 @@
 //! What channels have paid to us, and what became of its vouchers.
 
-use crate::domain::channel_paid::{ChannelPaid, Turn};
+use crate::domain::channel_paid::{ChannelPaid, PaidAbout, Turn};
 use chrono::{DateTime, NaiveDate, Utc};
 use contracts::owner::Adjusted;
 use ids::Uuid;
@@ -14,38 +14,36 @@ use utoipa::ToSchema;
 const CHUNK_LEN: usize = 1_000;
 
 const NEWEST: &str = "
-SELECT DISTINCT ON (match_id) * FROM {s}.channel_settlements WHERE run_day = $1 AND channel = $2
+SELECT DISTINCT ON (match_id) * FROM {s}.channel_settlements WHERE run_day = $1 AND channel = $2 AND about = $3
 ORDER BY match_id, turn DESC";
 
 /// The newest turn of each match of a channel's day.
 ///
 /// # Errors
 /// Whatever the database says.
-pub async fn list_newest(db: &Db, (channel, run_day): (&str, NaiveDate)) -> Result<Vec<Turn>, sqlx::Error> {
-    let list = sqlx::query(db.sql(NEWEST)).bind(run_day).bind(channel.to_owned());
+pub async fn list_newest(
+    db: &Db,
+    (channel, about): (&str, PaidAbout),
+    run_day: NaiveDate,
+) -> Result<Vec<Turn>, sqlx::Error> {
+    let list = sqlx::query(db.sql(NEWEST)).bind(run_day).bind(channel.to_owned()).bind(about.as_str());
     list.fetch_all(db.pool()).await?.iter().map(turn_of_row).collect()
 }
 
 const INSERT: &str = "
-INSERT INTO {s}.channel_settlements (match_id, turn, channel, run_day, day, gross_minor, net_minor, currency, payments,
-    request_id)
-SELECT n.match_id, n.turn, $1, $2, n.day, n.gross_minor, n.net_minor, n.currency, n.payments, n.request_id
-FROM unnest($3::uuid[], $4::integer[], $5::date[], $6::bigint[], $7::bigint[], $8::text[], $9::bigint[], $10::uuid[])
-    AS n (match_id, turn, day, gross_minor, net_minor, currency, payments, request_id)
+INSERT INTO {s}.channel_settlements (run_day, match_id, turn, day, gross_minor, net_minor, currency, payments, request_id,
+    channel, about)
+SELECT $1, * FROM unnest($2::uuid[], $3::integer[], $4::date[], $5::bigint[], $6::bigint[], $7::text[], $8::bigint[],
+    $9::uuid[], $10::text[], $11::text[])
 ON CONFLICT (match_id, turn) DO NOTHING";
 
 /// Keeps what is to be posted; what is known stays.
 ///
 /// # Errors
 /// Whatever the database says; what was kept so far stays.
-pub async fn insert(
-    db: &Db,
-    (channel, run_day): (&str, NaiveDate),
-    turns: &[Turn],
-) -> Result<(), sqlx::Error> {
+pub async fn insert(db: &Db, run_day: NaiveDate, turns: &[Turn]) -> Result<(), sqlx::Error> {
     for chunk in turns.chunks(CHUNK_LEN) {
         sqlx::query(db.sql(INSERT))
-            .bind(channel.to_owned())
             .bind(run_day)
             .bind(chunk.iter().map(|turn| turn.paid.match_id).collect::<Vec<_>>())
             .bind(chunk.iter().map(|turn| turn.turn).collect::<Vec<_>>())
@@ -55,6 +53,8 @@ pub async fn insert(
             .bind(chunk.iter().map(|turn| turn.paid.currency.as_str()).collect::<Vec<_>>())
             .bind(chunk.iter().map(|turn| turn.paid.payments).collect::<Vec<_>>())
             .bind(chunk.iter().map(|turn| turn.request_id().uuid()).collect::<Vec<_>>())
+            .bind(chunk.iter().map(|turn| turn.paid.channel.as_str()).collect::<Vec<_>>())
+            .bind(chunk.iter().map(|turn| turn.paid.about.as_str()).collect::<Vec<_>>())
             .execute(db.pool())
             .await?;
     }
@@ -65,7 +65,6 @@ pub async fn insert(
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unposted {
     pub turn: Turn,
-    pub channel: String,
     pub attempts: i32,
 }
 
@@ -78,13 +77,7 @@ SELECT * FROM {s}.channel_settlements WHERE voucher_seq IS NULL AND next_at <= $
 /// Whatever the database says.
 pub async fn list_to_post(db: &Db, now: DateTime<Utc>, limit: i64) -> Result<Vec<Unposted>, sqlx::Error> {
     let rows = sqlx::query(db.sql(TO_POST)).bind(now).bind(limit).fetch_all(db.pool()).await?;
-    let one = |row: &PgRow| {
-        Ok(Unposted {
-            turn: turn_of_row(row)?,
-            channel: row.try_get("channel")?,
-            attempts: row.try_get("attempts")?,
-        })
-    };
+    let one = |row: &PgRow| Ok(Unposted { turn: turn_of_row(row)?, attempts: row.try_get("attempts")? });
     rows.iter().map(one).collect()
 }
 
@@ -123,12 +116,15 @@ pub struct SettlementView {
     /// From 1: odd where the match was made, even where a later run took it back.
     pub turn: i32,
     pub channel: String,
+    /// Payments that the bank shows less the fee, withdrawals that it shows as they are, or a day's fees.
+    pub about: PaidAbout,
     /// The day whose run made the match.
     pub run_day: NaiveDate,
     /// The day of the statement's line.
     pub day: NaiveDate,
+    /// How many payments, withdrawals or fees.
     pub payments: i64,
-    /// What the payments sum to, in minor units; below zero where refunds are more, or where it is taken back.
+    /// What they sum to, in minor units; below zero where refunds are more, or where it is taken back.
     pub gross_minor: i64,
     /// What the channel kept.
     pub fee_minor: i64,
@@ -177,7 +173,8 @@ fn view_of_row(row: &PgRow) -> Result<SettlementView, sqlx::Error> {
         settlement_no: row.try_get("settlement_no")?,
         match_id: paid.match_id,
         turn,
-        channel: row.try_get("channel")?,
+        channel: paid.channel,
+        about: paid.about,
         run_day: row.try_get("run_day")?,
         day: paid.day,
         payments: paid.payments,
@@ -192,8 +189,11 @@ fn view_of_row(row: &PgRow) -> Result<SettlementView, sqlx::Error> {
 }
 
 fn turn_of_row(row: &PgRow) -> Result<Turn, sqlx::Error> {
+    let about = PaidAbout::of_name(row.try_get("about")?);
     let paid = ChannelPaid {
         match_id: row.try_get("match_id")?,
+        about: about.ok_or(sqlx::Error::RowNotFound)?,
+        channel: row.try_get("channel")?,
         day: row.try_get("day")?,
         gross_minor: row.try_get("gross_minor")?,
         net_minor: row.try_get("net_minor")?,

@@ -43,6 +43,7 @@ pub fn line_of(payment: &Payment, zone: AccountingZone) -> OurLine {
         paid_coins: payment.paid_coins.get(),
         promo_coins: payment.promo_coins.get(),
         payout: None,
+        is_withdrawal: false,
     }
 }
 
@@ -103,6 +104,7 @@ fn our_line_of_row(row: &PgRow) -> Result<OurLine, sqlx::Error> {
         paid_coins: row.try_get("paid_coins")?,
         promo_coins: row.try_get("promo_coins")?,
         payout: None,
+        is_withdrawal: false,
     })
 }
 

@@ -56,6 +56,7 @@ fn line_of_row(row: &PgRow, bank: &str) -> Result<OurLine, sqlx::Error> {
         paid_coins: 0,
         promo_coins: 0,
         payout: PayoutOutcome::of_code(outcome),
+        is_withdrawal: false,
     })
 }
 

@@ -16,14 +16,14 @@ use std::fmt::Write;
 /// A movement of the channel's balance.
 #[derive(Clone)]
 pub struct Movement {
-    at: DateTime<Utc>,
-    about: String,
-    kind: &'static str,
+    pub at: DateTime<Utc>,
+    pub about: String,
+    pub kind: &'static str,
     /// In minor units, negative where money left the balance.
-    amount_minor: i64,
+    pub amount_minor: i64,
 }
 
-const FEE: &str = "扣除交易手续费";
+pub const FEE: &str = "扣除交易手续费";
 
 /// A payment's row and its fee's, in whole minor units.
 fn booked(channel_id: &str, amount_minor: i64, at: DateTime<Utc>) -> [Movement; 2] {
@@ -69,14 +69,14 @@ pub fn fund_bill(movements: &[Movement]) -> String {
     text
 }
 
-async fn import(office: &Office, movements: &[Movement]) -> Value {
+pub async fn import(office: &Office, movements: &[Movement]) -> Value {
     let bill = office.import(fund_bill(movements).as_bytes()).await;
     assert_eq!((&bill["scope"], &bill["format"]), (&json!("funds"), &json!("wechat-fund")), "{bill}");
     bill
 }
 
 /// Books that agree, with the trade bill of the day.
-async fn with_trades(books: &SmallDay) -> Office {
+pub async fn with_trades(books: &SmallDay) -> Office {
     let office = books.reconcile_minutes().await;
     office.import(&books.bill(&[])).await;
     office

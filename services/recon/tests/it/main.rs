@@ -21,3 +21,4 @@ mod settling;
 mod small_day;
 mod trail;
 mod vouchers;
+mod withdrawals;

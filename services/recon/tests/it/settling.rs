@@ -8,7 +8,7 @@ use contracts::owner::SettleChannel;
 use serde_json::{Value, json};
 use std::time::Duration;
 
-async fn save_profile(office: &Office) {
+pub async fn save_profile(office: &Office) {
     let profile = json!({
         "version": 1, "name": "icbc", "currency": "CNY",
         "columns": { "at": "date", "channel_ref": "ref", "our_ref": "note", "amount": { "in_positive": { "column": "amount" } } },
@@ -27,7 +27,7 @@ async fn statement(office: &Office, number: &str, amount: &str) {
 }
 
 /// What is listed, once so many have their voucher and none waits.
-async fn until_posted(office: &Office, count: usize) -> Vec<Value> {
+pub async fn until_posted(office: &Office, count: usize) -> Vec<Value> {
     let deadline = tokio::time::Instant::now() + Duration::from_secs(30);
     loop {
         let page = office.get("/v1/finance/channel-settlements").await;
@@ -40,7 +40,7 @@ async fn until_posted(office: &Office, count: usize) -> Vec<Value> {
     }
 }
 
-fn amounts(settled: &[SettleChannel]) -> Vec<(i64, i64)> {
+pub fn amounts(settled: &[SettleChannel]) -> Vec<(i64, i64)> {
     settled.iter().map(|ask| (ask.gross_minor, ask.net_minor)).collect()
 }
 
