@@ -30,6 +30,7 @@ mod refunds;
 mod roll_forward;
 mod rules;
 mod runs;
+mod settlements;
 mod statement;
 mod statements;
 mod suspense;
@@ -58,6 +59,7 @@ pub(crate) fn routes() -> Router<Deps> {
         .route("/finance/journal", get(journal::page))
         .route("/finance/journal/{voucher_id}", get(voucher::page))
         .route("/finance/orders/{order_id}", get(order::page))
+        .route("/finance/settlements", get(settlements::page))
         .route("/finance/roll-forward", get(roll_forward::page))
         .route("/finance/statements", get(statements::page))
         .route("/finance/statements/{payee_id}/{day}", get(statement::page))
@@ -97,6 +99,7 @@ const PAGES: [(&str, &[(&str, &str)]); 4] = [
             ("/finance/trial-balance", "Trial balance"),
             ("/finance/journal", "Journal"),
             ("/finance/roll-forward", "Coin liability"),
+            ("/finance/settlements", "Paid by channels"),
         ],
     ),
     ("Payees", &[("/finance/statements", "Statements"), ("/finance/payouts", "Payouts")]),

@@ -59,6 +59,39 @@ async fn the_audit_has_its_rows_and_its_verdict_before_any_script_runs() {
 }
 
 #[tokio::test]
+async fn what_channels_have_paid_has_its_rows_before_any_script_runs() {
+    let page = page_for(Role::Auditor, "/finance/settlements").await;
+    let rows_of = rows(&page, "settlements");
+    assert_eq!(rows_of.len(), 4, "{page}");
+    for (at, said) in [
+        (0, "taken back"),
+        (0, "−¥12,345.67"),
+        (0, "not posted: no-such-account: the chart has no account 1002.07"),
+        (1, "Fees"),
+        (1, "¥74.08"),
+        (2, "Withdrawals"),
+        (2, "href=\"/finance/journal/3-18\""),
+        (3, "¥12,271.59"),
+        (3, "href=\"/finance/runs?day=2026-11-20\""),
+    ] {
+        assert!(rows_of[at].contains(said), "row {at} does not say {said}: {}", rows_of[at]);
+    }
+    let asked = async |OriginalUri(uri): OriginalUri| {
+        let expected = "day=2026-11-20&channel=wechat+x&waiting=true&before=7";
+        assert_eq!(uri.query(), Some(expected), "what was checked is asked for");
+        Json(json!({ "settlements": [], "next_before": 3 }))
+    };
+    let service = Router::new().route("/v1/finance/channel-settlements", get(asked));
+    let path = "/finance/settlements?day=2026-11-20&channel=wechat+x&waiting=yes&before=7";
+    let (status, page) = sees(Role::Finance, service, path).await;
+    assert_eq!(status, StatusCode::OK, "{page}");
+    let next = "/finance/settlements?day=2026-11-20&amp;channel=wechat+x&amp;waiting=yes&amp;before=3\" rel=\"next\"";
+    assert!(page.contains(next) && page.contains("No statement has shown"), "{page}");
+    let wrong = ["day=yesterday", "waiting=maybe", "before=x", "colour=red"];
+    are_refused("/finance/settlements", &wrong, "settlements").await;
+}
+
+#[tokio::test]
 async fn a_trail_comes_page_by_page_and_what_is_wrong_with_it_is_told() {
     let steps = async |OriginalUri(uri): OriginalUri| {
         let count = match uri.query() {

@@ -9,7 +9,7 @@ use edge::{FinanceReader, Json, Problem};
 use serde_json::{Value, json};
 
 /// Every page of finance.
-pub const PAGES: [&str; 20] = [
+pub const PAGES: [&str; 21] = [
     "/finance",
     "/finance/breaks",
     "/finance/breaks/0192f000-0000-7000-8000-000000000001",
@@ -20,6 +20,7 @@ pub const PAGES: [&str; 20] = [
     "/finance/journal/3-17",
     "/finance/orders/0192f000-0000-7000-8000-000000000002",
     "/finance/roll-forward",
+    "/finance/settlements",
     "/finance/statements",
     "/finance/statements/0192f000-0000-7000-8000-000000000003/2026-11-20",
     "/finance/payouts",
@@ -247,6 +248,20 @@ fn runs(path: &str) -> Option<Value> {
             ] })
     };
     Some(match path {
+        "/v1/finance/channel-settlements" => {
+            let row = |no: i64, turn: i32, about: &str, gross: i64, net: i64, voucher: Option<&str>| {
+                json!({ "settlement_no": no, "match_id": RUN, "turn": turn, "channel": "wechat", "about": about,
+                    "run_day": DAY, "day": DAY, "payments": 41_233, "gross_minor": gross, "fee_minor": gross - net,
+                    "net_minor": net, "currency": "CNY", "voucher_id": voucher, "posted_day": voucher.map(|_| DAY),
+                    "last_error": voucher.is_none().then_some("no-such-account: the chart has no account 1002.07") })
+            };
+            json!({ "settlements": [
+                row(4, 2, "payments", -1_234_567, -1_227_159, None),
+                row(3, 1, "fees", 7_408, 0, Some("3-19")),
+                row(2, 1, "withdrawals", 900_000, 900_000, Some("3-18")),
+                row(1, 1, "payments", 1_234_567, 1_227_159, Some("3-17")),
+            ], "next_before": null })
+        }
         "/v1/finance/recon-runs" => {
             json!({ "runs": [run(RUN, &"ef".repeat(32)), run(BATCH, &"ee".repeat(32))], "next": null })
         }

@@ -130,6 +130,7 @@ fn books(of: &Subjects) -> Vec<Page> {
         Page::new("/finance/orders/{order_id}", format!("/finance/orders/{}", of.order_id)),
         Page::new("/v1/finance/explanations/{payment_id}", explained),
         Page::at("/finance/roll-forward"),
+        Page::at("/finance/settlements"),
     ]
 }
 
