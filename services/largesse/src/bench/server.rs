@@ -197,9 +197,10 @@ async fn beside_ceiling(args: &BenchArgs, bed: &Bed, mut rows: Vec<Row>) -> Resu
         let off = Figure::new(&row.what, &yardstick, &row.off, &ceiling);
         let on = Figure::new(&format!("{}, relay on", row.what), &yardstick, &row.on, &ceiling);
         let what = format!("{}, beside as many bare calls", row.what);
-        let bare =
-            Figure::new(&what, "calls that wait for the same row and for nothing else", &row.off, &row.bare);
-        [Figure { target_milli: row.target, ..off }, on, bare]
+        let bare = (!row.bare.is_empty()).then(|| {
+            Figure::new(&what, "calls that wait for the same row and for nothing else", &row.off, &row.bare)
+        });
+        [Some(Figure { target_milli: row.target, ..off }), Some(on), bare].into_iter().flatten()
     };
     Ok(rows.iter().flat_map(figures).collect())
 }
