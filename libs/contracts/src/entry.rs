@@ -5,6 +5,7 @@ use crate::log::{LogName, Seq, Stamp};
 use ids::{ComboId, RequestId, RoomId, StreamerId, Uuid, ViewerId};
 use money::Coins;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 use utoipa::ToSchema;
 
 /// What a command did, or would have done.
@@ -225,7 +226,8 @@ pub struct Entry {
     pub expires_at_ms: Option<i64>,
     /// What was sent, for a debit or a capture.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub send: Option<GiftSend>,
+    #[schema(value_type = Option<GiftSend>)]
+    pub send: Option<Arc<GiftSend>>,
     /// Hash of what the client sent under this request id.
     pub body_hash: i64,
 }

@@ -6,6 +6,7 @@ use crate::log::Seq;
 use ids::{HoldId, OrderId, PaymentId, RequestId, ViewerId};
 use money::Coins;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 use utoipa::ToSchema;
 
 /// The most commands one request to the wallet may carry.
@@ -55,7 +56,7 @@ pub enum Act {
     /// A gift: promotional coins first, then paid. `verdict` is gift's own and is pinned when it refuses.
     Debit {
         charge_coins: Coins,
-        send: GiftSend,
+        send: Arc<GiftSend>,
         verdict: Verdict,
     },
     /// Sets coins aside until captured, released or expired. The hold's id is the request's id.
@@ -67,7 +68,7 @@ pub enum Act {
     HoldCapture {
         hold_id: HoldId,
         charge_coins: Coins,
-        send: GiftSend,
+        send: Arc<GiftSend>,
     },
     HoldRelease {
         hold_id: HoldId,

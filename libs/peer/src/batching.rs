@@ -14,10 +14,6 @@ const PATH: &str = "/internal/wallet/commands";
 
 /// What became of one attempt to have a command decided.
 #[derive(Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "it lives as long as one call; a box would be an allocation a gift"
-)]
 pub(crate) enum Attempt {
     /// The node answered.
     Answered(Result<Answer, WalletError>),

@@ -196,7 +196,8 @@ impl<T: LogTable> Appender<T> {
         appended?;
         let mut numbered = numbered.into_iter().peekable();
         for advance in advances {
-            let mut of_partition = Vec::new();
+            let appended = usize::try_from(advance.last_seq - advance.expected_seq).unwrap_or(0);
+            let mut of_partition = Vec::with_capacity(appended);
             while let Some(row) = numbered.next_if(|row| row.stamp().partition == advance.partition) {
                 of_partition.push(row);
             }

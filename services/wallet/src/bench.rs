@@ -294,7 +294,7 @@ fn row_of(command: &Command, stamp: Stamp) -> Entry {
         shortfall_coins: Coins::ZERO,
         origin_id: None,
         expires_at_ms: None,
-        send: Some(send.clone()),
+        send: Some(Arc::clone(send)),
         body_hash: command.body_hash,
     }
 }
@@ -327,6 +327,6 @@ fn debit(account_id: ViewerId, room_id: RoomId, streamer_id: StreamerId) -> Comm
         node: "bench/1".to_owned(),
     };
     let charge_coins = Coins::try_new(1).unwrap_or_default();
-    let act = Act::Debit { charge_coins, send, verdict: Verdict::Allow };
+    let act = Act::Debit { charge_coins, send: Arc::new(send), verdict: Verdict::Allow };
     Command { request_id: request(account_id), account_id, body_hash: 1, act }
 }

@@ -17,6 +17,7 @@ use ids::{
     partition_of,
 };
 use money::{Coins, Micros};
+use std::sync::Arc;
 
 /// An id of the story: a UUIDv7 of its evening that ends in `end`.
 fn id(end: u64) -> Uuid {
@@ -90,7 +91,7 @@ pub fn entry() -> Entry {
         shortfall_coins: Coins::ZERO,
         origin_id: None,
         expires_at_ms: None,
-        send: Some(GiftSend {
+        send: Some(Arc::new(GiftSend {
             room_id: RoomId::from_uuid(id(4)),
             streamer_id: StreamerId::from_uuid(id(5)),
             gift_id: 1_145,
@@ -100,7 +101,7 @@ pub fn entry() -> Entry {
             combo: Some(Combo { combo_id: ComboId::from_uuid(id(6)), count: 2 }),
             reveals: vec![Reveal { gift_id: 1_101, value_coins: coins(1_200), count: 2 }],
             node: "node-1/9f3c".to_owned(),
-        }),
+        })),
         body_hash: -7_340_115_442_381_090_021,
     }
 }

@@ -207,7 +207,7 @@ impl Sender {
             node: self.identity.node().to_string(),
         };
         let verdict = verdict_on(&chosen, self.switches.sells_blind_boxes());
-        let act = Act::Debit { charge_coins, send, verdict };
+        let act = Act::Debit { charge_coins, send: Arc::new(send), verdict };
         let request_id = order_id.debit_request();
         let command = Command { request_id, account_id: viewer_id, body_hash: body_hash(&body), act };
         let orphan = Orphan { order_id, viewer_id, node: self.identity.node() };
@@ -298,7 +298,7 @@ fn told(order_id: OrderId, answer: Answer) -> Result<Sent, SendError> {
         return Err(SendError::Refused { outcome: entry.outcome, order_id, available: entry.after });
     }
     let spent = entry.spent();
-    let (combo, reveals) = entry.send.map(|send| (send.combo, send.reveals)).unwrap_or_default();
+    let (combo, reveals) = entry.send.map(|send| (send.combo, send.reveals.clone())).unwrap_or_default();
     Ok(Sent {
         order_id: Some(order_id),
         charge_coins: spent.paid_coins.checked_add(spent.promo_coins).unwrap_or_default(),

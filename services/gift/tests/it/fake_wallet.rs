@@ -16,7 +16,7 @@ use ids::{OrderId, Partition, PartitionGroup, RequestId, Uuid, ViewerId, partiti
 use money::Coins;
 use seqlog::{LogSource, PullError};
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 const EPOCH: EpochStart = EpochStart { epoch: 1, first_seq: 1 };
@@ -48,7 +48,7 @@ struct State {
 struct Step {
     kind: EntryKind,
     outcome: Outcome,
-    send: Option<GiftSend>,
+    send: Option<Arc<GiftSend>>,
     origin_id: Option<Uuid>,
 }
 

@@ -6,6 +6,7 @@ use contracts::catalogue::QUANTITY_MAX;
 use contracts::entry::{Entry, EntryKind, Funds, FundsDelta, GiftSend, Outcome};
 use contracts::wallet::{AccountState, Verdict, WalletError};
 use money::Coins;
+use std::sync::Arc;
 
 /// The most revealed gifts one send may list.
 const REVEALS_LEN_MAX: usize = 256;
@@ -24,7 +25,7 @@ pub(super) fn credit(draft: Draft<'_>, kind: EntryKind, funds: Funds) -> Result<
 pub(super) fn debit(
     draft: Draft<'_>,
     charge_coins: Coins,
-    send: &GiftSend,
+    send: &Arc<GiftSend>,
     verdict: Verdict,
 ) -> Result<Entry, WalletError> {
     check_charge(charge_coins, send)?;

@@ -8,6 +8,7 @@ use contracts::entry::{Entry, EntryKind, GiftSend, Outcome};
 use contracts::wallet::{AccountState, WalletError};
 use ids::{HoldId, RequestId, ViewerId, derive_id, partition_of};
 use money::Coins;
+use std::sync::Arc;
 
 /// Sets coins aside, promotional first. The hold's id is the request's id.
 pub(super) fn place(draft: Draft<'_>, coins: Coins, expires_at_ms: i64) -> Result<Entry, WalletError> {
@@ -39,7 +40,7 @@ pub(super) fn capture(
     draft: Draft<'_>,
     hold_id: HoldId,
     charge_coins: Coins,
-    send: &GiftSend,
+    send: &Arc<GiftSend>,
 ) -> Result<Entry, WalletError> {
     const KIND: EntryKind = EntryKind::HoldCapture;
     act::check_charge(charge_coins, send)?;

@@ -12,6 +12,7 @@ use ids::{
 use money::{COINS_MAX, Coins};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 const DAY_LIMIT: i64 = 300;
 
@@ -413,8 +414,8 @@ fn partition() -> Partition {
     Partition::try_new(7).expect("it exists")
 }
 
-fn send() -> GiftSend {
-    GiftSend {
+fn send() -> Arc<GiftSend> {
+    Arc::new(GiftSend {
         room_id: RoomId::from_uuid(named_id("room", "r")),
         streamer_id: StreamerId::from_uuid(named_id("streamer", "s")),
         gift_id: 1,
@@ -424,7 +425,7 @@ fn send() -> GiftSend {
         combo: None,
         reveals: Vec::new(),
         node: "test/1".to_owned(),
-    }
+    })
 }
 
 /// One of the ids that were used, or one that never was.

@@ -12,6 +12,7 @@ use contracts::log::Stamp;
 use contracts::wallet::{Act, Command, WalletError};
 use ids::{RequestId, Uuid, ViewerId, id_time};
 use money::Coins;
+use std::sync::Arc;
 
 /// What a decision needs beside the account and the command.
 #[derive(Clone, Copy, Debug)]
@@ -96,7 +97,7 @@ pub(super) struct Draft<'a> {
     body_hash: i64,
     origin_id: Option<Uuid>,
     expires_at_ms: Option<i64>,
-    send: Option<GiftSend>,
+    send: Option<Arc<GiftSend>>,
 }
 
 impl<'a> Draft<'a> {
@@ -132,8 +133,8 @@ impl<'a> Draft<'a> {
         self
     }
 
-    pub fn sending(mut self, send: &GiftSend) -> Draft<'a> {
-        self.send = Some(send.clone());
+    pub fn sending(mut self, send: &Arc<GiftSend>) -> Draft<'a> {
+        self.send = Some(Arc::clone(send));
         self
     }
 

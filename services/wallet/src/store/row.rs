@@ -8,6 +8,7 @@ use money::Coins;
 use pg::Db;
 use sqlx::postgres::PgRow;
 use sqlx::{AssertSqlSafe, Error, Row};
+use std::sync::Arc;
 
 /// Every column of an entry, of a table called `e`.
 pub(super) const COLUMNS: &str = "e.partition, e.seq, e.epoch, e.decided_at, e.day, e.request_id, e.account_id, \
@@ -42,7 +43,7 @@ pub(super) fn partition(row: &PgRow) -> Result<Partition, Error> {
     known("partition", Partition::try_from(row.try_get::<i16, _>("partition")?).ok())
 }
 
-fn sent(text: Option<&str>) -> Result<Option<GiftSend>, Error> {
+fn sent(text: Option<&str>) -> Result<Option<Arc<GiftSend>>, Error> {
     let undecodable =
         |error: serde_json::Error| Error::ColumnDecode { index: "send".to_owned(), source: error.into() };
     text.map(serde_json::from_str).transpose().map_err(undecodable)

@@ -305,8 +305,8 @@ pub fn coins(amount: i64) -> Coins {
     Coins::try_new(amount).expect("an amount in range")
 }
 
-pub fn send() -> GiftSend {
-    GiftSend {
+pub fn send() -> Arc<GiftSend> {
+    Arc::new(GiftSend {
         room_id: RoomId::now(),
         streamer_id: StreamerId::now(),
         gift_id: 1,
@@ -316,11 +316,11 @@ pub fn send() -> GiftSend {
         combo: None,
         reveals: Vec::new(),
         node: "test/1".to_owned(),
-    }
+    })
 }
 
 pub fn debit(charge: i64) -> Act {
-    static SEND: OnceLock<GiftSend> = OnceLock::new();
+    static SEND: OnceLock<Arc<GiftSend>> = OnceLock::new();
     Act::Debit { charge_coins: coins(charge), send: SEND.get_or_init(send).clone(), verdict: Verdict::Allow }
 }
 
