@@ -140,7 +140,7 @@ impl Config {
             return Err(ConfigError::FaceValues);
         }
         let mut channels = BTreeSet::new();
-        for WithdrawalSettings { channel, bank } in &self.withdrawals {
+        for WithdrawalSettings { channel, bank, .. } in &self.withdrawals {
             if channel.is_empty() || bank.is_empty() || !channels.insert(channel) {
                 return Err(ConfigError::Withdrawals(channel.clone()));
             }
@@ -181,6 +181,7 @@ mod tests {
             let one = |(channel, bank): &(&str, &str)| WithdrawalSettings {
                 channel: (*channel).to_owned(),
                 bank: (*bank).to_owned(),
+                from_day: None,
             };
             let withdrawals = pairs.iter().map(one).collect();
             Config { withdrawals, ..Config::try_default().expect("the defaults") }.checked_daily()

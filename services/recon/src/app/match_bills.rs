@@ -86,7 +86,7 @@ impl BillMatching<'_> {
         if payout_lines::is_any_of(self.db, self.first_day()).await? {
             places.entry((BillScope::Bank, self.payout_bank.to_owned())).or_default();
         }
-        for WithdrawalSettings { channel, bank } in self.withdrawals {
+        for WithdrawalSettings { channel, bank, .. } in self.withdrawals {
             if withdrawals::is_any_of(self.db, channel, self.first_day()).await? {
                 places.entry((BillScope::Bank, bank.clone())).or_default();
             }
@@ -119,10 +119,7 @@ impl BillMatching<'_> {
     pub async fn lines(&self, (scope, channel): (BillScope, &str)) -> Result<BothSides, DailyError> {
         let before = self.first_day().pred_opt().unwrap_or(self.day);
         let mut sides = BothSides::default();
-        // What a channel pays by withdrawals is looked for as these: its payments would take the money off it twice.
-        if scope != BillScope::Bank || !self.withdrawals.iter().any(|of| of.channel == channel) {
-            self.payments((scope, channel), before, &mut sides).await?;
-        }
+        self.payments((scope, channel), before, &mut sides).await?;
         if scope == BillScope::Bank {
             for withdrawn in self.withdrawn_to(channel) {
                 self.withdrawals(withdrawn, before, &mut sides).await?;
@@ -154,7 +151,12 @@ impl BillMatching<'_> {
             let page = day_lines::list_ours(self.db, of, (after, self.day), self.day, PAGE_LEN).await?;
             let Some(last) = page.last() else { return Ok(()) };
             after = (last.paid_day, Uuid::try_parse(&last.payment_id).unwrap_or_default());
-            sides.ours.extend(page.into_iter().map(|line| (line.payment_id.clone(), line)));
+            // At a bank what a channel pays by withdrawals is looked for as these: its payments would take the money off it
+            // twice.
+            let is_withdrawn =
+                |line: &OurLine| self.withdrawals.iter().any(|w| w.covers(&line.channel, line.paid_day));
+            let page = page.into_iter().filter(|line| of.0 != BillScope::Bank || !is_withdrawn(line));
+            sides.ours.extend(page.map(|line| (line.payment_id.clone(), line)));
             too_many("payments of one channel", sides.ours.len())?;
         }
     }
@@ -170,7 +172,9 @@ impl BillMatching<'_> {
             let page = withdrawals::list(self.db, channel, (after, self.day), self.day, PAGE_LEN).await?;
             let Some((place, _)) = page.last() else { return Ok(()) };
             after = *place;
-            sides.ours.extend(page.into_iter().map(|(_, line)| (line.payment_id.clone(), line)));
+            let page = page.into_iter().map(|(_, line)| line);
+            let page = page.filter(|line| self.withdrawals.iter().any(|w| w.covers(channel, line.paid_day)));
+            sides.ours.extend(page.map(|line| (line.payment_id.clone(), line)));
             too_many("withdrawals of one channel", sides.ours.len())?;
         }
     }

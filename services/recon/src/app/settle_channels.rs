@@ -48,7 +48,8 @@ impl BillMatching<'_> {
     /// Whatever the database says; kept again, it changes nothing.
     pub async fn keep_fees(&self) -> Result<(), sqlx::Error> {
         let covering = bills::list_covering(self.db, self.day, FILES_MAX).await?;
-        for WithdrawalSettings { channel, .. } in self.withdrawals {
+        let withdrawn = self.withdrawals.iter().filter(|of| of.covers(&of.channel, self.day));
+        for WithdrawalSettings { channel, .. } in withdrawn {
             let is_its = |bill: &&BillView| bill.channel == *channel && takes_fees(bill.scope, &bill.format);
             let files: Vec<Uuid> = covering.iter().filter(is_its).map(|bill| bill.bill_id).collect();
             let taken = withdrawals::list_fees(self.db, channel, self.day, &files).await?;

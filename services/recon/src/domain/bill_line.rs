@@ -78,6 +78,16 @@ pub struct WithdrawalSettings {
     pub channel: String,
     /// The name under which statements of the account come in that withdrawals arrive at.
     pub bank: String,
+    /// Payments, withdrawals and fees of days before this one are not concerned; from the first day where it is missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from_day: Option<NaiveDate>,
+}
+
+impl WithdrawalSettings {
+    /// Whether a channel's money of a day is withdrawn.
+    pub fn covers(&self, channel: &str, day: NaiveDate) -> bool {
+        self.channel == channel && self.from_day.is_none_or(|from| from <= day)
+    }
 }
 
 /// Where payouts are looked for.

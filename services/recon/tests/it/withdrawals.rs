@@ -11,8 +11,12 @@ use serde_json::{Value, json};
 
 /// The channel `sandbox` withdraws to the account at `icbc`.
 async fn withdrawing() -> SmallDay {
+    withdrawing_from(None).await
+}
+
+async fn withdrawing_from(from_day: Option<NaiveDate>) -> SmallDay {
     let mut books = SmallDay::usual().await;
-    let settings = WithdrawalSettings { channel: "sandbox".to_owned(), bank: "icbc".to_owned() };
+    let settings = WithdrawalSettings { channel: "sandbox".to_owned(), bank: "icbc".to_owned(), from_day };
     books.bench.tune = Box::new(move |config| config.withdrawals = vec![settings.clone()]);
     books
 }
@@ -182,5 +186,32 @@ async fn stripes_payouts_are_withdrawals_and_one_that_failed_is_none() {
     assert_eq!(amounts(&books.bench.owner.settled()), [(7_000, 7_000)]);
     let (_, report) = office.run(later(7)).await;
     assert_eq!(differences(&report), [""; 0], "the one that failed is not waited for: {report}");
+    office.running.shutdown().await;
+}
+
+#[tokio::test]
+async fn money_of_days_before_a_channel_withdrew_is_still_looked_for_as_payments() {
+    let books = withdrawing_from(Some(later(1))).await;
+    let office = with_trades(&books).await;
+    books.close_until(books.at + TimeDelta::days(20));
+    save_profile(&office).await;
+    let mut rows = movements(&books);
+    rows.push(withdrawal(&books, "w-before", 3_000, 0));
+    import(&office, &rows).await;
+    import(&office, &[withdrawal(&books, "w-after", 4_000, 1)]).await;
+    statement(&office, ("sandbox", later(1)), &[("b-1", &format!("sandbox-{}", day()), "72.66")]).await;
+    statement(&office, ("icbc", later(1)), &[("b-2", "w-after", "40.00"), ("b-3", "w-before", "30.00")])
+        .await;
+    office.run(day()).await;
+    let (_, report) = office.run(later(1)).await;
+    assert_eq!(differences(&report), ["long_money"], "w-before is no line of ours: {report}");
+    until_posted(&office, 2).await;
+    let mut settled = amounts(&books.bench.owner.settled());
+    settled.sort_unstable();
+    assert_eq!(
+        settled,
+        [(4_000, 4_000), (7_266, 7_266)],
+        "the day's payments, the later withdrawal, and no fees"
+    );
     office.running.shutdown().await;
 }
